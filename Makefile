@@ -1,0 +1,47 @@
+# One-word targets; `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+help:
+	@echo "demo test check bench torture format clean"
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@# The systemd extra has no wheel: it is built where its headers are, and the program works without it.
+	@if pkg-config --exists libsystemd 2>/dev/null; then \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[systemd]' \
+	  || echo 'note: systemd-python could not be built; going on without it'; \
+	fi
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/offcloud-watchd demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench
+
+torture: $(STAMP)
+	$(BIN)/python -m pytest -m torture --override-ini addopts= tests/e2e tests/faults tests/property
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+.PHONY: help demo test check format bench torture clean

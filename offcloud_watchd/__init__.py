@@ -1,0 +1,1 @@
+"""Watch drop folders, submit to Offcloud, fetch what is finished."""

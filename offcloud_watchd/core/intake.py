@@ -1,0 +1,88 @@
+"""What a drop or an operator's command means for the jobs there are. Pure, and safe to repeat.
+
+A drop that was recorded but not yet moved out of its folder comes again after a crash; a command whose file
+was not yet deleted does too. Both are known by their ids, and then nothing happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import assert_never
+
+from offcloud_watchd.core.lifecycle import OWES
+from offcloud_watchd.core.model import (
+    Attached,
+    Command,
+    Deferred,
+    Event,
+    Failed,
+    Intake,
+    Job,
+    JobState,
+    Link,
+    Queued,
+    Removed,
+    Requeued,
+    Verb,
+    job_id,
+)
+
+
+def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now: float) -> list[Event]:
+    """Decide what a drop means for the jobs there are. Safe to repeat: a drop already recorded gives nothing.
+
+    ``same_content`` returns the jobs of any category with the link's key.
+    """
+    events: list[Event] = []
+    links = intake.links
+    names_one = not links.is_list or len(links.found) + len(links.bad) == 1
+    for link in links.found:
+        event = _accepted(intake, link, intake.stem if names_one else None, same_content(link), now)
+        if event is not None:
+            events.append(event)
+    return events
+
+
+def _accepted(
+    intake: Intake, link: Link, release: str | None, relatives: Collection[Job], now: float
+) -> Event | None:
+    drop = intake.drop
+    twins = [job for job in relatives if job.destination.category == intake.destination.category]
+    if any(drop.id == known.id for job in twins for known in job.drops):
+        return None
+    living = [job for job in twins if job.state is not JobState.REMOVED]
+    for job in living:
+        if job.state in OWES:
+            return Attached(job.id, now, drop)
+    if living:
+        newest = max(living, key=lambda job: job.changed_at)
+        return Requeued(newest.id, now, drop=drop)
+    return Queued(
+        job_id(drop.id, link.key),
+        now,
+        link,
+        drop,
+        intake.destination,
+        release,
+        seen_before=any(job.submission is not None or job.intent_at is not None for job in relatives),
+    )
+
+
+def obey(command: Command, job: Job, now: float) -> Event | None:
+    """Decide what an operator's command means for a job; None when it has nothing to do. Safe to repeat."""
+    if job.last_command == command.id or job.state is JobState.REMOVED:
+        return None
+    is_open = job.state in OWES
+    match command.verb:
+        case Verb.RETRY if not is_open:
+            return Requeued(job.id, now, command=command.id)
+        case Verb.RETRY:
+            return Deferred(job.id, now, "retry was asked for", retry_at=0.0, charged=False)
+        case Verb.CANCEL if is_open:
+            return Failed(job.id, now, "cancelled by the operator", command=command.id)
+        case Verb.CANCEL:
+            return None
+        case Verb.FORGET:
+            return Removed(job.id, now, files=command.files, command=command.id)
+        case _:  # pragma: no cover - the type checker proves it
+            assert_never(command.verb)

@@ -1,0 +1,55 @@
+"""What the other threads say to the engine; the inbox carries nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from offcloud_watchd.core.model import Effect, Event, Lane, Progress
+from offcloud_watchd.core.ports import Look
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An effect ended: with an event, with nothing to record, or with an error."""
+
+    effect: Effect
+    event: Event | None = None
+    progress: Progress | None = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A paused lane was tried; ``error`` None means that it works."""
+
+    lane: Lane
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The drop folders and commands were looked at; ``look`` None means that it went wrong."""
+
+    look: Look | None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """A hint that something changed in a drop folder, or an operator's wish to look at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A running effect got further."""
+
+    job_id: str
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """An orderly end is wanted: nothing new is begun, fetches are cancelled, a POST in flight may end."""
+
+
+Message = Outcome | Probed | Looked | LookAgain | Advanced | Stopping

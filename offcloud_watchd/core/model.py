@@ -1,0 +1,459 @@
+"""The nouns of the program: links, drops, jobs, events, effects. Everything is frozen.
+
+Glossary
+--------
+drop folder     a directory that is watched; *arr tools call it a blackhole
+drop            one file put there, or one ``add`` command; it may hold many links
+link            one thing to fetch: a magnet (or a torrent turned into one) or an http(s) URL
+key             what makes two links the same thing: ``btih:HEX``, ``btmh:HEX`` or ``url:URL``
+category        free text that groups releases; each has its own output directory
+job             one link for one category; its whole life is in the journal
+request         the service's own word for an item in the account, named by its request id
+route           where the service puts the bytes: its cloud, a remote account, or nowhere (instant)
+intent          the record that a POST is about to be made; open until an answer is recorded
+staging         the hidden directory in which a release is gathered and checked
+release         the finished directory; it becomes visible by one rename ("published")
+lane            the workers of one resource: ``api``, ``fetch`` or ``disk``
+effect          work owed to the outside world; always safe to repeat
+
+Times are UTC seconds since the epoch (``_at``), sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LinkKind(StrEnum):
+    """What a link points at."""
+
+    TORRENT = "torrent"
+    URL = "url"
+
+
+class Route(StrEnum):
+    """Where the service is asked to put the bytes."""
+
+    CLOUD = "cloud"
+    INSTANT = "instant"
+    REMOTE = "remote"
+
+
+class JobState(StrEnum):
+    """Each open state owes exactly one effect; DONE and FAILED owe nothing."""
+
+    QUEUED = "queued"
+    CLOUD = "cloud"
+    FETCHING = "fetching"
+    DONE = "done"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+class Lane(StrEnum):
+    """The workers of one resource; a lane can be paused as a whole."""
+
+    API = "api"
+    FETCH = "fetch"
+    DISK = "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One thing to fetch, as it will be submitted.
+
+    ``url`` is the magnet or http(s) address to send; ``key`` identifies the content and is equal for every
+    spelling of the same thing. ``name`` is what the drop itself calls it, unsafe as it came. ``line`` is the
+    1-based line of a list. ``private`` is BEP 27's flag.
+    """
+
+    kind: LinkKind
+    key: str
+    url: str
+    name: str | None = None
+    info_hash_v1: str | None = None
+    info_hash_v2: str | None = None
+    size_bytes: int | None = None
+    line: int | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A part of a drop that could not be taken; ``line`` is None when it is about the drop as a whole."""
+
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What the bytes of a drop hold: good links in order, bad lines, and lines that repeat an earlier link.
+
+    ``is_list`` tells whether the format can hold many links, so that the file's name need not name one.
+    """
+
+    found: tuple[Link, ...]
+    bad: tuple[BadLine, ...] = ()
+    duplicate_lines: tuple[int, ...] = ()
+    is_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Where a job came from.
+
+    ``id`` is the identity of this very drop (not only of its content), so that a drop which was recorded but
+    not yet moved away is known again. ``name`` is the file's name, ``folder`` the drop folder's path (empty
+    for the ``add`` command). ``sha256`` names the bytes in the spool; empty where nothing was spooled.
+    """
+
+    id: str
+    name: str
+    folder: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the jobs of a drop go: ``directory`` is the category's output directory, an absolute path."""
+
+    category: str
+    directory: str
+    route: Route = Route.CLOUD
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What the service answered to a submission, or what its history shows of one.
+
+    ``status`` is the service's own word. ``url`` is the classic service's direct link, without a file name;
+    it is not a secret but may die, so it is only a hint. ``server`` is the classic service's host label.
+    """
+
+    request_id: str
+    status: str = ""
+    name: str | None = None
+    url: str | None = None
+    server: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sought(Submission):
+    """One entry of the account's history that matches a link; ``created_at`` is None where unknown."""
+
+    created_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far something is; lives in memory only. ``None`` means the other side does not say."""
+
+    done_bytes: int | None = None
+    total_bytes: int | None = None
+    fraction: float | None = None
+    bytes_per_s: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The one meaning of the service's many status words: ``waiting``, ``ready`` or ``failed``."""
+
+    word: str
+    outcome: str
+    submission: Submission
+    progress: Progress = Progress()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file of a finished request. ``url`` is a secret with a short life: never recorded, never logged.
+
+    ``path`` is the service's relative path, unsafe as it came; ``size_bytes`` is None when it is not told.
+    """
+
+    path: str
+    url: str
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the service tells of the account behind the key."""
+
+    email: str = ""
+    premium: bool | None = None
+    can_download: bool | None = None
+    expires: str = ""
+    generation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The proof that a release is in its place: directory, number of files, bytes, how it was checked."""
+
+    path: str
+    files: int
+    size_bytes: int
+    verified: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One link for one category: the fold of its events and nothing else.
+
+    ``intent_at`` is set while the account must be searched before posting: a POST may be unanswered since
+    then, or (0) the content was there before. ``retry_at`` is when the owed effect is due (0: now).
+    ``attempts`` counts failures in the present state. ``last_command`` is the id of the newest operator
+    command that was applied, so that a command repeated after a crash changes nothing.
+    """
+
+    id: str
+    link: Link
+    drops: tuple[Drop, ...]
+    destination: Destination
+    release: str | None
+    state: JobState
+    queued_at: float
+    changed_at: float
+    attempts: int = 0
+    retry_at: float = 0.0
+    reason: str = ""
+    intent_at: float | None = None
+    submission: Submission | None = None
+    publication: Publication | None = None
+    last_command: str = ""
+    remove_files: bool = False
+
+
+# --- Events: what happened, in the past tense. Recorded first, applied second. -----------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A link was accepted; its bytes are safe in the spool.
+
+    ``seen_before``: another job holds or held a request for the same content, so the account is searched
+    before anything is posted.
+    """
+
+    job_id: str
+    at: float
+    link: Link
+    drop: Drop
+    destination: Destination
+    release: str | None
+    seen_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A further drop of the same content for the same category joined a job that is still open."""
+
+    job_id: str
+    at: float
+    drop: Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Submitting:
+    """A POST is about to be made: from here on the service may hold the request."""
+
+    job_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The service gave the request an id; ``adopted`` when it was found there rather than answered."""
+
+    job_id: str
+    at: float
+    submission: Submission
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The account was searched for an open intent, late enough, and does not hold it: posting is safe."""
+
+    job_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloudReady:
+    """The service has all bytes."""
+
+    job_id: str
+    at: float
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The release is complete, checked and visible."""
+
+    job_id: str
+    at: float
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """It did not work this time. ``charged`` counts an attempt; ``intent_closed``: the POST was not taken."""
+
+    job_id: str
+    at: float
+    reason: str
+    retry_at: float
+    charged: bool = True
+    intent_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It never will, or the operator cancelled it."""
+
+    job_id: str
+    at: float
+    reason: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """It starts again from the beginning: by the operator's wish (``command``) or by a new ``drop``."""
+
+    job_id: str
+    at: float
+    command: str = ""
+    drop: Drop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The operator does not want it any more; ``files``: nor what was published."""
+
+    job_id: str
+    at: float
+    files: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """Everything the job left behind is gone; the job leaves the fold."""
+
+    job_id: str
+    at: float
+
+
+Event = (
+    Queued
+    | Attached
+    | Submitting
+    | Submitted
+    | NotFound
+    | CloudReady
+    | Published
+    | Deferred
+    | Failed
+    | Requeued
+    | Removed
+    | Discarded
+)
+
+
+# --- Effects: what is owed, in the imperative. --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Look for an open intent in the account."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Hand the link to the service."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Use the request another job already holds for the same content; no outside act."""
+
+    job: Job
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Ask how far the service is."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Bring the files home, check them, publish them."""
+
+    job: Job
+    lane: Lane = Lane.FETCH
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Take away what a removed job left behind."""
+
+    job: Job
+    lane: Lane = Lane.DISK
+
+
+Effect = Adopt | Submit | Share | Poll | Fetch | Discard
+
+
+# --- Commands of the operator, and drops on their way in. ---------------------------------------------------
+
+
+class Verb(StrEnum):
+    """What an operator can ask of a job."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An operator's wish for some jobs; ``id`` makes it safe to repeat."""
+
+    id: str
+    verb: Verb
+    job_ids: tuple[str, ...]
+    files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One drop that was read and whose bytes are safe: what it holds and where it goes."""
+
+    drop: Drop
+    links: Links
+    destination: Destination
+    stem: str
+
+
+def job_id(drop_id: str, key: str) -> str:
+    """Name the job of one link of one drop; equal input gives an equal id, so recording twice is harmless."""
+    return hashlib.sha256(f"{drop_id}\0{key}".encode("utf-8", "surrogateescape")).hexdigest()[:12]

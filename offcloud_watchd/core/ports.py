@@ -1,0 +1,194 @@
+"""What the engine needs of the outside world, as Protocols. Each has one contract suite in tests/contract.
+
+Every method may raise ``Transient``, ``Permanent``, ``Blocked`` or ``Cancelled`` and nothing else of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from offcloud_watchd.core.model import (
+    Account,
+    Command,
+    Effect,
+    Event,
+    Intake,
+    Job,
+    Lane,
+    Link,
+    Phase,
+    Progress,
+    Publication,
+    RemoteFile,
+    Sought,
+    Submission,
+)
+
+
+class Clock(Protocol):
+    """The time of day; injected so that tests own it."""
+
+    def now(self) -> float:
+        """Return UTC seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for intervals."""
+        ...
+
+
+class Stop(Protocol):
+    """A flag another thread can raise; ``threading.Event`` is one."""
+
+    def is_set(self) -> bool:
+        """Tell whether the work should end."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the flag is raised or the time is over; return whether it is raised."""
+        ...
+
+
+class Journal(Protocol):
+    """The only memory."""
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Make the events durable, in order, all with one sync. Raise ``JournalUnwritable`` otherwise."""
+        ...
+
+    def renew(self, jobs: Mapping[str, Job]) -> None:
+        """Write the jobs as a new generation: after a failed sync, or when compaction is wanted."""
+        ...
+
+    @property
+    def wants_compaction(self) -> bool:
+        """Tell whether a new generation would be much smaller."""
+        ...
+
+
+class Cloud(Protocol):
+    """An Offcloud account. Only ``submit`` and ``remove`` change anything."""
+
+    def submit(self, link: Link, stop: Stop) -> Submission:
+        """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken."""
+        ...
+
+    def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+        """Return the account's live entries for this link, and when the listing was taken (UTC seconds).
+
+        Entries that failed or were cancelled are left out; the oldest comes first. A listing that was taken
+        at or after ``not_before`` may be used again.
+        """
+        ...
+
+    def status(self, submission: Submission, stop: Stop) -> Phase:
+        """Return how far a request is; raise ``Gone`` when the service does not know it."""
+        ...
+
+    def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+        """Mint the links of a finished request; the links are secrets with a short life."""
+        ...
+
+    def remove(self, submission: Submission, stop: Stop) -> None:
+        """Delete the request from the account; one that is gone already counts as deleted."""
+        ...
+
+    def account(self, stop: Stop) -> Account:
+        """Ask who we are: the cheapest call that proves the key. ``Blocked`` when it is refused."""
+        ...
+
+
+ListFiles = Callable[[Submission, Stop], Sequence[RemoteFile]]
+OnProgress = Callable[[Progress], None]
+
+
+class Shelf(Protocol):
+    """Where releases are gathered, checked and published."""
+
+    def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
+        """Bring a finished request home and publish it; resumes whatever an earlier call left."""
+        ...
+
+    def discard(self, job: Job, stop: Stop) -> None:
+        """Delete the job's staging, and its release when ``job.remove_files``; repeating it is harmless."""
+        ...
+
+    def probe(self) -> None:
+        """Raise ``Blocked`` while an output directory is missing, read-only or full."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Something a user asks for, with the act that takes the asking away once it is recorded.
+
+    ``settled`` moves the drop out of its folder, or deletes the command's file; repeating it is harmless.
+    """
+
+    what: Intake | Command
+    settled: Callable[[], None]
+
+
+class FolderHealth(Protocol):
+    """How a drop folder is: read-only facts for ``status``."""
+
+    @property
+    def path(self) -> str:
+        """The folder."""
+        ...
+
+    @property
+    def category(self) -> str:
+        """Its category."""
+        ...
+
+    @property
+    def watch(self) -> str:
+        """``events`` or ``poll``."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it; empty when nothing is."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many files are there that were not taken yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the drop folders and the commands gave.
+
+    ``next_look_s`` is when a file may have settled (None: no file is waiting); ``more`` asks for another look
+    at once because this one was cut short.
+    """
+
+    wishes: tuple[Wish, ...]
+    next_look_s: float | None = None
+    more: bool = False
+    folders: tuple[FolderHealth, ...] = ()
+
+
+class Lanes(Protocol):
+    """The hands of the engine: every call returns at once; the answer comes back through the inbox."""
+
+    def dispatch(self, effect: Effect, stop: Stop) -> None:
+        """Carry out an effect of a job; answered by ``Outcome``."""
+        ...
+
+    def probe(self, lane: Lane) -> None:
+        """Try whether a paused lane can work again; answered by ``Probed``."""
+        ...
+
+    def look(self) -> None:
+        """Look at the drop folders and the commands; answered by ``Looked``."""
+        ...
+
+    def settle(self, wish: Wish) -> None:
+        """Take the asking away, now that it is recorded; not answered."""
+        ...
