@@ -90,9 +90,7 @@ def perform(
 
 def _adopted(effect: Adopt, ports: Ports, stop: Stop) -> Outcome:
     job = effect.job
-    not_before = max(job.intent_at or 0.0, job.retry_at)
-    if not_before == 0.0:  # searched for because the content was there before: only a fresh listing tells
-        not_before = ports.clock.now()
+    not_before = max(job.posted_at or 0.0, job.retry_at)
     entries, as_of = ports.cloud.find(job.link, not_before, stop)
     found = entries[0] if entries else None
     return Outcome(effect, searched(job, found, as_of, ports.clock.now(), ports.policy))
@@ -179,6 +177,10 @@ class Workers:
     def settle(self, wish: Wish) -> None:
         """Take the asking away, now that it is recorded; what fails is found again by the next look."""
         self._queues[Lane.DISK].put(wish.settled)
+
+    def tidy(self, job: Job) -> None:
+        """Clear the staging of a job; what fails is swept at the next start."""
+        self._queues[Lane.DISK].put(lambda: self._ports.shelf.tidy(job))
 
     # --- in the worker threads ---
 

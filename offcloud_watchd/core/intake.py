@@ -64,7 +64,6 @@ def _accepted(
         drop,
         intake.destination,
         release,
-        seen_before=any(job.submission is not None or job.intent_at is not None for job in relatives),
     )
 
 

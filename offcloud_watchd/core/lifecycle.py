@@ -36,6 +36,7 @@ from offcloud_watchd.core.model import (
     Poll,
     Published,
     Queued,
+    Recalled,
     Removed,
     Requeued,
     Share,
@@ -50,6 +51,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
     JobState.QUEUED: {
         Attached: JobState.QUEUED,
         Submitting: JobState.QUEUED,
+        Recalled: JobState.QUEUED,
         NotFound: JobState.QUEUED,
         Deferred: JobState.QUEUED,
         Submitted: JobState.CLOUD,
@@ -101,7 +103,7 @@ class Policy:
     max_attempts: int = 60
     poll_min_s: float = 5.0
     poll_max_s: float = 300.0
-    history_lag_s: float = 120.0
+    history_lag_s: float = 150.0  # 120 s of lag, and the time a POST may take to have its effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +148,22 @@ def _born(event: Queued) -> Job:
         state=JobState.QUEUED,
         queued_at=event.at,
         changed_at=event.at,
-        intent_at=0.0 if event.seen_before else None,
     )
 
 
-def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0911 - flat, one case an event
+def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0911, PLR0912 - flat
     entered = replace(job, state=after, changed_at=event.at, attempts=0, retry_at=0.0, reason="")
     match event:
         case Attached(drop=drop):
             return replace(job, drops=(*job.drops, drop))
         case Submitting(at=at):
-            return replace(job, intent_at=at)
+            return replace(job, posted_at=at, unsure=True)
+        case Recalled(posted_at=posted_at):
+            return replace(job, posted_at=posted_at, unsure=True)
         case NotFound():
-            return replace(job, intent_at=None, retry_at=0.0)
+            return replace(job, unsure=False, retry_at=0.0)
         case Submitted(submission=submission):
-            return replace(entered, submission=submission, intent_at=None)
+            return replace(entered, submission=submission, unsure=False)
         case CloudReady(submission=submission):
             return replace(entered, submission=submission)
         case Published(publication=publication):
@@ -185,7 +188,7 @@ def _deferred(job: Job, event: Deferred) -> Job:
         attempts=job.attempts + event.charged,
         retry_at=event.retry_at,
         reason=event.reason,
-        intent_at=None if event.intent_closed else job.intent_at,
+        unsure=job.unsure and not event.intent_closed,
     )
 
 
@@ -196,8 +199,9 @@ def _requeued(job: Job, entered: Job, event: Requeued) -> Job:
         submission=None,
         publication=None,
         # The account may hold the content still: it is searched before anything is posted again.
-        intent_at=0.0 if job.intent_at is None else job.intent_at,
+        unsure=job.posted_at is not None,
         last_command=event.command or job.last_command,
+        round=job.round + 1,
     )
 
 
@@ -265,7 +269,7 @@ def _groups(jobs: Iterable[Job]) -> tuple[dict[tuple[str, str], Job], dict[tuple
         group = (job.link.key, job.destination.route)
         if job.state is JobState.QUEUED:
             leader = leaders.get(group)
-            # An open intent leads: another job must not post what may have been taken already.
+            # An unsure job leads: another must not post what may have been taken already.
             if leader is None or _rank(job) < _rank(leader):
                 leaders[group] = job
         elif job.state in (JobState.CLOUD, JobState.FETCHING) and job.submission is not None:
@@ -274,7 +278,7 @@ def _groups(jobs: Iterable[Job]) -> tuple[dict[tuple[str, str], Job], dict[tuple
 
 
 def _rank(job: Job) -> tuple[bool, float, str]:
-    return (job.intent_at is None, job.queued_at, job.id)
+    return (not job.unsure, job.queued_at, job.id)
 
 
 def _owed(  # noqa: PLR0911 - flat, one case a state
@@ -287,7 +291,7 @@ def _owed(  # noqa: PLR0911 - flat, one case a state
                 return Share(job, held[group])
             if leaders[group] is not job:
                 return None
-            return Submit(job) if job.intent_at is None else Adopt(job)
+            return Adopt(job) if job.unsure else Submit(job)
         case JobState.CLOUD:
             return Poll(job)
         case JobState.FETCHING:
@@ -357,6 +361,18 @@ def _delay_s(job: Job, asked_s: float | None, policy: Policy) -> float:
     return max(own, min(max(asked_s, 1.0), MAX_RETRY_AFTER_S))
 
 
+def recalled(job: Job, relatives: Iterable[Job], now: float) -> Event | None:
+    """Tell whether another job's POST for the same content must be searched for before this job's own.
+
+    ``relatives`` are the jobs with the same key, in any state and category. The job remembers the latest POST
+    it has searched for, so each is searched for once.
+    """
+    posted = [one.posted_at for one in relatives if one.id != job.id and one.posted_at is not None]
+    if posted and (job.posted_at is None or max(posted) > job.posted_at):
+        return Recalled(job.id, now, max(posted))
+    return None
+
+
 def searched(job: Job, found: Submission | None, as_of: float, now: float, policy: Policy) -> Event:
     """Judge a search of the account for an open intent; ``as_of`` is when the listing was taken.
 
@@ -364,8 +380,7 @@ def searched(job: Job, found: Submission | None, as_of: float, now: float, polic
     """
     if found is not None:
         return Submitted(job.id, now, found, adopted=True)
-    intent_at = job.intent_at or 0.0
-    if as_of - intent_at >= policy.history_lag_s:
+    if as_of - (job.posted_at or 0.0) >= policy.history_lag_s:
         return NotFound(job.id, now)
     wait_s = min(max(policy.history_lag_s / 4, 1.0), 30.0)
     reason = "the submission was not answered and is not in the account's history yet; looking again"

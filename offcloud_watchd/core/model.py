@@ -10,7 +10,7 @@ category        free text that groups releases; each has its own output director
 job             one link for one category; its whole life is in the journal
 request         the service's own word for an item in the account, named by its request id
 route           where the service puts the bytes: its cloud, a remote account, or nowhere (instant)
-intent          the record that a POST is about to be made; open until an answer is recorded
+intent          the record that a POST is about to be made; until an answer is recorded the job is unsure
 staging         the hidden directory in which a release is gathered and checked
 release         the finished directory; it becomes visible by one rename ("published")
 lane            the workers of one resource: ``api``, ``fetch`` or ``disk``
@@ -206,10 +206,12 @@ class Publication:
 class Job:
     """One link for one category: the fold of its events and nothing else.
 
-    ``intent_at`` is set while the account must be searched before posting: a POST may be unanswered since
-    then, or (0) the content was there before. ``retry_at`` is when the owed effect is due (0: now).
+    ``posted_at`` is when a POST for this content was last known to begin, by this job or by another;
+    ``unsure`` means that the account must be searched before anything is posted again. ``retry_at`` is when
+    the owed effect is due (0: now).
     ``attempts`` counts failures in the present state. ``last_command`` is the id of the newest operator
-    command that was applied, so that a command repeated after a crash changes nothing.
+    command that was applied, so that a command repeated after a crash changes nothing. ``round`` counts how
+    often the job began anew; what one round staged or published is never taken for another's.
     """
 
     id: str
@@ -223,11 +225,13 @@ class Job:
     attempts: int = 0
     retry_at: float = 0.0
     reason: str = ""
-    intent_at: float | None = None
+    posted_at: float | None = None
+    unsure: bool = False
     submission: Submission | None = None
     publication: Publication | None = None
     last_command: str = ""
     remove_files: bool = False
+    round: int = 0
 
 
 # --- Events: what happened, in the past tense. Recorded first, applied second. -----------------------------
@@ -235,11 +239,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A link was accepted; its bytes are safe in the spool.
-
-    ``seen_before``: another job holds or held a request for the same content, so the account is searched
-    before anything is posted.
-    """
+    """A link was accepted; its bytes are safe in the spool."""
 
     job_id: str
     at: float
@@ -247,7 +247,6 @@ class Queued:
     drop: Drop
     destination: Destination
     release: str | None
-    seen_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +264,15 @@ class Submitting:
 
     job_id: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Another job has asked for the same content, at ``posted_at``: the account is searched before a POST."""
+
+    job_id: str
+    at: float
+    posted_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +313,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """It did not work this time. ``charged`` counts an attempt; ``intent_closed``: the POST was not taken."""
+    """It did not work this time. ``charged`` counts an attempt; ``intent_closed``: nothing was posted."""
 
     job_id: str
     at: float
@@ -357,6 +365,7 @@ Event = (
     Queued
     | Attached
     | Submitting
+    | Recalled
     | Submitted
     | NotFound
     | CloudReady

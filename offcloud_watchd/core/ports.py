@@ -52,14 +52,17 @@ class Stop(Protocol):
 
 
 class Journal(Protocol):
-    """The only memory."""
+    """The only memory. One thread."""
 
     def append(self, events: Sequence[Event]) -> None:
         """Make the events durable, in order, all with one sync. Raise ``JournalUnwritable`` otherwise."""
         ...
 
     def renew(self, jobs: Mapping[str, Job]) -> None:
-        """Write the jobs as a new generation: after a failed sync, or when compaction is wanted."""
+        """Write the jobs as a new generation: after a failed append, or when compaction is wanted.
+
+        Raise ``JournalUnwritable`` when that cannot be done either; it may be tried again.
+        """
         ...
 
     @property
@@ -69,7 +72,7 @@ class Journal(Protocol):
 
 
 class Cloud(Protocol):
-    """An Offcloud account. Only ``submit`` and ``remove`` change anything."""
+    """An Offcloud account. Only ``submit`` changes anything. One thread at a time."""
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken."""
@@ -91,10 +94,6 @@ class Cloud(Protocol):
         """Mint the links of a finished request; the links are secrets with a short life."""
         ...
 
-    def remove(self, submission: Submission, stop: Stop) -> None:
-        """Delete the request from the account; one that is gone already counts as deleted."""
-        ...
-
     def account(self, stop: Stop) -> Account:
         """Ask who we are: the cheapest call that proves the key. ``Blocked`` when it is refused."""
         ...
@@ -108,7 +107,14 @@ class Shelf(Protocol):
     """Where releases are gathered, checked and published."""
 
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
-        """Bring a finished request home and publish it; resumes whatever an earlier call left."""
+        """Bring a finished request home and publish it; resumes whatever an earlier call left.
+
+        What one round of a job published before a crash is found again and not published twice.
+        """
+        ...
+
+    def tidy(self, job: Job) -> None:
+        """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
         ...
 
     def discard(self, job: Job, stop: Stop) -> None:
@@ -191,4 +197,8 @@ class Lanes(Protocol):
 
     def settle(self, wish: Wish) -> None:
         """Take the asking away, now that it is recorded; not answered."""
+        ...
+
+    def tidy(self, job: Job) -> None:
+        """Clear the staging of a round that is published or was given up; not answered."""
         ...

@@ -18,7 +18,15 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from offcloud_watchd.core import intake as decisions
-from offcloud_watchd.core.lifecycle import IllegalTransition, Policy, judge, plan, poll_delay_s
+from offcloud_watchd.core.lifecycle import (
+    OWES,
+    IllegalTransition,
+    Policy,
+    judge,
+    plan,
+    poll_delay_s,
+    recalled,
+)
 from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Message, Outcome, Probed, Stopping
 from offcloud_watchd.core.model import (
     Command,
@@ -32,7 +40,6 @@ from offcloud_watchd.core.model import (
     Poll,
     Progress,
     Removed,
-    Requeued,
     Share,
     Submit,
     Submitted,
@@ -137,8 +144,9 @@ class Engine:
         """Try the key at once, so that a refused one is known before the first drop."""
         self._probe(Lane.API)
 
-    def turn(self, messages: Sequence[Message]) -> float | None:
+    def turn(self, messages: Sequence[Message]) -> float:
         """Take messages in, record what follows, begin what is due; return seconds until more is due."""
+        self._renew_journal_if_due()
         self._take_in(messages)
         if not self._stopping and not self._journal_problem:
             self._begin_due()
@@ -161,7 +169,7 @@ class Engine:
 
     def _take_in(self, messages: Sequence[Message]) -> None:
         batch = [*self._unrecorded, *messages]
-        if self._unrecorded and self._clock.monotonic() < self._journal_retry_at:
+        if self._journal_problem:
             self._unrecorded = batch
             return
         self._unrecorded = []
@@ -259,38 +267,50 @@ class Engine:
                 self._record(event)
 
     def _record(self, event: Event) -> None:
+        before = self._ledger.get(event.job_id)
         try:
-            self._ledger.add(event)
+            after = self._ledger.add(event)
         except IllegalTransition:
             # A bug of ours: the journal stays clean, the job stays as it is, the others go on.
             log.exception("job %s: event not recorded", event.job_id)
             return
-        if isinstance(event, (Failed, Removed, Requeued)):
+        if before is None or after is None or before.state is not after.state:
             self._poll_at.pop(event.job_id, None)
             self._progress.pop(event.job_id, None)
-            if event.job_id in self._flights:
-                self._flights[event.job_id].stop.set()
+        if isinstance(event, (Failed, Removed)) and event.job_id in self._flights:
+            self._flights[event.job_id].stop.set()
 
     def _flushed(self) -> bool:
         try:
-            self._ledger.flush()
+            changed = self._ledger.flush()
         except JournalUnwritable as error:
             self._journal_failed(error)
             return False
-        if self._journal_problem:
-            log.warning("the journal takes records again")
-            self._journal_problem = ""
+        for before, after in changed:
+            ended = after is None or after.state not in OWES or after.round != before.round
+            if before.state is JobState.FETCHING and ended:
+                self._lanes.tidy(before)
         return True
+
+    # --- a journal that takes nothing ---
 
     def _journal_failed(self, error: JournalUnwritable) -> None:
         if not self._journal_problem:
             log.error("nothing new is begun: %s", error)
         self._journal_problem = str(error)
         self._journal_retry_at = self._clock.monotonic() + JOURNAL_RETRY_S
+
+    def _renew_journal_if_due(self) -> None:
+        """After a failed append only a new generation, written from memory, can be trusted again."""
+        if not self._journal_problem or self._clock.monotonic() < self._journal_retry_at:
+            return
         try:
             self._journal.renew(self._ledger.jobs)
-        except JournalUnwritable as again:
-            log.debug("a new generation of the journal could not be written: %s", again)
+        except JournalUnwritable as error:
+            self._journal_failed(error)
+            return
+        log.warning("the journal takes records again")
+        self._journal_problem = ""
 
     # --- lanes ---
 
@@ -339,10 +359,10 @@ class Engine:
         due = plan(
             self._ledger.owing.values(), now, busy=self._flights, free=self._free(), poll_at=self._poll_at
         )
-        # A shared request makes its job owe something new at once.
-        self._next_due_at = 0.0 if any(isinstance(one, Share) for one in due.effects) else due.next_due_at
         # What is decided here must be durable before the world hears of it.
         begun = [self._begin(effect, now) for effect in due.effects]
+        # What needed no outside act makes its job owe something new at once.
+        self._next_due_at = now if None in begun else due.next_due_at
         if not self._flushed():
             return
         for effect in begun:
@@ -354,8 +374,9 @@ class Engine:
     def _begin(self, effect: Effect, now: float) -> Effect | None:
         match effect:
             case Submit(job=job):
-                after = self._ledger.add(Submitting(job.id, now))
-                return None if after is None else Submit(after)
+                doubt = recalled(job, self._ledger.same_content(job.link), now)
+                after = self._ledger.add(doubt or Submitting(job.id, now))
+                return None if doubt or after is None else Submit(after)
             case Share(job=job, submission=submission):
                 self._ledger.add(Submitted(job.id, now, submission, adopted=True))
                 return None
@@ -381,12 +402,12 @@ class Engine:
         for flight in self._flights.values():
             flight.stop.set()
 
-    def _wait_s(self) -> float | None:
+    def _wait_s(self) -> float:
         """Compute how long the inbox may be waited for; never more than the rescan."""
         now, tick = self._clock.now(), self._clock.monotonic()
         waits = [] if self._looking else [self._look_at - tick]
-        if self._unrecorded:
-            waits.append(self._journal_retry_at - tick)
+        if self._journal_problem:
+            return max(0.0, self._journal_retry_at - tick)
         return max(0.0, min([*waits, *self._due_waits(now)], default=self._rescan_s))
 
     def _due_waits(self, now: float) -> Iterator[float]:
@@ -399,9 +420,9 @@ class Engine:
 
 def _same_life(dispatched: Job, current: Job) -> bool:
     """Tell whether a job is still in the very stay in its state that an effect was begun for."""
-    return (dispatched.state, dispatched.changed_at, dispatched.last_command, dispatched.submission) == (
+    return (dispatched.state, dispatched.round, dispatched.changed_at, dispatched.submission) == (
         current.state,
+        current.round,
         current.changed_at,
-        current.last_command,
         current.submission,
     )

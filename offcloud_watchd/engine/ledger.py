@@ -45,14 +45,19 @@ class Ledger:
         ids |= {job.id for job in self._changed.values() if job is not None and job.link.key == link.key}
         return [job for job_id in sorted(ids) if (job := self.get(job_id)) is not None]
 
-    def flush(self) -> None:
-        """Make all decided events durable with one sync, then apply them; on an error forget them."""
+    def flush(self) -> list[tuple[Job, Job | None]]:
+        """Make all decided events durable with one sync, then apply them; on an error forget them.
+
+        Return each job that was there before, as it was and as it is.
+        """
         events, changed = self._events, self._changed
         self._events, self._changed = [], {}
         if events:
             self._journal.append(events)
-            for job_id, job in changed.items():
-                self._apply(job_id, job)
+        known = [(self.jobs[job_id], job) for job_id, job in changed.items() if job_id in self.jobs]
+        for job_id, job in changed.items():
+            self._apply(job_id, job)
+        return known
 
     def _apply(self, job_id: str, job: Job | None) -> None:
         before = self.jobs.pop(job_id, None)
