@@ -1,5 +1,5 @@
 """The one writer: inbox -> record -> plan -> dispatch."""
 
-from offcloud_watchd.engine.engine import Engine, LanePause, Picture
+from offcloud_watchd.engine.engine import Engine
 
-__all__ = ["Engine", "LanePause", "Picture"]
+__all__ = ["Engine"]

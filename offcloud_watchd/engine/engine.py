@@ -46,6 +46,7 @@ from offcloud_watchd.core.model import (
     Submitting,
     Verb,
 )
+from offcloud_watchd.core.picture import LanePause, Picture
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.errors import Blocked, JournalUnwritable
@@ -54,31 +55,6 @@ log = logging.getLogger(__name__)
 
 PROBE_EVERY_S: Final = 30.0
 JOURNAL_RETRY_S: Final = 5.0
-
-
-# --- What readers see. -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LanePause:
-    """Why a lane does not work, since when, and when it is tried next."""
-
-    reason: str
-    since: float
-    probe_at: float
-    key_refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An immutable view of everything, swapped whole."""
-
-    at: float
-    pauses: Mapping[Lane, LanePause]
-    folders: Sequence[FolderHealth]
-    active: Sequence[tuple[Job, Progress | None]]
-    counts: Mapping[JobState, int]
-    journal_problem: str
 
 
 @dataclass(slots=True)

@@ -1,0 +1,31 @@
+"""What readers see of the running program: an immutable view, made by the engine and swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from offcloud_watchd.core.model import Job, JobState, Lane, Progress
+from offcloud_watchd.core.ports import FolderHealth
+
+
+@dataclass(frozen=True, slots=True)
+class LanePause:
+    """Why a lane does not work, since when, and when it is tried next (UTC seconds)."""
+
+    reason: str
+    since: float
+    probe_at: float
+    key_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Lanes that pause, folders, jobs that owe something with their progress, and counts of all jobs."""
+
+    at: float
+    pauses: Mapping[Lane, LanePause]
+    folders: Sequence[FolderHealth]
+    active: Sequence[tuple[Job, Progress | None]]
+    counts: Mapping[JobState, int]
+    journal_problem: str

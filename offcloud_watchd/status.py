@@ -1,0 +1,134 @@
+"""``status.json``: how far the running daemon is, for readers in other processes.
+
+Rules of this file:
+
+* It is replaced by rename, so a reader sees one whole state. It is not synced: it describes a living process
+  and means nothing after a crash.
+* The journal says what is true; this file only says what moves. Its size is bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from offcloud_watchd.core.model import Job, JobState, Lane, Progress
+from offcloud_watchd.core.picture import Picture
+
+FILE_NAME: Final = "status.json"
+MAX_ACTIVE: Final = 200
+MAX_BYTES: Final = 4 * 1024 * 1024
+_ORDER: Final = {JobState.FETCHING: 0, JobState.CLOUD: 1, JobState.QUEUED: 2, JobState.REMOVED: 3}
+
+
+def directory(env: Mapping[str, str], state_dir: Path) -> Path:
+    """Return where the file lies: the runtime directory of the service manager, else the state directory."""
+    first = env.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    return Path(first) if first else state_dir
+
+
+def describe(picture: Picture, *, process_id: int, started_at: float) -> dict[str, Any]:
+    """Turn the engine's view into what ``status --json`` shows.
+
+    At most ``MAX_ACTIVE`` jobs are listed, those nearest to their end first.
+    """
+    active = sorted(picture.active, key=lambda entry: (_ORDER.get(entry[0].state, 9), entry[0].queued_at))
+    return {
+        "version": 1,
+        "at": picture.at,
+        "pid": process_id,
+        "started_at": started_at,
+        "journal_problem": picture.journal_problem,
+        "lanes": [_lane(lane, picture) for lane in Lane],
+        "folders": [
+            {
+                "path": folder.path,
+                "category": folder.category,
+                "watch": folder.watch,
+                "problem": folder.problem,
+                "waiting": folder.waiting,
+            }
+            for folder in picture.folders
+        ],
+        "counts": {str(state): count for state, count in picture.counts.items()},
+        "active": [_active(job, progress) for job, progress in active[:MAX_ACTIVE]],
+        "active_total": len(active),
+    }
+
+
+def _lane(lane: Lane, picture: Picture) -> dict[str, Any]:
+    pause = picture.pauses.get(lane)
+    if pause is None:
+        return {"lane": str(lane), "paused": False, "reason": ""}
+    return {
+        "lane": str(lane),
+        "paused": True,
+        "reason": pause.reason,
+        "since": pause.since,
+        "probe_at": pause.probe_at,
+        "key_refused": pause.key_refused,
+    }
+
+
+def _active(job: Job, progress: Progress | None) -> dict[str, Any]:
+    progress = progress or Progress()
+    return {
+        "id": job.id,
+        "name": display_name(job),
+        "category": job.destination.category,
+        "state": str(job.state),
+        "done_bytes": progress.done_bytes,
+        "total_bytes": progress.total_bytes,
+        "fraction": fraction(progress),
+        "bytes_per_s": progress.bytes_per_s,
+        "left_s": _left_s(progress),
+        "note": progress.note,
+        "attempts": job.attempts,
+        "retry_at": job.retry_at,
+        "reason": job.reason,
+    }
+
+
+def display_name(job: Job) -> str:
+    """Name a job for people: never its link, which may hold a secret."""
+    submitted = job.submission.name if job.submission is not None else None
+    return job.release or submitted or job.link.name or job.link.key.split("?", maxsplit=1)[0]
+
+
+def fraction(progress: Progress) -> float | None:
+    """Tell how far something is between 0 and 1, None when the other side does not say."""
+    if progress.fraction is not None:
+        return min(max(progress.fraction, 0.0), 1.0)
+    if progress.total_bytes and progress.done_bytes is not None:
+        return min(progress.done_bytes / progress.total_bytes, 1.0)
+    return None
+
+
+def _left_s(progress: Progress) -> float | None:
+    if not progress.bytes_per_s or progress.total_bytes is None or progress.done_bytes is None:
+        return None
+    return max(0.0, (progress.total_bytes - progress.done_bytes) / progress.bytes_per_s)
+
+
+def write(folder: Path, status: Mapping[str, Any]) -> None:
+    """Replace the file. Raise ``OSError`` when that cannot be done; nothing depends on it."""
+    temporary = folder / f".{FILE_NAME}.new"
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
+    )
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        json.dump(status, file)
+    temporary.replace(folder / FILE_NAME)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """Return the last state that was written, None when there is none that can be read."""
+    try:
+        with (folder / FILE_NAME).open("rb") as file:
+            status = json.loads(file.read(MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return status if isinstance(status, dict) and status.get("version") == 1 else None
