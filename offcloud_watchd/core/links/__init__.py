@@ -1,0 +1,27 @@
+"""Bytes of a drop -> links. Pure; this is the only face of the package.
+
+Rules of this package:
+
+* Every input is hostile: it is bounded before it is parsed, and whatever it is, only ``BadDrop`` is raised.
+* A torrent or magnet is known by its info hash, a web link by its mended spelling; equal things, equal keys.
+* The text of a ``BadDrop`` is for a person and never repeats a link: it may be a secret.
+* Nothing named in a drop is opened, fetched, looked up or run.
+"""
+
+from offcloud_watchd.core.links.drop import MAX_TEXT_BYTES, info_hashes, parse, parse_link
+from offcloud_watchd.core.links.infohash import InfoHashes
+from offcloud_watchd.core.links.magnet import MAX_MAGNET_CHARS
+from offcloud_watchd.core.links.torrent import MAX_DROP_BYTES, Metainfo, TorrentFile, parse_torrent
+
+__all__ = [
+    "MAX_DROP_BYTES",
+    "MAX_MAGNET_CHARS",
+    "MAX_TEXT_BYTES",
+    "InfoHashes",
+    "Metainfo",
+    "TorrentFile",
+    "info_hashes",
+    "parse",
+    "parse_link",
+    "parse_torrent",
+]
