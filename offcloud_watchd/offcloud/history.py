@@ -1,0 +1,113 @@
+"""The account's history: which entries are the same thing as a link of ours. Pure.
+
+Rules of this file:
+
+* Entries are matched by what they are (info hash, or the link in its one spelling), never by name: the
+  service rewrites the link and renames the file.
+* Other programs use the account too, so anything may stand in an entry. One that cannot be read is passed
+  over; a listing that cannot be read raises and proves nothing.
+
+Source: public clients; the history is not in the official document.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from offcloud_watchd.core.links import info_hashes, parse_link
+from offcloud_watchd.core.model import Link, LinkKind, Sought
+from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.offcloud.answer import Answer, decode, when
+from offcloud_watchd.offcloud.refusals import refusal
+from offcloud_watchd.offcloud.wire import FAILED_WORDS, first, not_understood, told
+
+MAX_LINK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One live entry: what it can be known by, as it came, and what we say of it."""
+
+    texts: tuple[str, ...]
+    sought: Sought
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The live entries, oldest first; ``as_of``: the moment before the account was asked (UTC seconds)."""
+
+    as_of: float
+    entries: Sequence[Entry]
+
+    def matching(self, link: Link) -> tuple[Sought, ...]:
+        """Return the entries for a link, the oldest first; those of unknown age come last."""
+        alike = self._torrents(link) if link.kind is LinkKind.TORRENT else self._web_links(link)
+        found = {entry.sought.request_id: entry.sought for entry in alike}
+        return tuple(sorted(found.values(), key=_age))
+
+    def _torrents(self, link: Link) -> Iterator[Entry]:
+        keys = {link.key, *info_hashes(link.url)}
+        # Taking every text apart costs seconds for a large account; looking for the digits does not.
+        digits = [spelling for key in keys for spelling in _spellings(key)]
+        for entry in self.entries:
+            for text in entry.texts:
+                lowered = text.lower()
+                if any(one in lowered for one in digits) and info_hashes(text) & keys:
+                    yield entry
+
+    def _web_links(self, link: Link) -> Sequence[Entry]:
+        exact = [entry for entry in self.entries if link.url in entry.texts]
+        return exact or [entry for entry in self.entries if link.key in map(_normal, entry.texts)]
+
+
+def listing(answer: Answer, as_of: float) -> Listing:
+    """Read the history. Raises ``Blocked`` and ``Transient``."""
+    content = decode(answer)
+    value = content.value
+    if isinstance(value, dict):
+        value = first(value, "history", "requests", "data")
+    error = refusal(answer, content)
+    if error is not None:
+        raise error
+    if not isinstance(value, list) or (value and not any(isinstance(entry, dict) for entry in value)):
+        raise not_understood(answer, content, "a list of requests")
+    # It comes with the newest first.
+    entries = (_entry(one) for one in reversed(value))
+    return Listing(as_of, [entry for entry in entries if entry is not None])
+
+
+def _entry(value: object) -> Entry | None:
+    known = told(value)
+    if known is None or not isinstance(value, dict) or known.status in FAILED_WORDS:
+        return None
+    names = (first(value, "originalLink", "original_link"), first(value, "fileName", "filename"))
+    texts = tuple(text for text in names if isinstance(text, str) and len(text) <= MAX_LINK)
+    created_at = when(first(value, "createdOn", "created_on"))
+    return Entry(
+        texts, Sought(known.request_id, known.status, known.name, known.url, known.server, created_at)
+    )
+
+
+def _spellings(key: str) -> tuple[str, ...]:
+    """Return the digits of a key as they may stand in a text: hex, and base32 for the short kind."""
+    digits = key.partition(":")[2]
+    if len(digits) != 40:
+        return (digits,)
+    return (digits, base64.b32encode(bytes.fromhex(digits)).decode().lower())
+
+
+def _normal(text: str) -> str:
+    """Return the key of a web link; empty for any other text."""
+    if not text[:8].lower().startswith(("http://", "https://")):
+        return ""
+    try:
+        return parse_link(text).key
+    except BadDrop:
+        return ""
+
+
+def _age(sought: Sought) -> float:
+    return float("inf") if sought.created_at is None else sought.created_at

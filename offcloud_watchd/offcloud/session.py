@@ -1,0 +1,246 @@
+"""One HTTP exchange with the service: bounded in time and size, told apart into sent and not sent.
+
+Rules of this file:
+
+* The key is put in when a request is built and is in no object that outlives the call. No foreign exception
+  leaves this file, not even as a cause: its text may hold the whole address with the key.
+* Nothing is followed, repeated, remembered (cookies) or taken from the environment (``.netrc``, proxies).
+* A silence, a drip, a flood and a bomb all end: each read has a timeout, the whole answer a deadline, the
+  body a cap before and after it is unpacked.
+* Whether a byte of the request was written is observed on the connection, not guessed from an exception.
+
+Source: requests 2.34 and urllib3 2.8, whose behaviour in each case the tests play through.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.utils import get_environ_proxies
+
+from offcloud_watchd.core.ports import Clock, Stop
+from offcloud_watchd.errors import Blocked, Cancelled, OffcloudWatchdError, Transient
+from offcloud_watchd.offcloud.answer import Answer
+from offcloud_watchd.offcloud.connection import Call, Overdue, Session
+from offcloud_watchd.offcloud.settings import ClientSettings
+
+READ_BYTES: Final = 64 * 1024
+_FOREIGN: Final = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    zlib.error,
+    OSError,
+    ValueError,
+    RecursionError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call; ``path`` follows ``/api/``.
+
+    ``once``: it cannot be asked twice, so it is not cut short by the stop flag and goes over a connection of
+    its own, as a kept one may be half dead.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, str] | None = None
+    as_form: bool = False
+    once: bool = False
+    cap_bytes: int = 8 * 1024 * 1024
+
+
+class _BadBody(ValueError):  # noqa: N818 - the noun says it
+    """A body is too large, or not framed or packed the way HTTP allows; the text is fit to be shown."""
+
+
+class Transport:
+    """Asks one question at a time. One thread. After ``close`` it may be used again."""
+
+    def __init__(self, settings: ClientSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._base = settings.base_url.rstrip("/").removesuffix("/api").rstrip("/")
+        self._host = urlsplit(self._base).netloc.rpartition("@")[2]
+        self._call = Call(clock)
+        self._session = Session(self._call, _proxies(settings, self._base))
+
+    def ask(self, question: Question, key: str, stop: Stop) -> Answer:
+        """Ask, and return the answer whatever its status.
+
+        Raises ``Transient`` when there is none; its ``maybe_sent`` tells of any question whether a byte of it
+        went out. Raises ``Cancelled`` when stopped before that or, unless it is to be asked once only, at any
+        time; ``Blocked`` when the settings make no address.
+        """
+        asked = f"{question.method} {self._host}/api/{question.path.partition('?')[0]}"
+        if question.once:
+            self._session.close()  # a kept connection may be closed on the other side just now
+        self._call.begin(self._settings, None if question.once else stop)
+        failure: OffcloudWatchdError
+        try:
+            return self._exchange(question, asked, key)
+        except Cancelled as stopped:
+            failure = stopped
+        except _FOREIGN as error:
+            failure = self._failure(error, asked)
+        raise failure  # out here, so that no foreign text hangs on as its context
+
+    def close(self) -> None:
+        """Close the connections that are kept; it may be called again."""
+        self._session.close()
+
+    def _exchange(self, question: Question, asked: str, key: str) -> Answer:
+        settings = self._settings
+        request = requests.Request(
+            question.method,
+            f"{self._base}/api/{question.path}",
+            data=question.body if question.as_form else None,
+            json=None if question.as_form else question.body,
+            params={"key": key} if settings.auth == "query" else None,
+            auth=_Bearer(key if settings.auth == "bearer" else ""),
+        )
+        response = self._session.send(
+            self._session.prepare_request(request),
+            stream=True,
+            allow_redirects=False,
+            timeout=(settings.connect_timeout_s, settings.read_timeout_s),
+        )
+        with response:
+            return Answer(
+                asked=asked,
+                status=response.status_code,
+                body=_body(response, question.cap_bytes),
+                content_type=response.headers.get("Content-Type", ""),
+                retry_after=response.headers.get("Retry-After"),
+                at=self._clock.now(),
+                framed="Content-Length" in response.headers or "Transfer-Encoding" in response.headers,
+                secret=key,
+            )
+
+    def _failure(self, error: BaseException, asked: str) -> OffcloudWatchdError:
+        """Turn a foreign exception into one of ours, with nothing of its text."""
+        if isinstance(error, _UNUSABLE):
+            return Blocked("api", f"{asked} cannot be asked: check base_url and proxy in the configuration")
+        sent = self._call.sent
+        what = _kind_of(error, self._settings) if sent else _not_sent(error, self._settings)
+        return Transient(f"{asked}: {what}; it is tried again", maybe_sent=sent)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Puts the key into the header of one request; without a key it only keeps ``.netrc`` away."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+def _kind_of(error: BaseException, settings: ClientSettings) -> str:
+    """Say what went wrong after the question went out."""
+    chain = list(_chain(error))
+    for one in chain:
+        if isinstance(one, _BadBody):
+            return str(one)
+        if isinstance(one, Overdue):
+            return f"no whole answer came within {settings.total_timeout_s:g} s"
+    if any(isinstance(one, (TimeoutError, requests.Timeout)) for one in chain):
+        return f"no answer came for {settings.read_timeout_s:g} s"
+    return f"the answer broke off or is no HTTP ({type(error).__name__})"
+
+
+def _not_sent(error: BaseException, settings: ClientSettings) -> str:
+    """Say why the question did not even go out."""
+    chain = list(_chain(error))
+    for kind, words in _CAUSES:
+        if any(isinstance(one, kind) for one in chain):
+            return words.format(connect_timeout_s=settings.connect_timeout_s)
+    return f"no connection could be made ({type(error).__name__})"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk to the root of an exception; requests and urllib3 hide it in arguments and ``reason``."""
+    waiting: list[object] = [error]
+    for _ in range(20):
+        if not waiting:
+            return
+        one = waiting.pop(0)
+        if isinstance(one, BaseException):
+            yield one
+            waiting += [getattr(one, "reason", None), one.__cause__, one.__context__, *one.args]
+
+
+_UNUSABLE: Final = (
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
+_CAUSES: Final = (
+    (requests.exceptions.ProxyError, "the proxy did not let us through: check `proxy`"),
+    (urllib3.exceptions.NameResolutionError, "its name could not be resolved: check the network and DNS"),
+    (
+        ssl.SSLCertVerificationError,
+        "its TLS certificate is not valid for it: check the clock and the network",
+    ),
+    (requests.exceptions.SSLError, "no TLS connection could be made"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (TimeoutError, "no connection within {connect_timeout_s:g} s"),
+    (requests.exceptions.ConnectTimeout, "no connection within {connect_timeout_s:g} s"),
+)
+
+
+def _proxies(settings: ClientSettings, base: str) -> dict[str, str]:
+    """Return the proxies to use, read from the environment only when that was asked for."""
+    if settings.proxy is None:
+        return {}
+    if settings.proxy == "env":
+        return dict(get_environ_proxies(base, no_proxy=None))
+    return {"http": settings.proxy, "https": settings.proxy}
+
+
+# --- The body ----------------------------------------------------------------------------------------------
+
+
+def _body(response: requests.Response, cap_bytes: int) -> bytes:
+    """Read a body up to its cap; a body that claims impossible things about itself is refused."""
+    length = response.headers.get("Content-Length", "0")
+    if not (length.isascii() and length.isdigit()):
+        # urllib3 ignores such a length and reads to the end of the connection.
+        raise _BadBody("the answer claims an impossible length")
+    parts: list[bytes] = []
+    size = 0
+    while part := response.raw.read(READ_BYTES, decode_content=False):
+        parts.append(part)
+        size += len(part)
+        if size > cap_bytes:
+            raise _BadBody(f"the answer is larger than {cap_bytes} bytes")
+    return _unpacked(b"".join(parts), response.headers.get("Content-Encoding", ""), cap_bytes)
+
+
+def _unpacked(body: bytes, encoding: str, cap_bytes: int) -> bytes:
+    """Unpack a body that was packed against our wish, up to its cap; half an archive is refused."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity") or not body:
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise _BadBody("the answer is packed in a way that was not asked for")
+    inflater = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
+    plain = inflater.decompress(body, cap_bytes + 1)
+    if len(plain) > cap_bytes:
+        raise _BadBody(f"the answer is larger than {cap_bytes} bytes")
+    if not inflater.eof:
+        raise _BadBody("the answer is packed and was cut")
+    return plain

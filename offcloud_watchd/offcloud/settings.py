@@ -1,0 +1,28 @@
+"""What the client of the service is told once, at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """How the account is reached. Times in seconds.
+
+    ``read_key`` gives the API key; it is called before the first use, before each ``account`` and again after
+    a refusal, so that a key which was replaced is taken up without a restart. It may raise ``ConfigError`` or
+    ``OSError``. ``auth`` is ``bearer`` (a header) or ``query`` (``?key=``, all the classic service knows).
+    ``proxy`` is None, ``env`` for the environment's proxies, or a URL. ``connect_timeout_s`` and
+    ``read_timeout_s`` bound one silence, ``total_timeout_s`` one whole answer.
+    """
+
+    read_key: Callable[[], str] = field(repr=False)
+    base_url: str = "https://offcloud.com"
+    auth: str = "bearer"
+    requests_per_minute: int = 120
+    proxy: str | None = field(default=None, repr=False)  # it may hold a password
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 30.0
+    total_timeout_s: float = 60.0
+    retry_wait_s: float = 0.5
