@@ -1,0 +1,155 @@
+"""What becomes of a drop that was read: into ``processed/``, into ``failed/`` with a reason, or away.
+
+Rules of this file:
+
+* What moves is the very file that was read, byte for byte: it is compared before the move and after it, and a
+  file that took its name in between goes back. Nothing is unlinked under a name that others write to.
+* Nothing in the archive is overwritten: a name is reserved before the move, `` (2)`` when it is taken.
+* A reason is on the disk before the file it is about leaves its place. Every step may be repeated.
+* The archive's directories are real ones inside the folder, never links.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from offcloud_watchd.core.settle import Stamp
+from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.watch.names import (
+    FAILED,
+    MAX_NAME_BYTES,
+    OWN_PREFIX,
+    PROCESSED,
+    REASON_SUFFIX,
+    alternatives,
+)
+from offcloud_watchd.watch.reading import opened_directory, read_settled, stamp_at
+
+MAX_REASON_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One state of one file: the open folder, the open directory the file lies in, its name and stamp."""
+
+    root: int
+    directory: int
+    name: str
+    stamp: Stamp
+
+    def is_there(self) -> bool:
+        """Tell whether the file is still the one that was read: asked before it is put anywhere."""
+        return stamp_at(self.directory, self.name) == self.stamp
+
+
+def archive(source: Source) -> None:
+    """Move an accepted drop to ``processed/``. Raises ``OSError``."""
+    with _shelf(source.root, PROCESSED) as shelf:
+        next(name for name in alternatives(source.name) if _moved(source, shelf, name))
+
+
+def delete(source: Source) -> None:
+    """Delete an accepted drop. Raises ``OSError``.
+
+    It gets a name of our own first, so that a file that takes the drop's name meanwhile is not deleted.
+    """
+    aside = f"{OWN_PREFIX}{secrets.token_hex(8)}"
+    _moved(source, source.directory, aside)
+    with contextlib.suppress(FileNotFoundError):  # it was another file and went back
+        os.unlink(aside, dir_fd=source.directory)
+
+
+def refuse(source: Source, reason: str) -> None:
+    """Move a drop to ``failed/`` with its reason beside it. Raises ``OSError``."""
+    with _shelf(source.root, FAILED) as shelf:
+        next(
+            name
+            for name in _names_with_reason(source.name)
+            if not _exists(shelf, name) and _told(shelf, name, reason) and _moved(source, shelf, name)
+        )
+
+
+def report(root: int, name: str, reason: str) -> None:
+    """Put a reason into ``failed/`` for a list of which a part was accepted. Raises ``OSError``."""
+    with _shelf(root, FAILED) as shelf:
+        next(candidate for candidate in _names_with_reason(name) if _told(shelf, candidate, reason))
+
+
+def _names_with_reason(name: str) -> Iterator[str]:
+    return alternatives(name, MAX_NAME_BYTES - len(REASON_SUFFIX))
+
+
+@contextmanager
+def _shelf(root: int, name: str) -> Iterator[int]:
+    """Open a directory of the archive inside the folder that is there; make it when it is missing."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o775, dir_fd=root)
+    with opened_directory(name, within=root) as shelf:
+        yield shelf
+
+
+def _moved(source: Source, shelf: int, name: str) -> bool:
+    """Move the file to a name that is free; False when the name is taken. Raises ``OSError``."""
+    try:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=shelf))
+    except FileExistsError:
+        return False
+    try:
+        os.rename(source.name, name, src_dir_fd=source.directory, dst_dir_fd=shelf)
+    except OSError:
+        os.unlink(name, dir_fd=shelf)
+        raise
+    arrived = stamp_at(shelf, name)
+    if arrived is not None and not _same_content(arrived, source.stamp):
+        # Another file took the drop's name at the last moment: it is a drop of its own and goes back.
+        stray = Source(source.root, shelf, name, arrived)
+        next(back for back in alternatives(source.name) if _moved(stray, source.directory, back))
+    return True
+
+
+def _same_content(one: Stamp, other: Stamp) -> bool:
+    """Compare without the inode: some file systems give a file another one when it is renamed."""
+    return (one.size_bytes, one.mtime_ns) == (other.size_bytes, other.mtime_ns)
+
+
+def _told(shelf: int, name: str, reason: str) -> bool:
+    """Write the reason for a name, durably; False when another reason stands there already."""
+    text = reason.encode("utf-8", "backslashreplace")[:MAX_REASON_BYTES]
+    target = name + REASON_SUFFIX
+    if _exists(shelf, target):
+        return _content(shelf, target) == text
+    beside = f"{OWN_PREFIX}{secrets.token_hex(8)}"
+    descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o664, dir_fd=shelf)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(beside, target, src_dir_fd=shelf, dst_dir_fd=shelf)
+    except OSError:
+        os.unlink(beside, dir_fd=shelf)
+        raise
+    os.fsync(shelf)
+    return True
+
+
+def _content(shelf: int, name: str) -> bytes | None:
+    expected = stamp_at(shelf, name)
+    try:
+        return None if expected is None else read_settled(shelf, name, expected, MAX_REASON_BYTES)
+    except (OSError, BadDrop):  # whatever it is, it is not the reason we would write
+        return None
+
+
+def _exists(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""Operator commands as files: written by the command line, read by the daemon's look at its folders.
+
+A command is one JSON object, renamed whole into ``state_dir/commands/``; its file name, without ``.json``, is
+its id, and ids sort by the time they were given. The daemon deletes the file once the command is recorded,
+so a command outlives a crash of either side, and its id makes it safe to take twice.
+
+``{"verb": "retry" | "cancel" | "forget", "jobs": [ID, ...], "files": false}`` or
+``{"verb": "add", "category": NAME | null, "link": TEXT}`` or
+``{"verb": "add", "category": NAME | null, "name": FILE NAME, "data": BASE64}``
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from offcloud_watchd.core.model import Verb
+from offcloud_watchd.watch.spool import write_durably
+
+SUFFIX: Final = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class JobCommand:
+    """Retry, cancel or forget jobs, named by their full ids. ``files``: forget what was published, too."""
+
+    verb: Verb
+    job_ids: tuple[str, ...]
+    files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddLink:
+    """Take one link as if it had been dropped; ``category`` None leaves the place to the configuration."""
+
+    link: str
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddFile:
+    """Take the bytes of a file as if it had been dropped under this name."""
+
+    name: str
+    data: bytes
+    category: str | None = None
+
+
+def commands_dir(state_dir: Path) -> Path:
+    """Return where commands lie."""
+    return state_dir / "commands"
+
+
+def write_command(state_dir: Path, command: JobCommand | AddLink | AddFile) -> str:
+    """Hand a command to the daemon, which may be down; return the command's id.
+
+    On return it is durable. For jobs the id is found again in their events; ``add_drop_id`` tells under which
+    drop id an added link is recorded. Raises ``OSError``.
+    """
+    command_id = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    text = json.dumps(_document(command), ensure_ascii=True)
+    write_durably(commands_dir(state_dir) / f"{command_id}{SUFFIX}", text.encode("ascii"))
+    return command_id
+
+
+def add_drop_id(command_id: str) -> str:
+    """Return the drop id under which the links of an ``add`` command are recorded."""
+    return f"add-{command_id}"
+
+
+def _document(command: JobCommand | AddLink | AddFile) -> dict[str, object]:
+    if isinstance(command, JobCommand):
+        return {"verb": str(command.verb), "jobs": list(command.job_ids), "files": command.files}
+    if isinstance(command, AddLink):
+        return {"verb": "add", "category": command.category, "link": command.link}
+    data = base64.b64encode(command.data).decode("ascii")
+    return {"verb": "add", "category": command.category, "name": command.name, "data": data}

@@ -1,0 +1,305 @@
+"""One drop folder: what lies in it, what of it has settled, and taking that.
+
+Rules of this file:
+
+* All of it runs on one thread at a time, which may hang in the kernel; see ``parking``.
+* The scan is the truth, and every visit may be repeated: what was taken and not yet put away is taken again,
+  under the same drop id.
+* One bad file never stops another; one visit takes a bounded number of files and bytes.
+* Nothing is created in a folder but ``processed/`` and ``failed/``, and nothing at all where it is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
+from offcloud_watchd.core.model import Destination, Drop, Intake, Links
+from offcloud_watchd.core.ports import Clock, Wish
+from offcloud_watchd.core.settle import Sighting, Stamp, patience_s, settle
+from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.watch.names import inside, parted, shown, stem
+from offcloud_watchd.watch.outgoing import Outgoing, accepted, refused
+from offcloud_watchd.watch.reading import opened_directory, read_settled
+from offcloud_watchd.watch.scan import Scan, scan
+from offcloud_watchd.watch.settings import FolderSettings
+from offcloud_watchd.watch.spool import store
+
+log = logging.getLogger(__name__)
+
+MAX_CANDIDATES: Final = 10_000
+MAX_ODD_SAID: Final = 100
+MAX_BYTES_A_VISIT: Final = 64 << 20
+MAX_VISIT_S: Final = 5.0
+READ_AGAIN_S: Final = 5.0
+READ_AGAIN_MAX_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory that drops come to: its real path and which directory that was."""
+
+    path: str
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What one visit gave.
+
+    ``places`` are the folder and its subfolders that are categories; none when the folder cannot be used.
+    ``next_s`` is when something may be ready (None: nothing is waiting); ``more`` tells that this visit was
+    cut short; ``scan_s`` is what the look itself cost.
+    """
+
+    problem: str = ""
+    wishes: tuple[Wish, ...] = ()
+    waiting: int = 0
+    next_s: float | None = None
+    more: bool = False
+    scan_s: float = 0.0
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """A file that could not be read or understood yet, and the tick at which it is tried again."""
+
+    stamp: Stamp
+    retry_at_s: float
+    delay_s: float
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A drop that was read and understood; its bytes are not yet safe."""
+
+    path: str
+    stamp: Stamp
+    data: bytes
+    links: Links
+    destination: Destination
+
+
+@dataclass(slots=True)
+class _Budget:
+    """How much one visit may still take."""
+
+    files: int
+    size_bytes: int
+    until_s: float
+
+    def is_spent(self, now_s: float) -> bool:
+        """Tell whether the next file must wait for the next visit."""
+        return self.files <= 0 or self.size_bytes <= 0 or now_s > self.until_s
+
+
+class Folder:
+    """The state of one drop folder: sightings, and what is remembered of files that are stuck in it."""
+
+    def __init__(self, settings: FolderSettings, spool_dir: Path, clock: Clock) -> None:
+        self.settings = settings
+        self._spool_dir = spool_dir
+        self._clock = clock
+        self._outgoing = Outgoing(settings.path)
+        self._seen: Mapping[str, Sighting] = {}
+        self._later: dict[str, _Later] = {}
+        self._odd: dict[str, str] = {}
+        self._spool_problem = ""
+        self._was_mount = False
+        self._said = ""
+
+    def visit(self, limit: int) -> Visit:
+        """Look into the folder and take at most ``limit`` settled drops. No ``OSError`` escapes."""
+        try:
+            with opened_directory(self.settings.path) as root:
+                visit = self._visit(root, limit)
+        except OSError as error:
+            self._seen = {}
+            visit = Visit(f"the folder cannot be read: {error.strerror}; it is tried again")
+        self._say(visit.problem)
+        return visit
+
+    def _visit(self, root: int, limit: int) -> Visit:
+        status = os.fstat(root)
+        if self._is_unmounted(root, status):
+            self._seen = {}
+            return Visit("is no mount point any more: mount its file system, or restart if that is meant")
+        began_s = self._clock.monotonic()
+        found = self._scanned(root)
+        scanned_s = self._clock.monotonic()
+        files = self._outgoing.again(root, found.files)
+        settled = settle(self._seen, files, scanned_s, self.settings.settle_s)
+        self._seen = settled.seen
+        self._later = {path: late for path, late in self._later.items() if files.get(path) == late.stamp}
+        budget = _Budget(limit, MAX_BYTES_A_VISIT, scanned_s + MAX_VISIT_S)
+        wishes, more = self._take_all(root, settled.ready, budget)
+        return Visit(
+            problem=self._problem(),
+            wishes=tuple(wishes),
+            waiting=len(files),
+            next_s=self._next_s(settled.next_look_s),
+            more=more,
+            scan_s=scanned_s - began_s,
+            places=self._places(status, found),
+        )
+
+    def _places(self, status: os.stat_result, found: Scan) -> tuple[Place, ...]:
+        real = os.path.realpath(self.settings.path)
+        inner = [Place(inside(real, name), at.device, at.inode) for name, at in found.subfolders.items()]
+        return (Place(real, status.st_dev, status.st_ino), *inner)
+
+    def _is_unmounted(self, root: int, status: os.stat_result) -> bool:
+        """Tell a bare mount point, whose files were not dropped here, from what was mounted on it."""
+        is_mount = os.stat("..", dir_fd=root).st_dev != status.st_dev
+        self._was_mount = self._was_mount or is_mount
+        return self._was_mount and not is_mount
+
+    def _scanned(self, root: int) -> Scan:
+        with_subfolders = self.settings.subfolder_destination is not None
+        stuck = self._outgoing.paths() | self._later.keys()
+        found = scan(root, with_subfolders=with_subfolders, limit=MAX_CANDIDATES, uncounted=stuck)
+        news = [path for path, kind in found.odd.items() if self._odd.get(path) != kind]
+        for path in news[:MAX_ODD_SAID]:
+            log.warning("%s: %s is %s: left alone", self.settings.path, shown(path), found.odd[path])
+        self._odd = found.odd
+        return found
+
+    def _next_s(self, settle_next_s: float | None) -> float | None:
+        now_s = self._clock.monotonic()
+        waits_s = [max(0.0, late.retry_at_s - now_s) for late in self._later.values()]
+        if settle_next_s is not None:
+            waits_s.append(settle_next_s)
+        return min(waits_s, default=None)
+
+    # --- what is wrong ---
+
+    def _problem(self) -> str:
+        unreadable = [late.problem for late in self._later.values() if late.problem]
+        more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+        return self._spool_problem or self._outgoing.problem or (unreadable[0] + more if unreadable else "")
+
+    def _say(self, problem: str) -> None:
+        if problem and problem != self._said:
+            log.warning("drop folder %s: %s", self.settings.path, problem)
+        elif self._said and not problem:
+            log.warning("drop folder %s: works again", self.settings.path)
+        self._said = problem
+
+    # --- taking ---
+
+    def _take_all(self, root: int, ready: Sequence[str], budget: _Budget) -> tuple[list[Wish], bool]:
+        taken: list[_Taken] = []
+        more = False
+        for path in ready:
+            now_s = self._clock.monotonic()
+            if path in self._later and self._later[path].retry_at_s > now_s:
+                continue
+            more = budget.is_spent(now_s)
+            if more:
+                break
+            one = self._take(root, path, budget)
+            if one is not None:
+                taken.append(one)
+        try:
+            hashes = store(self._spool_dir, [one.data for one in taken])
+        except OSError as error:
+            place = self._spool_dir
+            self._spool_problem = f"nothing is taken: no copy can be kept in {place}: {error.strerror}"
+            return [], False
+        self._spool_problem = ""
+        return [self._wish(one, sha256) for one, sha256 in zip(taken, hashes, strict=True)], more
+
+    def _take(self, root: int, path: str, budget: _Budget) -> _Taken | None:
+        sighting = self._seen[path]
+        budget.files -= 1
+        try:
+            destination = self._destination(parted(path)[0])
+            data = self._read(root, path, sighting.stamp)
+        except OSError as error:
+            self._read_later(path, sighting.stamp, f"{shown(path)} cannot be read: {error.strerror}")
+            return None
+        except BadDrop as error:
+            self._refuse(path, sighting.stamp, str(error))
+            return None
+        if data is None:
+            return None
+        budget.size_bytes -= len(data)
+        links = self._links(path, sighting, data)
+        return None if links is None else _Taken(path, sighting.stamp, data, links, destination)
+
+    def _read(self, root: int, path: str, stamp: Stamp) -> bytes | None:
+        subfolder, name = parted(path)
+        try:
+            with opened_directory(subfolder or ".", within=root) as directory:
+                return read_settled(directory, name, stamp, MAX_DROP_BYTES)
+        except FileNotFoundError:
+            return None
+
+    def _links(self, path: str, sighting: Sighting, data: bytes) -> Links | None:
+        try:
+            links = _understood(parted(path)[1], data)
+        except BadDrop as error:
+            ripe_at_s = sighting.since_s + patience_s(data)
+            if ripe_at_s > self._clock.monotonic():
+                self._later[path] = _Later(sighting.stamp, ripe_at_s, READ_AGAIN_S)
+            else:
+                self._refuse(path, sighting.stamp, str(error))
+            return None
+        self._later.pop(path, None)
+        return links
+
+    def _destination(self, subfolder: str) -> Destination:
+        of_subfolder = self.settings.subfolder_destination
+        return of_subfolder(subfolder) if subfolder and of_subfolder else self.settings.destination
+
+    def _wish(self, taken: _Taken, sha256: str) -> Wish:
+        _, name = parted(taken.path)
+        folder = str(self.settings.path)
+        identity = _identity(folder, taken.path, taken.stamp, sha256)
+        put_back = self._outgoing.round_of(identity)
+        drop = Drop(f"{identity}-{put_back}" if put_back else identity, name, folder, sha256)
+        leaving = accepted(taken.path, taken.stamp, taken.links, self.settings.after, identity)
+        return Wish(
+            Intake(drop, taken.links, taken.destination, stem(name)), partial(self._outgoing.put, leaving)
+        )
+
+    def _refuse(self, path: str, stamp: Stamp, problem: str) -> None:
+        self._later.pop(path, None)
+        log.warning(
+            "drop folder %s: %s was refused: %s", self.settings.path, shown(path), problem.splitlines()[0]
+        )
+        self._outgoing.put(refused(path, stamp, problem))
+
+    def _read_later(self, path: str, stamp: Stamp, problem: str) -> None:
+        known = self._later.get(path)
+        delay_s = READ_AGAIN_S if known is None else min(known.delay_s * 2, READ_AGAIN_MAX_S)
+        self._later[path] = _Later(stamp, self._clock.monotonic() + delay_s, delay_s, problem)
+
+
+def _understood(name: str, data: bytes) -> Links:
+    """Parse a drop; one without any good link is refused as a whole. Raises ``BadDrop``."""
+    links = parse(name, data)
+    if links.found:
+        return links
+    faults = [bad.reason if bad.line is None else f"line {bad.line}: {bad.reason}" for bad in links.bad[:100]]
+    raise BadDrop("; ".join(["it holds no link that can be used", *faults]))
+
+
+def _identity(folder: str, path: str, stamp: Stamp, sha256: str) -> str:
+    """Name this very drop: equal after a crash, different for the same bytes dropped once more.
+
+    Not the change time: the operator may well mend the rights of everything that lies there.
+    """
+    parts = (folder, path, stamp.device, stamp.inode, stamp.size_bytes, stamp.mtime_ns, sha256)
+    text = "\0".join(map(str, parts))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]

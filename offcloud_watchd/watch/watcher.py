@@ -1,0 +1,261 @@
+"""The drop folders as the engine sees them: one look gives what users ask for, and how the folders are.
+
+Rules of this file:
+
+* ``look`` belongs to the disk lane. It never raises for a file or a folder, however broken.
+* Events only say when to look. A folder is visited when its flag is up, by an event or because somebody asks,
+  and when its time has come; every folder is visited within its rescan time, whatever the events say.
+* A watch is set before the visit that relies on it: a new watch makes its folder due again at once.
+* A folder whose file system does not answer is left to itself; the others go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from offcloud_watchd.core.ports import Clock, Look, Wish
+from offcloud_watchd.watch.commands import commands_dir
+from offcloud_watchd.watch.folder import Folder, Visit
+from offcloud_watchd.watch.hints import Flag, Hints
+from offcloud_watchd.watch.mounts import read_mountinfo, silent_type
+from offcloud_watchd.watch.orders import Orders, ensure_directories
+from offcloud_watchd.watch.parking import ParkedError, Parking
+from offcloud_watchd.watch.settings import FolderSettings, WatchMode, WatchSettings
+
+log = logging.getLogger(__name__)
+
+WISHES_A_LOOK: Final = 500
+LEAST_SHARE: Final = 20
+POLL_S: Final = 10.0
+HURT_RETRY_S: Final = 10.0
+EVENTS_RETRY_S: Final = 300.0
+HOLD_FACTOR: Final = 10.0
+HOLD_FROM_S: Final = 0.02
+HOLD_MAX_S: Final = 5.0
+"""A look that costs much is not repeated for every event: hints wait for ten times its cost."""
+
+_LIMITS: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a drop folder is; implements ``core.ports.FolderHealth``."""
+
+    path: str
+    category: str
+    watch: str
+    problem: str
+    waiting: int
+
+
+@dataclass(slots=True)
+class _Post:
+    """A folder with what the watcher needs to attend to it."""
+
+    folder: Folder
+    parking: Parking
+    flag: Flag
+    visit: Visit = field(default_factory=Visit)
+    watch: WatchMode = WatchMode.POLL
+    look_at_s: float = float("-inf")
+    held_until_s: float = float("-inf")
+    watched: set[str] = field(default_factory=set)
+    silence_said: bool = False
+
+    @property
+    def settings(self) -> FolderSettings:
+        """What the operator wants of the folder."""
+        return self.folder.settings
+
+    def is_due(self, now_s: float) -> bool:
+        """Tell whether the folder is to be visited now."""
+        return now_s >= self.look_at_s or (self.flag.is_raised() and now_s >= self.held_until_s)
+
+    def due_in_s(self, now_s: float) -> float:
+        """Compute how long the folder can wait."""
+        at_s = min(self.look_at_s, self.held_until_s) if self.flag.is_raised() else self.look_at_s
+        return max(0.0, at_s - now_s)
+
+    def health(self) -> Health:
+        """Return the view for people."""
+        settings = self.settings
+        category = settings.destination.category
+        return Health(str(settings.path), category, str(self.watch), self.visit.problem, self.visit.waiting)
+
+
+class Watcher:
+    """All drop folders and the operator's commands.
+
+    ``hint`` is called on a foreign thread whenever a look is worth while, once until the next look. ``start``
+    and ``stop`` frame the use; ``look`` is for one thread. ``hints`` brings the events of the file system,
+    ``mountinfo`` the kernel's list of mounts.
+    """
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        clock: Clock,
+        hint: Callable[[], None],
+        *,
+        hints: Hints | None = None,
+        mountinfo: Callable[[], str] = read_mountinfo,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._orders = Orders(settings)
+        self._orders_flag = Flag(hint)
+        self._hints = hints or Hints()
+        self._mountinfo = mountinfo
+        self._events_retry_s = float("-inf")
+        self._limits_said = False
+        self._posts: list[_Post] = [
+            _Post(
+                Folder(folder, settings.spool_dir, clock),
+                Parking(f"folder {folder.path}", settings.answer_within_s),
+                Flag(hint),
+            )
+            for folder in settings.folders
+        ]
+        self._flags = [self._orders_flag, *(post.flag for post in self._posts)]
+
+    @property
+    def folders(self) -> tuple[Health, ...]:
+        """How the folders were at their last visit."""
+        return tuple(post.health() for post in self._posts)
+
+    def start(self) -> None:
+        """Make the state's own directories. Raises ``OSError``; the folders are first touched by a look."""
+        ensure_directories(self._settings)
+
+    def stop(self) -> None:
+        """End the watching threads; may be repeated."""
+        self._hints.stop()
+
+    def ask(self) -> None:
+        """Have every folder visited at the next look, which is hinted at; any thread, or a signal handler."""
+        for post in self._posts:
+            post.flag.raise_once()
+
+    def look(self) -> Look:
+        """Visit the folders that are due, read the commands, and renew the watches. May be repeated.
+
+        A wish that is not settled comes again at a later look, under the same id.
+        """
+        now_s = self._clock.monotonic()
+        due = [post for post in self._posts if post.is_due(now_s)]
+        if not due and not any(flag.is_raised() for flag in self._flags):
+            due = self._posts  # somebody asks
+        self._orders_flag.clear()
+        wishes, more = self._orders.read(WISHES_A_LOOK)
+        share = max(LEAST_SHARE, (WISHES_A_LOOK - len(wishes)) // max(1, len(due)))
+        for post in due:
+            self._visit(post, share)
+            wishes += [replace(wish, settled=partial(_settle, post, wish)) for wish in post.visit.wishes]
+            more = more or post.visit.more
+        self._watch_commands()
+        return Look(tuple(wishes), self._next_s(), more, self.folders)
+
+    def _next_s(self) -> float | None:
+        now_s = self._clock.monotonic()
+        return min((post.due_in_s(now_s) for post in self._posts), default=None)
+
+    # --- one folder ---
+
+    def _visit(self, post: _Post, share: int) -> None:
+        post.flag.clear()
+        try:
+            post.visit = post.parking.call(partial(post.folder.visit, share))
+        except ParkedError:
+            self._parked(post)
+        renewed = self._watch_renewed(post)
+        now_s = self._clock.monotonic()
+        post.look_at_s = now_s if renewed else now_s + self._patience_s(post)
+        cost_s = post.visit.scan_s * HOLD_FACTOR
+        post.held_until_s = now_s + min(cost_s, HOLD_MAX_S) if cost_s > HOLD_FROM_S else float("-inf")
+
+    def _parked(self, post: _Post) -> None:
+        problem = "its file system does not answer; the folder waits for it"
+        if post.visit.problem != problem:
+            log.error("drop folder %s: %s", post.settings.path, problem)
+        post.visit = Visit(problem, waiting=post.visit.waiting)
+
+    def _patience_s(self, post: _Post) -> float:
+        visit, settings = post.visit, post.settings
+        wait_s = settings.rescan_s
+        if visit.problem:
+            wait_s = min(wait_s, HURT_RETRY_S)
+        elif post.watch is WatchMode.POLL and settings.watch is not WatchMode.POLL:
+            wait_s = min(wait_s, POLL_S)
+        return 0.0 if visit.more else min(wait_s, visit.next_s if visit.next_s is not None else wait_s)
+
+    # --- events ---
+
+    def _watch_renewed(self, post: _Post) -> bool:
+        """Keep the watches of a folder what they should be; return whether one is new."""
+        places = post.visit.places if self._events_wanted(post) else ()
+        for path in post.watched - {place.path for place in places}:
+            self._hints.forget(path)
+        post.watched = {place.path for place in places}
+        post.watch = WatchMode.EVENTS if places else WatchMode.POLL
+        try:
+            renewed = [self._hints.ensure(at.path, at.device, at.inode, post.flag) for at in places]
+        except OSError as error:
+            post.watch = WatchMode.POLL
+            self._no_events(f"drop folder {post.settings.path}", error)
+            return False
+        return any(renewed)
+
+    def _events_wanted(self, post: _Post) -> bool:
+        if post.settings.watch is WatchMode.POLL or self._clock.monotonic() < self._events_retry_s:
+            return False
+        if post.settings.watch is WatchMode.EVENTS or not post.visit.places:
+            return True
+        kind = silent_type(post.visit.places[0].path, self._mountinfo())
+        if kind is not None and not post.silence_said:
+            log.info(
+                "drop folder %s: %s tells of no changes, it is looked at by the clock",
+                post.settings.path,
+                kind,
+            )
+            post.silence_said = True
+        return kind is None
+
+    def _watch_commands(self) -> None:
+        directory = commands_dir(self._settings.state_dir)
+        if self._clock.monotonic() < self._events_retry_s:
+            return
+        try:
+            status = directory.stat()
+            if self._hints.ensure(
+                os.path.realpath(directory), status.st_dev, status.st_ino, self._orders_flag
+            ):
+                self._orders_flag.raise_once()
+        except OSError as error:
+            self._no_events(f"commands in {directory}", error)
+
+    def _no_events(self, what: str, error: OSError) -> None:
+        """Go on without events for a while where the kernel has no more to give; said once."""
+        if error.errno not in _LIMITS:
+            return
+        self._events_retry_s = self._clock.monotonic() + EVENTS_RETRY_S
+        if not self._limits_said:
+            log.warning(
+                "%s: the kernel gives no more file-system events (%s); changes are looked for by the clock. "
+                "Raise fs.inotify.max_user_watches and fs.inotify.max_user_instances to mend it",
+                what,
+                error.strerror,
+            )
+        self._limits_said = True
+
+
+def _settle(post: _Post, wish: Wish) -> None:
+    """Put a drop away; a folder that does not answer keeps it, and it comes again when the folder is back."""
+    with contextlib.suppress(ParkedError):
+        post.parking.call(wish.settled)

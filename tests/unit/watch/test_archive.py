@@ -1,0 +1,156 @@
+"""What becomes of a drop: nothing overwritten, nothing lost, the right file moved."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from offcloud_watchd.watch import archive
+from offcloud_watchd.watch.archive import Source
+from offcloud_watchd.watch.reading import opened_directory, stamp_of
+
+
+@contextmanager
+def source_of(path: Path) -> Iterator[Source]:
+    """Open a file's folder and note the file as it is now."""
+    with opened_directory(path.parent) as root:
+        yield Source(root, root, path.name, stamp_of(path.lstat()))
+
+
+def drop(folder: Path, name: str, text: str = "x") -> Path:
+    """Make a file."""
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def listed(directory: Path) -> list[str]:
+    """Return the names in a directory, sorted."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_archive_numbers_taken_names(tmp_path: Path) -> None:
+    """Drops of the same name stand side by side in processed/."""
+    for text in ("one", "two", "three"):
+        with source_of(drop(tmp_path, "a.torrent", text)) as source:
+            archive.archive(source)
+    shelf = tmp_path / "processed"
+    contents = {path.name: path.read_text() for path in shelf.iterdir()}
+    assert contents == {"a.torrent": "one", "a (2).torrent": "two", "a (3).torrent": "three"}
+    assert listed(tmp_path) == ["processed"]
+
+
+def test_delete_leaves_nothing(tmp_path: Path) -> None:
+    """A drop that is to go is gone, and nothing is made for it."""
+    with source_of(drop(tmp_path, "a")) as source:
+        archive.delete(source)
+    assert listed(tmp_path) == []
+
+
+def test_refuse_puts_the_reason_beside(tmp_path: Path) -> None:
+    """A refused drop lies in failed/ with its reason; the same name again gets a number with its own."""
+    for text in ("one", "two"):
+        with source_of(drop(tmp_path, "a.torrent", text)) as source:
+            archive.refuse(source, f"because {text}")
+    contents = {path.name: path.read_text() for path in (tmp_path / "failed").iterdir()}
+    assert contents == {
+        "a.torrent": "one",
+        "a.torrent.reason.txt": "because one",
+        "a (2).torrent": "two",
+        "a (2).torrent.reason.txt": "because two",
+    }
+
+
+def test_refuse_after_a_crash_uses_the_reason_that_is_there(tmp_path: Path) -> None:
+    """A crash between the reason and the move leaves one reason and one file in the end."""
+    path = drop(tmp_path, "a.torrent")
+    with source_of(path) as source:
+        archive.report(source.root, "a.torrent", "because")
+        archive.refuse(source, "because")
+    assert listed(tmp_path / "failed") == ["a.torrent", "a.torrent.reason.txt"]
+
+
+def test_longest_names_fit(tmp_path: Path) -> None:
+    """A name of 255 bytes is archived as it is, and refused with a shorter one that carries its reason."""
+    name = "n" * 247 + ".torrent"
+    with source_of(drop(tmp_path, name)) as source:
+        archive.archive(source)
+    assert listed(tmp_path / "processed") == [name]
+    with source_of(drop(tmp_path, name)) as source:
+        archive.refuse(source, "because")
+    short, reason = listed(tmp_path / "failed")
+    assert reason == f"{short}.reason.txt"
+    assert short.endswith("n.torrent")
+
+
+def test_report_leaves_other_reasons_alone(tmp_path: Path) -> None:
+    """A reason that stands there for another file is not overwritten; the same one is written once."""
+    with opened_directory(tmp_path) as root:
+        archive.report(root, "a.txt", "one")
+        archive.report(root, "a.txt", "one")
+        archive.report(root, "a.txt", "two\udcff")
+    contents = {path.name: path.read_text() for path in (tmp_path / "failed").iterdir()}
+    assert contents == {"a.txt.reason.txt": "one", "a (2).txt.reason.txt": "two\\udcff"}
+
+
+def test_reason_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """A link planted under a reason's name is neither read nor written through."""
+    victim = drop(tmp_path, "victim", "because")
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "failed" / "a.reason.txt").symlink_to(victim)
+    with opened_directory(tmp_path) as root:
+        archive.report(root, "a", "because")
+    assert victim.read_text() == "because"
+    assert (tmp_path / "failed" / "a (2).reason.txt").read_text() == "because"
+
+
+def test_archive_directory_is_no_link(tmp_path: Path) -> None:
+    """A link planted as processed/ does not lead our hand elsewhere (fault 23)."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "processed").symlink_to("elsewhere")
+    with source_of(drop(tmp_path, "a")) as source, pytest.raises(NotADirectoryError):
+        archive.archive(source)
+    assert (tmp_path / "a").exists()
+    assert listed(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize("act", [archive.archive, archive.delete])
+def test_file_that_took_the_name_goes_back(tmp_path: Path, act: Callable[[Source], None]) -> None:
+    """A drop that replaced the one that was read, at the last moment, is not archived or deleted with it."""
+    path = drop(tmp_path, "a", "the one that was read")
+    with source_of(path) as source:
+        path.write_text("another, unread")
+        assert not source.is_there()
+        act(source)
+    assert path.read_text() == "another, unread"
+
+
+def test_failed_move_leaves_no_empty_name(tmp_path: Path) -> None:
+    """A move that fails takes its reservation back."""
+    with source_of(drop(tmp_path, "a")) as source:
+        (tmp_path / "a").unlink()
+        with pytest.raises(FileNotFoundError):
+            archive.archive(source)
+    assert listed(tmp_path / "processed") == []
+
+
+def test_full_disk_leaves_drop_and_archive_as_they_were(
+    tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """A reason that cannot be written keeps the drop where it is and leaves no half file (fault 23)."""
+    with source_of(drop(tmp_path, "a")) as source, full_disk(), pytest.raises(OSError, match="too large"):
+        archive.refuse(source, "because")
+    assert listed(tmp_path / "failed") == []
+    assert (tmp_path / "a").exists()
+
+
+def test_what_is_no_reason_is_left_alone(tmp_path: Path) -> None:
+    """A directory or a giant under a reason's name is not read as one."""
+    shelf = tmp_path / "failed"
+    (shelf / "a.reason.txt").mkdir(parents=True)
+    with (shelf / "a (2).reason.txt").open("wb") as file:
+        file.truncate(1 << 40)
+    with opened_directory(tmp_path) as root:
+        archive.report(root, "a", "because")
+    assert (shelf / "a (3).reason.txt").read_text() == "because"

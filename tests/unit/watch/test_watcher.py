@@ -1,0 +1,260 @@
+"""The watcher over several folders: when it looks, what it watches, what it does without events."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from offcloud_watchd.core.model import Command, Destination, Verb
+from offcloud_watchd.watch import FolderSettings, WatchMode
+from offcloud_watchd.watch.commands import JobCommand, write_command
+from offcloud_watchd.watch.hints import Hints
+from tests.fakes.clock import FakeClock
+
+MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
+
+
+class SlowClock(FakeClock):
+    """Every question for the time takes 50 ms."""
+
+    def monotonic(self) -> float:
+        """Return the time after the answer."""
+        self.advance(0.05)
+        return self.tick_s
+
+
+def another(yard, name: str, **changes: object) -> Path:
+    """Give the yard a further drop folder."""
+    path = yard.base / name
+    path.mkdir()
+    folder = FolderSettings(path, Destination(name, f"/out/{name}"), watch=WatchMode.POLL)
+    yard.more_folders = (*yard.more_folders, replace(folder, **changes))
+    return path
+
+
+def test_real_events_lead_to_a_wish(yard) -> None:
+    """With events a drop is noticed at once: hint, look, settle, wish."""
+    rung = threading.Event()
+    yard.hint, yard.hints = rung.set, Hints()
+    yard.configure(watch=WatchMode.EVENTS)
+    assert yard.look().next_look_s == 0.0  # the watch is new: what came before it must be looked for
+    yard.look()
+    assert yard.health().watch == "events"
+    rung.clear()
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    assert rung.wait(10)
+    assert len(yard.accept()) == 1
+
+
+def test_commands_are_noticed_by_events(yard) -> None:
+    """A command that is written while the daemon waits gives a hint."""
+    rung = threading.Event()
+    yard.hint, yard.hints = rung.set, Hints()
+    yard.look()
+    yard.look()
+    rung.clear()
+    write_command(yard.state, JobCommand(Verb.RETRY, ("j1",)))
+    assert rung.wait(10)
+    (wish,) = yard.look().wishes
+    assert isinstance(wish.what, Command)
+
+
+def test_events_of_a_recreated_folder_come_again(yard) -> None:
+    """A folder that was deleted and made anew is watched again within a look (fault 24)."""
+    rung = threading.Event()
+    yard.hint, yard.hints = rung.set, Hints()
+    yard.configure(watch=WatchMode.EVENTS)
+    yard.look()
+    yard.drop.rmdir()
+    yard.look()
+    assert yard.health().watch == "poll"
+    yard.drop.mkdir()
+    yard.look(after_s=10.0)
+    yard.look()
+    assert yard.health().watch == "events"
+    rung.clear()
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    assert rung.wait(10)
+
+
+def test_subfolders_are_watched_while_they_are_there(yard) -> None:
+    """Each category's subfolder has its watch; one that went is given up."""
+    yard.configure(watch=WatchMode.EVENTS, subfolder_destination=lambda name: Destination(name, "/o"))
+    (yard.drop / "films").mkdir()
+    yard.look()
+    assert yard.hints.asked[:2] == [str(yard.drop), str(yard.drop / "films")]
+    (yard.drop / "films").rmdir()
+    yard.hints.asked.clear()
+    yard.look()
+    assert str(yard.drop / "films") not in yard.hints.asked
+
+
+def test_lost_events_are_made_up_for_by_the_rescan(yard) -> None:
+    """Where no event comes, as after an overflow, the folder is still looked at in time (fault 28)."""
+    yard.configure(watch=WatchMode.EVENTS, rescan_s=30.0)
+    assert yard.look().next_look_s == 30.0
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    assert yard.look(after_s=30.0).next_look_s == 2.0
+    assert len(yard.look(after_s=2.0).wishes) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
+def test_limits_of_the_kernel_lead_to_polling(yard, silent_hints, caplog, number: int) -> None:
+    """Without watches folders are looked at by the clock, with one warning, and tried again (fault 29)."""
+    yard.hints = silent_hints(OSError(number, "limit reached"))
+    yard.configure(watch=WatchMode.AUTO if number == errno.EMFILE else WatchMode.EVENTS)
+    another(yard, "films", watch=WatchMode.EVENTS)
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    yard.look()
+    assert {folder.watch for folder in yard.watcher.folders} == {"poll"}
+    assert len(yard.look(after_s=2.0).wishes) == 1
+    assert len([line for line in caplog.messages if "no more file-system events" in line]) == 1
+    yard.look(after_s=300.0)
+    assert len([line for line in caplog.messages if "no more file-system events" in line]) == 1
+    yard.hints.error = None
+    yard.look(after_s=290.0)
+    assert yard.watcher.folders[1].watch == "poll"
+    yard.look(after_s=10.0)
+    assert yard.watcher.folders[1].watch == "events"
+
+
+def test_other_failures_to_watch_are_passed_over(yard, silent_hints, caplog) -> None:
+    """A folder that went while its watch was made is polled until the next visit."""
+    yard.hints = silent_hints(FileNotFoundError(errno.ENOENT, "gone"))
+    yard.configure(watch=WatchMode.EVENTS)
+    yard.look()
+    assert yard.health().watch == "poll"
+    assert "no more file-system events" not in caplog.text
+
+
+def test_auto_polls_where_the_file_system_is_silent(yard, caplog) -> None:
+    """A folder whose file system tells of nothing is polled more often, and that is said once."""
+    caplog.set_level("INFO")
+    yard.configure(watch=WatchMode.AUTO, rescan_s=60.0)
+    assert yard.look().next_look_s == 60.0
+    yard.mountinfo = "23 22 0:30 / / rw - nfs4 server:/x rw\n"
+    assert [yard.look(after_s=60.0).next_look_s for _ in range(2)] == [10.0, 10.0]
+    assert yard.health().watch == "poll"
+    assert len([line for line in caplog.messages if "nfs4 tells of no changes" in line]) == 1
+
+
+def test_chosen_polling_keeps_to_the_rescan(yard) -> None:
+    """Who chooses to poll chooses how often."""
+    yard.configure(rescan_s=60.0)
+    assert yard.look().next_look_s == 60.0
+    assert yard.health().watch == "poll"
+    assert str(yard.drop) not in yard.hints.asked
+
+
+def test_only_due_folders_are_visited(yard) -> None:
+    """A folder is left in peace until its time, while another is looked at more often."""
+    films = another(yard, "films", rescan_s=5.0)
+    yard.look()
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    (films / "b.magnet").write_text(MAGNET)
+    yard.look(after_s=5.0)
+    assert [folder.waiting for folder in yard.watcher.folders] == [0, 1]
+    yard.look()  # nothing is due: somebody asks
+    assert [folder.waiting for folder in yard.watcher.folders] == [1, 1]
+
+
+def test_share_of_a_look_is_fair(yard) -> None:
+    """A flood in one folder leaves room for the others in the same look."""
+    films = another(yard, "films")
+    for number in range(300):
+        (yard.drop / f"{number}.txt").write_text(f"http://example.org/{number}\n")
+    (films / "b.magnet").write_text(MAGNET)
+    yard.look()
+    look = yard.look(after_s=2.0)
+    assert look.more
+    assert len(look.wishes) == 251
+    assert {wish.what.destination.category for wish in look.wishes} == {"tv", "films"}
+
+
+def test_costly_look_is_not_repeated_for_every_event(yard) -> None:
+    """After a look that took long, hints wait for a while; the look they ask for is not lost."""
+    rung = threading.Event()
+    yard.hint, yard.hints = rung.set, Hints()
+    yard.configure(watch=WatchMode.EVENTS)
+    yard.clock = SlowClock()
+    yard.look()
+    yard.look()
+    rung.clear()
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    assert rung.wait(10)
+    held = yard.look()
+    assert yard.health().waiting == 0
+    assert held.next_look_s is not None
+    assert 0.0 < held.next_look_s < 5.0
+    yard.look(after_s=held.next_look_s)
+    assert yard.health().waiting == 1
+
+
+def test_dead_file_system_does_not_stop_the_others(yard, caplog) -> None:
+    """A folder that does not answer is marked and left; the others go on, and it comes back (fault 27)."""
+    release = threading.Event()
+
+    def destination(name: str) -> Destination:
+        release.wait(20)
+        return Destination(name, "/o")
+
+    films = another(yard, "films", subfolder_destination=destination)
+    (films / "sub").mkdir()
+    (films / "sub" / "b.magnet").write_text(MAGNET)
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    yard.look()
+    yard.answer_within_s = 0.05
+    yard.restart()
+    yard.look()
+    look = yard.look(after_s=2.0)
+    assert [wish.what.destination.category for wish in look.wishes] == ["tv"]
+    assert "does not answer" in yard.watcher.folders[1].problem
+    assert yard.watcher.folders[0].problem == ""
+    yard.look(after_s=10.0)
+    assert len([line for line in caplog.messages if "does not answer" in line]) == 1
+    hung = next(thread for thread in threading.enumerate() if thread.name.endswith(str(films)))
+    release.set()
+    hung.join(20)
+    assert [wish.what.destination.category for wish in yard.look(after_s=10.0).wishes] == ["sub"]
+    assert yard.watcher.folders[1].problem == ""
+
+
+def test_settling_with_a_dead_folder_waits_for_it(yard) -> None:
+    """A drop whose folder stopped answering is put away when it is back; nothing is raised meanwhile."""
+    release, begun = threading.Event(), threading.Event()
+
+    def destination(name: str) -> Destination:
+        if begun.is_set():
+            release.wait(20)
+        return Destination(name, "/o")
+
+    yard.configure(subfolder_destination=destination)
+    yard.answer_within_s = 0.5
+    (yard.drop / "sub").mkdir()
+    (yard.drop / "sub" / "b.magnet").write_text(MAGNET)
+    (wish,) = yard.take()
+    begun.set()
+    yard.look()
+    wish.settled()
+    assert yard.names("sub") == ["b.magnet"]
+    hung = next(thread for thread in threading.enumerate() if thread.name.endswith(str(yard.drop)))
+    release.set()
+    hung.join(20)
+    yard.look()
+    wish.settled()
+    assert yard.names("sub") == []
+
+
+def test_an_operator_who_asks_has_every_folder_visited(yard) -> None:
+    """The wish is not swallowed when another folder happens to be due (SIGUSR1)."""
+    films = another(yard, "films", rescan_s=5.0)
+    yard.look()
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    (films / "b.magnet").write_text(MAGNET)
+    yard.watcher.ask()
+    yard.look(after_s=5.0)
+    assert [folder.waiting for folder in yard.watcher.folders] == [1, 1]
