@@ -1,0 +1,30 @@
+"""The only memory: every event, one JSON line each, durable before anybody acts on it.
+
+``open_journal`` is for the daemon, under ``lock_state``. ``read_jobs``, ``read_history``, ``Follower``,
+``verify`` and ``is_locked`` are for everybody else: they hold no lock and change nothing, also while the
+daemon writes.
+
+The parts, from the inside out: ``codec`` (dataclasses and JSON values), ``records`` (one line), ``reading``
+(one file), ``writing`` (append, new generation), ``opening`` (start), ``readers`` (the view of others).
+"""
+
+from offcloud_watchd.journal.lock import StateLock, is_locked, lock_state
+from offcloud_watchd.journal.opening import open_journal
+from offcloud_watchd.journal.readers import Follower, HistoryEntry, Report, read_history, read_jobs, verify
+from offcloud_watchd.journal.reading import Flaw
+from offcloud_watchd.journal.writing import Journal
+
+__all__ = [
+    "Flaw",
+    "Follower",
+    "HistoryEntry",
+    "Journal",
+    "Report",
+    "StateLock",
+    "is_locked",
+    "lock_state",
+    "open_journal",
+    "read_history",
+    "read_jobs",
+    "verify",
+]

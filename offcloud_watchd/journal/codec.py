@@ -1,0 +1,225 @@
+"""The frozen dataclasses of ``core.model`` to plain JSON values and back.
+
+Rules of this file:
+
+* It knows types, not meanings: what the annotations of a class say is what is written and what is accepted.
+* A member that has its default is left out, a member that is missing takes its default, a member that is not
+  known is passed over. So a member can be added with a default, and never renamed or given another default.
+* A wrong type is an error that names the member and never shows the value, which may be a private link.
+* Each class is compiled once per ``Codec``: a journal may hold 100,000 jobs, and the start waits for them.
+* Lone surrogates, which is what file names that are not UTF-8 become, pass unchanged. Only a high surrogate
+  directly before a low one does not: JSON spells that pair like the character it stands for.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import StrEnum
+from typing import Final, NoReturn, Protocol, TypeVar, cast
+
+T = TypeVar("T")
+
+Encode = Callable[[object], object]
+Decode = Callable[[object], object]
+
+
+_SCALARS: Final = (str, int, float, bool)
+_RECENT: Final = 1024  # how many decoded values are remembered to be shared
+
+
+class WrongMember(ValueError):  # noqa: N818 - the noun says it
+    """A JSON value does not fit its member; the text names the member by its path."""
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: typing.ClassVar[dict[str, Field[object]]]
+
+
+_WORDS: Final = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+    types.NoneType: "null",
+}
+
+
+class Codec:
+    """Converts dataclasses of text, numbers, enums, tuples, dataclasses and None. One thread.
+
+    Equal objects of the ``shared`` classes, and equal texts of the ``shared_members``, are decoded to one
+    object when they do not stand far apart: that saves much of the memory of a large journal.
+    """
+
+    def __init__(self, shared: Collection[type] = (), shared_members: Collection[str] = ()) -> None:
+        self._shared = shared
+        self._shared_members = set(shared_members)
+        self._recent: dict[object, object] = {}
+        self._encoders: dict[type, Encode] = {}
+        self._decoders: dict[type, Decode] = {}
+
+    def encode(self, value: _Dataclass) -> dict[str, object]:
+        """Return the members of a dataclass that differ from their defaults, in the order of the class."""
+        encoder = self._encoders.get(type(value)) or self._record_encoder(type(value))
+        return cast("dict[str, object]", encoder(value))
+
+    def decode(self, cls: type[T], value: object) -> T:
+        """Return the object that ``encode`` was given. Raise ``WrongMember`` when the value does not fit."""
+        if len(self._recent) > _RECENT:
+            self._recent.clear()
+        decoder = self._decoders.get(cls)
+        if decoder is None:
+            decoder = self._decoders[cls] = self._record_decoder(cls, cls.__name__)
+        return cast("T", decoder(value))
+
+    # --- writing ---
+
+    def _encoder(self, annotation: object) -> Encode | None:
+        """Return the function for a type; None for what JSON takes as it is."""
+        inner = _optional(annotation)
+        if inner is not None:
+            encoder = self._encoder(inner)
+            return None if encoder is None else lambda value: None if value is None else encoder(value)
+        if typing.get_origin(annotation) is tuple:
+            item = self._encoder(typing.get_args(annotation)[0])
+            return cast("Encode", list if item is None else lambda values: [item(value) for value in values])
+        if is_dataclass(annotation):
+            return self._record_encoder(cast("type", annotation))
+        if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+            return str
+        _scalar(annotation)
+        return None
+
+    def _record_encoder(self, cls: type) -> Encode:
+        hints = typing.get_type_hints(cls)
+        members = [(one.name, one.default, self._encoder(hints[one.name])) for one in fields(cls)]
+
+        def encode(value: object) -> dict[str, object]:
+            members_set: dict[str, object] = {}
+            for name, default, encoder in members:
+                item = getattr(value, name)
+                if item != default:
+                    members_set[name] = item if encoder is None else encoder(item)
+            return members_set
+
+        self._encoders[cls] = encode
+        return encode
+
+    # --- reading ---
+
+    def _decoder(self, annotation: object, whose: str) -> Decode:
+        """Return the function for a type; ``whose`` is the member it is for, as errors name it."""
+        inner = _optional(annotation)
+        if inner is not None:
+            decoder = self._decoder(inner, whose)
+            return lambda value: None if value is None else decoder(value)
+        if typing.get_origin(annotation) is tuple:
+            return _tuple_decoder(self._decoder(typing.get_args(annotation)[0], whose), whose)
+        if is_dataclass(annotation):
+            return self._record_decoder(cast("type", annotation), whose)
+        if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+            return _enum_decoder(annotation, whose)
+        return _scalar_decoder(_scalar(annotation), whose)
+
+    def _record_decoder(self, cls: type, whose: str) -> Decode:
+        """Compile the decoder of a class, as ``dataclasses`` compiles its ``__init__``.
+
+        A loop over the members takes twice the time, and this is where the daemon's start spends it. The
+        source is made of the class's own annotations and nothing else.
+        """
+        hints = typing.get_type_hints(cls)
+        names = [one.name for one in fields(cls)]
+        scope: dict[str, object] = {
+            "_cls": cls,
+            "_share": self._recent.setdefault,
+            "_wrong": _wrong(dict, whose),
+        }
+        lines = [
+            "def _decode(_value):",
+            " if _value.__class__ is not dict: _wrong(_value)",
+            " _get = _value.get",
+        ]
+        for one in fields(cls):
+            name = one.name
+            scope[f"_default_{name}"] = one.default
+            scope[f"_decode_{name}"] = self._decoder(hints[name], f"{cls.__name__}.{name}")
+            lines.append(f" {name} = _get({name!r}, _default_{name})")
+            lines.append(_conversion(name, hints[name], required=one.default is MISSING))
+            if name in self._shared_members:
+                lines.append(f" {name} = _share({name}, {name})")
+        lines.append(f" _made = _cls({', '.join(names)})")
+        lines.append(" return _share(_made, _made)" if cls in self._shared else " return _made")
+        exec("\n".join(lines), scope)  # noqa: S102 - see the docstring
+        return cast("Decode", scope["_decode"])
+
+
+def _conversion(name: str, annotation: object, *, required: bool) -> str:
+    """Return the line that checks a member, and converts it where JSON does not give it as it is needed."""
+    inner = _optional(annotation)
+    plain = inner or annotation
+    if plain in _SCALARS:
+        unless_none = f" and {name} is not None" if inner else ""
+        condition = f"{name}.__class__ is not {cast('type', plain).__name__}{unless_none}"
+    else:
+        condition = "True" if required else f"{name} is not _default_{name}"
+    return f" if {condition}: {name} = _decode_{name}({name})"
+
+
+def _optional(annotation: object) -> object:
+    """Return T of ``T | None``; None for every other type."""
+    if typing.get_origin(annotation) not in (types.UnionType, typing.Union):
+        return None
+    inner = [one for one in typing.get_args(annotation) if one is not types.NoneType]
+    return inner[0] if len(inner) == 1 else None
+
+
+def _scalar(annotation: object) -> type:
+    if annotation in _SCALARS:
+        return cast("type", annotation)
+    raise TypeError(f"the journal cannot hold a member of type {annotation}")
+
+
+def _tuple_decoder(item: Decode, whose: str) -> Decode:
+    wrong = _wrong(list, whose)
+    return lambda value: tuple([item(one) for one in value]) if type(value) is list else wrong(value)
+
+
+def _enum_decoder(cls: type[StrEnum], whose: str) -> Decode:
+    members = {member.value: member for member in cls}
+    wrong = _wrong(str, whose)
+
+    def decode(value: object) -> object:
+        member = members.get(value) if type(value) is str else wrong(value)
+        if member is None:
+            raise WrongMember(f"{whose}: one of {', '.join(members)} is expected")
+        return member
+
+    return decode
+
+
+def _scalar_decoder(cls: type, whose: str) -> Decode:
+    wrong = _wrong(cls, whose)
+
+    def decode(value: object) -> object:
+        if type(value) is cls:
+            return value
+        # JSON written by other hands has 5 where we write 5.0.
+        return float(value) if cls is float and type(value) is int else wrong(value)
+
+    return decode
+
+
+def _wrong(wanted: type, whose: str) -> Callable[[object], NoReturn]:
+    """Return the function that says which member does not hold what."""
+
+    def wrong(value: object) -> NoReturn:
+        if value is MISSING:
+            raise WrongMember(f"{whose}: missing")
+        raise WrongMember(f"{whose}: {_WORDS[wanted]} is expected, this is {_WORDS[type(value)]}")
+
+    return wrong

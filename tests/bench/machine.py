@@ -1,0 +1,68 @@
+"""What a benchmark needs of the machine: CPU seconds and memory of a process, a real web server, medians."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid: int) -> float:
+    """Return user and system seconds a process has used, with its ended children's."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(fields[index]) for index in (11, 12, 13, 14)) / TICKS_PER_S
+
+
+def resident_mib(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError(f"process {pid} has no resident size")
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def nginx(root: Path, directory: Path) -> Iterator[str]:
+    """Serve a directory with a real nginx on loopback; give its address.
+
+    Raise ``RuntimeError`` when nginx is not installed.
+    """
+    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if program is None:
+        raise RuntimeError("the bench compares on a real nginx: apt-get install nginx-light curl")
+    port = free_port()
+    config = root / "nginx.conf"
+    config.write_text(
+        f"""
+daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
+  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
+  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
+  server {{ listen 127.0.0.1:{port}; root {directory}; }}
+}}
+"""
+    )
+    # Run as root, nginx would give its workers another user, who may not read the directory.
+    extra = ["-g", "user root;"] if os.geteuid() == 0 else []
+    process = subprocess.Popen([program, "-c", str(config), *extra], stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
