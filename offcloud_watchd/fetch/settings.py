@@ -1,0 +1,48 @@
+"""What the operator decides about fetching. Sizes in bytes, times in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+STAGING_NAME: Final = ".offcloud-watchd"
+
+MIB: Final = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfSettings:
+    """How releases are fetched and published.
+
+    ``outputs`` are the categories' output directories known at start, absolute; ``probe`` and ``sweep`` look
+    at them. ``staging_roots`` maps an output directory to its staging directory; where it is silent, staging
+    is ``.offcloud-watchd`` beside the output directory. The parent of a staging directory is an output root:
+    it must exist, the category below it is made when it is missing.
+
+    ``allow_http`` lets file links be plain http: only where the service itself is reached over it (sandbox).
+    A line slower than ``min_rate_bytes_per_s`` for ``rate_window_s`` is cut and the file resumed.
+    ``reconnects`` is how often in a row a file may be resumed within one call without progress to speak of.
+    """
+
+    outputs: tuple[str, ...] = ()
+    staging_roots: Mapping[str, str] = field(default_factory=dict)
+    min_free_bytes: int = 5 * 1024**3
+    min_rate_bytes_per_s: float = 1024.0
+    rate_window_s: float = 60.0
+    file_mode: int = 0o664
+    dir_mode: int = 0o2775
+    group: int | None = None
+    allow_http: bool = False
+    chunk_bytes: int = MIB // 2
+    sync_every_bytes: int = 32 * MIB
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 60.0
+    reconnects: int = 5
+    reconnect_wait_s: float = 1.0
+    user_agent: str = "offcloud-watchd"
+
+    def staging_root(self, directory: str) -> str:
+        """Return the staging directory that serves an output directory."""
+        return self.staging_roots.get(directory) or str(Path(directory).parent / STAGING_NAME)

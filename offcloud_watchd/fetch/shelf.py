@@ -1,0 +1,178 @@
+"""The shelf on a disk: where releases are gathered, checked and published.
+
+Rules of this file:
+
+* Every step is safe to repeat, in the order of the safety rules: files complete and synced, directories
+  sealed, note of the target durable, one rename, directory synced.
+* Nothing inside a published release is touched. Nothing outside staging is deleted, but a release of our own
+  when its job is to be forgotten with its files.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from offcloud_watchd.core.model import Job, JobState, Publication, RemoteFile
+from offcloud_watchd.core.names import release_name, shared_root
+from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
+from offcloud_watchd.errors import Blocked, Cancelled, Permanent, Transient
+from offcloud_watchd.fetch import disk, staging
+from offcloud_watchd.fetch.disk import on_disk
+from offcloud_watchd.fetch.download import Around, Gathering, Listing
+from offcloud_watchd.fetch.line import Line
+from offcloud_watchd.fetch.room import Room
+from offcloud_watchd.fetch.settings import ShelfSettings
+from offcloud_watchd.fetch.staging import Note, Place, Rights, Round
+
+log = logging.getLogger(__name__)
+
+
+class DiskShelf:
+    """Implements ``core.ports.Shelf``. Its methods may be called from several threads, for different jobs."""
+
+    def __init__(self, settings: ShelfSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._rights = Rights(settings.file_mode, settings.dir_mode, settings.group)
+        self._room = Room(settings.min_free_bytes)
+        self._seen: set[str] = set()
+
+    # --- core.ports.Shelf ---
+
+    def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
+        """Bring a finished request home and publish it; resumes whatever an earlier call left."""
+        if job.submission is None:
+            raise Permanent("the job has no request id, so there is nothing to fetch; retry it")
+        place = self._place(job)
+        self._check_mounted(place.staging_root)
+        with staging.opened(place, self._rights) as staged:
+            self._seen.add(place.staging_root)
+            published = staged.published()
+            if published is not None:
+                return published
+            note = staged.note()
+            if note is None:
+                around = Around(self._settings, self._clock, self._room, on_progress, stop)
+                note = self._gather(job, staged, partial(list_files, job.submission, stop), around)
+            with on_disk(f"to publish {note.name} in {place.directory}"):
+                return staged.publish(note)
+
+    def tidy(self, job: Job) -> None:
+        """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
+        staging.clear(
+            self._place(job).staging_root, lambda owner, number: owner == job.id and number <= job.round
+        )
+
+    def discard(self, job: Job, stop: Stop) -> None:
+        """Delete the job's staging, and its release when ``job.remove_files``; repeating it is harmless."""
+        place = self._place(job)
+        try:
+            if job.remove_files:
+                for path in self._publications(job, place):
+                    if stop.is_set():
+                        raise Cancelled("stopped before everything was deleted")
+                    self._withdraw(place, path)
+            staging.clear(place.staging_root, lambda owner, _: owner == job.id)
+        except Blocked as error:
+            # What cannot be deleted must not stop the fetching of others.
+            raise Transient(str(error)) from error
+
+    def probe(self) -> None:
+        """Raise ``Blocked`` while an output directory is missing, read-only or full."""
+        known = {*map(self._settings.staging_root, self._settings.outputs), *self._seen}
+        for staging_root in sorted(known):
+            self._check_mounted(staging_root)
+            root = str(Path(staging_root).parent)
+            with on_disk(f"to use the output directory {root}"):
+                disk.check_writable(root)
+                self._room.check(root)
+
+    # --- at start ---
+
+    def sweep(self, jobs: Mapping[str, Job]) -> None:
+        """Clear the staging of rounds that no live job owns. Call it once, before the first fetch.
+
+        The rounds of jobs that are to be discarded stay: they tell what was published.
+        """
+
+        def is_over(owner: str, number: int) -> bool:
+            job = jobs.get(owner)
+            if job is None or job.state is JobState.REMOVED:
+                return job is None
+            return job.state is not JobState.FETCHING or number != job.round
+
+        directories = {*self._settings.outputs, *(job.destination.directory for job in jobs.values())}
+        for staging_root in sorted({self._settings.staging_root(directory) for directory in directories}):
+            if Path(staging_root).is_dir():
+                self._seen.add(staging_root)
+                _swept(staging_root, is_over)
+
+    # --- inside ---
+
+    def _place(self, job: Job) -> Place:
+        directory = job.destination.directory
+        return Place(directory, self._settings.staging_root(directory), job.id, job.round)
+
+    def _check_mounted(self, staging_root: str) -> None:
+        """Notice that a file system is gone: what was seen on it is not there, so nothing may be written."""
+        if staging_root in self._seen and not Path(staging_root).is_dir():
+            raise Blocked(
+                "fetch",
+                f"{staging_root} was here and is gone, so its file system seems not to be mounted: "
+                "mount it (or make the directory again if somebody deleted it)",
+            )
+
+    def _gather(
+        self, job: Job, staged: Round, ask: Callable[[], Sequence[RemoteFile]], around: Around
+    ) -> Note:
+        """Bring all files into staging and seal the release; return the note to publish it by."""
+        with on_disk(f"to write in {self._place(job).staging_root}"):
+            staged.check_same_disk()
+            listing = Listing(ask)
+            try:
+                with Line(self._settings, self._clock, around.stop) as line:
+                    gathered = Gathering(staged, listing, line, around).run()
+            finally:
+                self._room.release(staged.name)
+            staged.seal()
+        verified = "size" if gathered.checked else "unverified"
+        return Note(_release_name(job, listing), "", gathered.files, gathered.size_bytes, verified)
+
+    def _publications(self, job: Job, place: Place) -> Iterator[str]:
+        """Name the releases of a job as far as they are known: by the journal, or by notes that are left."""
+        if job.publication is not None:
+            yield job.publication.path
+        for number in staging.rounds(place.staging_root, job.id):
+            with staging.opened(replace(place, round=number), self._rights) as staged:
+                published = staged.published()
+            if published is not None:
+                yield published.path
+
+    def _withdraw(self, place: Place, path: str) -> None:
+        """Delete one release, if it lies directly in the job's output directory."""
+        target = PurePosixPath(path)
+        if target.parent == PurePosixPath(place.directory) and target.name != "..":
+            with staging.opened(place, self._rights) as staged, on_disk(f"to delete {path}"):
+                staged.withdraw(target.name)
+
+
+def _release_name(job: Job, listing: Listing) -> str:
+    """Name the release: after the drop, else after what the service, the link or the host calls it."""
+    paths = listing.remote_paths
+    extension = PurePosixPath(paths[0]).suffix if len(paths) == 1 else ""
+    submitted = job.submission.name if job.submission else None
+    told = [submitted, job.link.name, shared_root(paths), PurePosixPath(paths[0]).name]
+    # A single file's name is no directory's name.
+    stems = [name.removesuffix(extension) if name else None for name in told]
+    return release_name([job.release, *stems], forbidden={job.id})
+
+
+def _swept(staging_root: str, is_over: Callable[[str, int], bool]) -> None:
+    try:
+        staging.clear(staging_root, is_over)
+    except Blocked as error:  # leftovers cost room and nothing else; the start must not fail for them
+        log.warning("%s", error)

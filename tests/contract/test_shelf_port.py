@@ -1,0 +1,163 @@
+"""The contract of ``core.ports.Shelf``, held by the fake that other tests use and by the real one."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from offcloud_watchd.core.model import (
+    Destination,
+    Job,
+    JobState,
+    Link,
+    LinkKind,
+    Progress,
+    Publication,
+    RemoteFile,
+    Submission,
+)
+from offcloud_watchd.core.ports import Shelf, Stop
+from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Permanent, Transient
+from offcloud_watchd.fetch import DiskShelf, ShelfSettings
+from tests.fakes.clock import FakeClock
+from tests.fakes.file_host import FileHost
+from tests.fakes.shelf import FakeShelf
+
+
+@dataclass
+class Subject:
+    """A shelf, a way to make its disk full, and a request with one file."""
+
+    shelf: Shelf
+    fill: Callable[[], Shelf]
+    files: Sequence[RemoteFile]
+    directory: str
+    asked: int = 0
+    progress: list[Progress] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def job(self, **changes: object) -> Job:
+        """Make a job that is to be fetched."""
+        job = Job(
+            id="c0ffee",
+            link=Link(LinkKind.URL, "url:https://example.invalid/a", "https://example.invalid/a"),
+            drops=(),
+            destination=Destination("tv", self.directory),
+            release="Name",
+            state=JobState.FETCHING,
+            queued_at=1.0,
+            changed_at=1.0,
+            submission=Submission("R1"),
+        )
+        return replace(job, **changes)
+
+    def list_files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+        """Count how often links are asked for."""
+        self.asked += 1
+        return self.files
+
+    def fetch(self, job: Job) -> Publication:
+        """Fetch with what is at hand."""
+        return self.shelf.fetch(job, self.list_files, self.progress.append, self.stop)
+
+
+@pytest.fixture(params=["fake", "disk"])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+    """Set up each shelf in turn."""
+    if request.param == "fake":
+        fake = FakeShelf()
+
+        def fill_fake() -> Shelf:
+            fake.full = True
+            return fake
+
+        yield Subject(fake, fill_fake, [RemoteFile("a", "https://files.invalid/a", 100)], "/out/tv")
+        return
+    directory = str(tmp_path / "tv")
+    settings = ShelfSettings(outputs=(directory,), min_free_bytes=0, allow_http=True)
+    with FileHost() as host:
+        files = [RemoteFile("a", host.put("a", bytes(100)), 100)]
+        yield Subject(
+            DiskShelf(settings, FakeClock()),
+            lambda: DiskShelf(replace(settings, min_free_bytes=1 << 60), FakeClock()),
+            files,
+            directory,
+        )
+
+
+def test_a_release_is_published_below_its_directory(subject: Subject) -> None:
+    """The proof names the place, the number of files, their bytes and how they were checked."""
+    publication = subject.fetch(subject.job())
+    assert publication.path.rpartition("/")[2].startswith("Name")
+    assert (publication.files, publication.size_bytes, publication.verified) == (1, 100, "size")
+    assert subject.progress
+    assert subject.asked == 1
+
+
+def test_one_round_publishes_once(subject: Subject) -> None:
+    """Asked again after a crash, the shelf knows what it did and asks for no links."""
+    first = subject.fetch(subject.job())
+    assert subject.fetch(subject.job()) == first
+    assert subject.asked == 1
+
+
+def test_another_round_publishes_anew(subject: Subject) -> None:
+    """A job that began again gets a release of its own, under another name."""
+    first = subject.fetch(subject.job())
+    second = subject.fetch(subject.job(round=1))
+    assert first.path != second.path
+    assert subject.asked == 2
+
+
+@pytest.mark.parametrize("error", [Transient("x"), Gone("x"), Permanent("x"), Blocked("api", "x")])
+def test_what_the_list_raises_passes_through(subject: Subject, error: OffcloudWatchdError) -> None:
+    """The service's failures are not the shelf's to judge; afterwards the fetch still works."""
+
+    def fail(submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        subject.shelf.fetch(subject.job(), fail, subject.progress.append, subject.stop)
+    assert raised.value is error
+    assert subject.fetch(subject.job()).files == 1
+
+
+def test_tidy_is_harmless(subject: Subject) -> None:
+    """Before anything was fetched, and again after the release was published."""
+    subject.shelf.tidy(subject.job())
+    publication = subject.fetch(subject.job())
+    for _ in range(2):
+        subject.shelf.tidy(subject.job())
+    assert subject.fetch(subject.job(round=1)).path != publication.path
+
+
+def test_discard_without_files_is_harmless(subject: Subject) -> None:
+    """Nothing was fetched, or the release stays; repeating it changes nothing."""
+    removed = subject.job(state=JobState.REMOVED)
+    subject.shelf.discard(removed, subject.stop)
+    publication = subject.fetch(subject.job())
+    for _ in range(2):
+        subject.shelf.discard(replace(removed, publication=publication), subject.stop)
+    assert subject.fetch(subject.job(round=1)).path != publication.path
+
+
+def test_discard_with_files_takes_the_release_away(subject: Subject) -> None:
+    """Afterwards the same round has published nothing; repeating it is harmless."""
+    publication = subject.fetch(subject.job())
+    removed = subject.job(state=JobState.REMOVED, publication=publication, remove_files=True)
+    for _ in range(2):
+        subject.shelf.discard(removed, subject.stop)
+    subject.fetch(subject.job())
+    assert subject.asked == 2
+
+
+def test_a_full_disk_blocks_the_lane(subject: Subject) -> None:
+    """Both the fetch and the probe say so, and charge nobody."""
+    subject.shelf.probe()
+    subject.shelf = subject.fill()
+    for act in (subject.shelf.probe, lambda: subject.fetch(subject.job())):
+        with pytest.raises(Blocked) as raised:
+            act()
+        assert raised.value.lane == "fetch"

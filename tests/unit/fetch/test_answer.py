@@ -1,0 +1,116 @@
+"""What a file host's status and headers mean, case by case."""
+
+import pytest
+
+from offcloud_watchd.fetch.answer import Answer, Asked, understood
+from offcloud_watchd.fetch.line import Broken
+
+NOW = 1_800_000_000.0
+
+
+def asked(
+    offset: int = 0,
+    expected: int | None = None,
+    total: int | None = None,
+    validator: str = "",
+    name: str = "a.mkv",
+) -> Asked:
+    """Make a question with what matters to the case."""
+    return Asked(name, offset, expected, total, validator)
+
+
+def test_the_whole_is_asked_for_without_conditions() -> None:
+    """Nothing is here, so no range is asked for."""
+    assert asked(validator='"x"').headers() == {}
+
+
+@pytest.mark.parametrize(
+    ("validator", "condition"),
+    [
+        ('"x"', '"x"'),
+        ("Tue, 01 Jan 2030 00:00:00 GMT", "Tue, 01 Jan 2030 00:00:00 GMT"),
+        ('W/"x"', None),
+        ("", None),
+    ],
+)
+def test_a_rest_is_asked_for_under_a_strong_condition(validator: str, condition: str | None) -> None:
+    """If-Range takes no weak tag (RFC 9110, 13.1.5); without one the answer's own tag is compared."""
+    headers = asked(10, validator=validator).headers()
+    assert headers["Range"] == "bytes=10-"
+    assert headers.get("If-Range") == condition
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "headers", "meaning"),
+    [
+        (asked(), 200, {"Content-Length": "5", "ETag": "e"}, Answer(0, 5, "e")),
+        (asked(), 200, {"Content-Length": "5", "Last-Modified": "d"}, Answer(0, 5, "d")),
+        (asked(), 200, {}, Answer(0, None, "")),
+        (asked(expected=5), 200, {}, Answer(0, 5, "")),
+        (asked(3), 200, {"Content-Length": "5"}, Answer(0, 5, "")),
+        (asked(3), 206, {"Content-Range": "bytes 3-4/5"}, Answer(3, 5, "")),
+        (asked(3), 206, {"Content-Range": "bytes 3-4/*"}, Answer(3, None, "")),
+        (asked(3, 5), 206, {"Content-Range": "bytes 3-4/*"}, Answer(3, 5, "")),
+        (asked(3, validator="e"), 206, {"Content-Range": "bytes 3-4/5"}, Answer(3, 5, "e")),
+        (asked(3, validator="e"), 206, {"Content-Range": "bytes 3-4/5", "ETag": "f"}, None),
+        (asked(3, total=6), 206, {"Content-Range": "bytes 3-4/5"}, None),
+        (asked(3), 206, {"Content-Range": "bytes 2-4/5"}, None),
+        (asked(3), 206, {"Content-Range": "bytes \u0663-4/5"}, None),
+        (asked(3), 206, {}, None),
+        (asked(5), 416, {"Content-Range": "bytes */5"}, Answer(5, 5, "", complete=True)),
+        (asked(5, expected=6), 416, {"Content-Range": "bytes */5"}, None),
+        (asked(5, total=6), 416, {"Content-Range": "bytes */5"}, None),
+        (asked(5), 416, {"Content-Range": "bytes */4"}, None),
+        (asked(5, expected=5), 416, {}, None),
+    ],
+)
+def test_what_an_answer_means(
+    question: Asked, status: int, headers: dict[str, str], meaning: Answer | None
+) -> None:
+    """A rest is joined only where start, total and tag agree; None asks anew from the beginning."""
+    assert understood(question, status, headers, NOW) == meaning
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "headers", "stale"),
+    [
+        (asked(), 206, {"Content-Range": "bytes 0-4/5"}, False),
+        (asked(), 204, {}, False),
+        (asked(), 416, {}, False),
+        (asked(), 404, {}, True),
+        (asked(), 503, {}, True),
+        (asked(expected=6), 200, {"Content-Length": "5"}, True),
+        (asked(3, expected=6), 206, {"Content-Range": "bytes 3-4/5"}, True),
+        (asked(), 200, {"Content-Length": "-5"}, False),
+        (asked(), 200, {"Content-Length": "5, 6"}, False),
+        (asked(), 200, {"Content-Length": "\u0665"}, False),
+        (asked(), 200, {"Content-Encoding": "gzip"}, True),
+        (asked(), 200, {"Content-Type": "Text/HTML"}, True),
+        (asked(expected=5), 200, {"Content-Type": "text/html", "Content-Length": "6"}, True),
+    ],
+)
+def test_what_is_no_part_of_the_file(
+    question: Asked, status: int, headers: dict[str, str], *, stale: bool
+) -> None:
+    """Everything else breaks the line; a link that looks dead or wrong is asked for anew."""
+    with pytest.raises(Broken) as raised:
+        understood(question, status, headers, NOW)
+    assert raised.value.stale_link is stale
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "seconds"),
+    [
+        (429, "120", 120.0),
+        (503, "Fri, 15 Jan 2027 08:01:00 GMT", 60.0),
+        (503, "Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        (503, "9" * 30, None),
+        (429, "", None),
+        (500, "120", None),
+    ],
+)
+def test_the_patience_a_host_asks_for(status: int, text: str, seconds: float | None) -> None:
+    """Retry-After in seconds or as a date, where the status gives it a meaning."""
+    with pytest.raises(Broken) as raised:
+        understood(asked(), status, {"Retry-After": text}, NOW)
+    assert raised.value.retry_after_s == seconds
