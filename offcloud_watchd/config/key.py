@@ -1,0 +1,95 @@
+"""The API key: where it lies and how it is read.
+
+Rules of this file:
+
+* The key itself never appears in an error. It is read again on every call, because the operator may mend it.
+* A file that others can read holds no secret: it is refused, except for the service manager's credential,
+  whose access is the manager's affair.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from offcloud_watchd.config.settings import Config
+from offcloud_watchd.errors import ConfigError
+
+CREDENTIAL: Final = "offcloud-api-key"
+MAX_KEY_BYTES: Final = 4096
+
+_FILE: Final = "offcloud.api_key_file"
+_VARIABLE: Final = "offcloud.api_key_env"
+
+
+def read_key(config: Config, env: Mapping[str, str]) -> str:
+    """Return the API key; raise ``ConfigError`` saying what is wrong with the place it should lie in.
+
+    The setting wins. The systemd credential ``offcloud-api-key`` is used where there is no setting, and where
+    this user may not open the file, as a service may not open root's. Source: systemd.exec(5), "Credentials".
+    """
+    try:
+        return _key(config, env)
+    except OSError as error:
+        raise _wrong(config, _FILE, f"cannot be read: {error.strerror}: {error.filename}") from error
+
+
+def _key(config: Config, env: Mapping[str, str]) -> str:
+    variable, file = config.offcloud.api_key_env, config.offcloud.api_key_file
+    if variable is not None:
+        value = env.get(variable, "").encode("utf-8", "surrogateescape")
+        return _clean(config, _VARIABLE, f"${variable}", value[: MAX_KEY_BYTES + 1])
+    credential = _credential(env)
+    if file is not None:
+        try:
+            return _clean(config, _FILE, str(file), _bytes(config, file, private=True))
+        except PermissionError:
+            if credential is None:
+                raise
+    if credential is None:
+        remedy = "put it in a file of mode 0600 and name that in offcloud.api_key_file"
+        raise _wrong(config, "offcloud", f"no API key is named: {remedy}")
+    return _clean(config, "offcloud", str(credential), _bytes(config, credential, private=False))
+
+
+def _credential(env: Mapping[str, str]) -> Path | None:
+    directory = env.get("CREDENTIALS_DIRECTORY", "")
+    path = Path(directory, CREDENTIAL)
+    return path if directory.startswith("/") and path.is_file() else None
+
+
+def _bytes(config: Config, path: Path, *, private: bool) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if problem := _unfit(path, os.fstat(descriptor), private=private):
+            raise _wrong(config, _FILE, problem)
+        return os.read(descriptor, MAX_KEY_BYTES + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _unfit(path: Path, status: os.stat_result, *, private: bool) -> str:
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is not a regular file"
+    if private and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        return f"{path} can be reached by others (mode {mode}): run chmod 600 {path}, and renew the key"
+    return ""
+
+
+def _clean(config: Config, setting: str, place: str, data: bytes) -> str:
+    key = data.removeprefix(b"\xef\xbb\xbf").strip()
+    if not key:
+        raise _wrong(config, setting, f"{place} is empty: it must hold the API key")
+    if len(data) > MAX_KEY_BYTES:
+        raise _wrong(config, setting, f"{place} holds more than {MAX_KEY_BYTES} bytes: is it the right one?")
+    if not all(0x21 <= byte <= 0x7E for byte in key):
+        raise _wrong(config, setting, f"{place} must hold the key alone, in one line without spaces")
+    return key.decode("ascii")
+
+
+def _wrong(config: Config, setting: str, text: str) -> ConfigError:
+    return ConfigError([config.located(setting, text)])

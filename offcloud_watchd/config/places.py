@@ -1,0 +1,154 @@
+"""Whether the places that the settings name can live together: first by their names, then by the disk.
+
+Rules of this file:
+
+* A drop folder shares no file with an output or with the state: what is published must never be taken for
+  a drop, nor a drop be published over. Both ways round are refused, and both paths are named.
+* What the operator may still create or mount later (a drop folder, the output directory) is not a wrong
+  configuration: the folder or the lane waits for it.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations, permutations, product
+from pathlib import Path
+
+from offcloud_watchd.config.key import read_key
+from offcloud_watchd.config.settings import Config
+from offcloud_watchd.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One directory and the setting that names it."""
+
+    key: str
+    path: Path
+
+
+def overlaps(config: Config, seen: Callable[[Path], Path] = lambda path: path) -> list[str]:
+    """Return what is wrong with the paths as ``seen`` shows them (by name alone), one line each."""
+    drops = [_Place(f"folders[{n}].path", folder.path) for n, folder in enumerate(config.folders)]
+    return [
+        config.located(key, text)
+        for key, text in (
+            *_mixed(drops, _others(config), seen),
+            *_nested(config, drops, seen),
+            *_split_categories(config),
+        )
+    ]
+
+
+def _others(config: Config) -> list[_Place]:
+    given = [
+        _Place(f"folders[{number}].output", folder.given_output)
+        for number, folder in enumerate(config.folders)
+        if folder.given_output is not None
+    ]
+    return [_Place("output_dir", config.output_dir), _Place("state_dir", config.state_dir), *given]
+
+
+def _mixed(
+    drops: list[_Place], others: list[_Place], seen: Callable[[Path], Path]
+) -> Iterator[tuple[str, str]]:
+    for drop, other in product(drops, others):
+        inside, around = seen(drop.path), seen(other.path)
+        if inside.is_relative_to(around):
+            yield (
+                drop.key,
+                f"the drop folder {drop.path} lies inside {other.key}, {other.path}; keep them apart",
+            )
+        elif around.is_relative_to(inside):
+            yield other.key, f"{other.path} lies inside the drop folder {drop.path}; keep them apart"
+
+
+def _nested(config: Config, drops: list[_Place], seen: Callable[[Path], Path]) -> Iterator[tuple[str, str]]:
+    places = [(folder, drop, seen(drop.path)) for folder, drop in zip(config.folders, drops, strict=True)]
+    for (_, first, one), (_, second, two) in combinations(places, 2):
+        if one == two:
+            yield second.key, f"{second.path} is the same folder as {first.path}; each is watched once"
+    for (folder, outer, around), (_, inner, inside) in permutations(places, 2):
+        if inside == around or not inside.is_relative_to(around):
+            continue
+        below = inside.relative_to(around).parts[0]
+        if folder.subfolders == "category" or below in {"processed", "failed"}:
+            yield inner.key, f"{inner.path} belongs to the drop folder {outer.path} already"
+
+
+def _split_categories(config: Config) -> Iterator[tuple[str, str]]:
+    first: dict[str, Path] = {}
+    for number, folder in enumerate(config.folders):
+        directory = config.directory_of(folder)
+        known = first.setdefault(folder.category, directory)
+        if known != directory:
+            text = f"category {folder.category} goes to {directory} here, to {known} above; it has one output"
+            yield f"folders[{number}].path", text
+
+
+def check_places(config: Config, env: Mapping[str, str]) -> None:
+    """Look at the disk; raise ``ConfigError`` with every place that cannot work. Changes nothing.
+
+    The key must be there and private; a drop folder or an output directory may come later.
+    """
+    by_name = overlaps(config)
+    problems = [*by_name, *(text for text in overlaps(config, _resolved) if text not in by_name)]
+    for key, text in (*_same_directory(config), *_file_systems(config), *_group(config)):
+        problems.append(config.located(key, text))
+    try:
+        read_key(config, env)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+def _resolved(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _same_directory(config: Config) -> Iterator[tuple[str, str]]:
+    """Find one directory under two names that symbolic links do not explain: a bind mount."""
+    known: dict[tuple[int, int], tuple[str, Path]] = {}
+    for number, folder in enumerate(config.folders):
+        try:
+            status = folder.path.stat()
+        except OSError:
+            continue
+        key = f"folders[{number}].path"
+        first_key, first = known.setdefault((status.st_dev, status.st_ino), (key, folder.path))
+        if first_key != key and _resolved(first) != _resolved(folder.path):
+            yield key, f"{folder.path} is the same folder as {first} ({first_key}); each is watched once"
+
+
+def _file_systems(config: Config) -> Iterator[tuple[str, str]]:
+    """Staging lies beside the category's directory: publishing is one rename, so both share a file system."""
+    outputs = {"output_dir": config.output_dir / config.default_category}
+    for number, folder in enumerate(config.folders):
+        key = "path" if folder.given_output is None else "output"
+        outputs[f"folders[{number}].{key}"] = config.directory_of(folder)
+    for key, directory in outputs.items():
+        if _crosses(directory):
+            places = f"{directory} and its staging in {directory.parent}"
+            remedy = "a release is published by one rename: set output to a directory below that mount"
+            yield key, f"{places} are on different file systems, but {remedy}"
+
+
+def _crosses(directory: Path) -> bool:
+    try:
+        return directory.stat().st_dev != directory.parent.stat().st_dev
+    except OSError:
+        return False  # it is not there yet and will be made beside its staging
+
+
+def _group(config: Config) -> Iterator[tuple[str, str]]:
+    name = config.fetch.group
+    if name is None or name.isdecimal():
+        return
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        yield "fetch.group", "there is no such group on this machine"

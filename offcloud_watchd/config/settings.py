@@ -1,0 +1,312 @@
+"""The settings: one frozen model for each section of ``config.yaml``, with its defaults and their reasons.
+
+Rules of this file:
+
+* A default is written the way a person writes it (``"30s"``) and goes through the same checks as theirs.
+* An attribute carries its unit (``settle_s``); its alias is the key in the file (``settle``).
+* A field's description is the line that stands beside the key in the example and in the JSON Schema.
+* Validators look at values only, never at the disk; ``places.py`` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+
+from offcloud_watchd.config.values import (
+    Category,
+    Duration,
+    FilePath,
+    Listen,
+    Mode,
+    Moment,
+    Name,
+    Proxy,
+    Rate,
+    ServiceUrl,
+    Size,
+    StateDirectory,
+    VariableName,
+    at_least_one,
+    checked_category,
+    is_loopback,
+)
+
+ANYTHING: Final = None
+UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
+    # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
+    "offcloud.auth": frozenset({"login"}),
+    "offcloud.remove": frozenset({"published"}),
+    "offcloud.torrent_upload": frozenset({"auto", "always"}),
+    "folders.route": frozenset({"instant", "remote"}),
+    "folders.remote": ANYTHING,
+    "folders.cached": frozenset({"first", "only"}),
+    "folders.engine": frozenset({"aria2", "rclone"}),
+    "folders.shared": frozenset({True}),
+    "fetch.rate_limit": ANYTHING,
+    "fetch.schedule": ANYTHING,
+    "fetch.include": ANYTHING,
+    "fetch.exclude": ANYTHING,
+    "fetch.extract": frozenset({True}),
+    "engines": ANYTHING,
+    "arr": ANYTHING,
+    "notify.command": ANYTHING,
+    "notify.webhook": ANYTHING,
+    "notify.apprise_file": ANYTHING,
+}
+
+
+class Section(BaseModel):
+    """What all sections share: nothing unknown, nothing converted silently, nothing changed later."""
+
+    # Built when first used, the sections share one validator: 2 MiB less for the daemon's whole life.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+        defer_build=True,
+    )
+
+
+def _key(default: Any, why: str, **more: Any) -> Any:
+    """Declare a key: its default as a person writes it, and the line beside it in the example."""
+    return Field(default, description=why, **more)
+
+
+def _section(model: type[Section], why: str) -> Any:
+    return Field(default_factory=model, description=why)
+
+
+# --- Sections ----------------------------------------------------------------------------------------------
+
+
+class Poll(Section):
+    """How often a request is asked after: often while it is young, seldom when it is old."""
+
+    min_s: Duration = _key("5s", "between two questions about a young request", alias="min")
+    max_s: Duration = _key("5m", "the same about an old one", alias="max")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not 0.05 <= self.min_s <= self.max_s:
+            raise ValueError("min must be at least 50ms and at most max")
+        return self
+
+
+class Offcloud(Section):
+    """The account and how it is spoken to."""
+
+    api_key_file: FilePath | None = _key(
+        None, "mode 0600; or api_key_env, or the systemd credential offcloud-api-key"
+    )
+    api_key_env: VariableName | None = _key(None, "the name of an environment variable that holds the key")
+    auth: Literal["bearer", "query", "login"] = _key("bearer", "how the key is sent")
+    base_url: ServiceUrl = _key("https://offcloud.com", "another address for a sandbox on this machine")
+    poll: Poll = _section(Poll, "adapts to a job's age")
+    requests_per_minute: int = _key(120, "one budget for everything the program asks", ge=1, le=6000)
+    proxy: Proxy | None = _key(None, "an address, or env; environment proxies are ignored unless env")
+    remove: Literal["never", "published"] = _key(
+        "never", "when our own finished items are deleted from the account"
+    )
+    torrent_upload: Literal["never", "auto", "always"] = _key(
+        "never", "a torrent is sent as a magnet with every tracker and web seed"
+    )
+    history_lag_s: Duration = _key(
+        "150s", "how late a request may show in the account's history", alias="history_lag"
+    )
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key_file is not None and self.api_key_env is not None:
+            raise ValueError("api_key_file and api_key_env are both given; keep one of them")
+        return self
+
+
+class Remote(Section):
+    """A remote account that the service can fill by itself."""
+
+    account: str = Field(min_length=1, description="its remoteOptionId, accountId, username or type")
+    folder: str | None = _key(None, "the folderId there")
+
+
+class Folder(Section):
+    """One drop folder and where its releases go."""
+
+    path: FilePath = Field(description="the drop folder")
+    given_category: Category | None = _key(
+        None, "default: the folder's own name; the subfolder's with subfolders: category", alias="category"
+    )
+    given_output: FilePath | None = _key(None, "default: output_dir/<category>", alias="output")
+    route: Literal["cloud", "instant", "remote"] = _key("cloud", "where the service puts the bytes")
+    remote: Remote | None = _key(None, "{account, folder}; required by route: remote")
+    cached: Literal["any", "first", "only"] = _key("any", "what is done with what is not cached yet")
+    subfolders: Literal["ignore", "category"] = _key(
+        "ignore", "with category, each subfolder is a category of its own"
+    )
+    watch: Literal["auto", "events", "poll"] = _key(
+        "auto", "auto polls on NFS, SMB, FUSE, overlay and past inotify's limits"
+    )
+    rescan_s: Duration = _key(
+        "30s", "the folder is looked at this often whatever events say", alias="rescan", ge=0.05
+    )
+    settle_s: Duration = _key("2s", "a file is taken when it was unchanged this long", alias="settle")
+    engine: Literal["local", "aria2", "rclone"] = _key("local", "who moves the bytes")
+    shared: bool = _key(False, "whether several hosts watch this folder")
+    after: Literal["archive", "delete"] = _key(
+        "archive", "an accepted drop goes to <path>/processed/, or is deleted"
+    )
+
+    @property
+    def category(self) -> str:
+        """The category of what lies directly in the folder."""
+        return self.given_category or self.path.name
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.given_category is None:
+            try:
+                checked_category(self.path.name)
+            except ValueError as error:
+                raise ValueError(
+                    f"the folder's own name cannot be its category: set category ({error})"
+                ) from None
+        if self.route == "remote" and self.remote is None:
+            raise ValueError("route: remote needs remote: {account: ...}")
+        return self
+
+
+class Slot(Section):
+    """A time of day with a speed limit of its own."""
+
+    begin: Moment = Field(alias="from", description='local time, such as "01:00"')
+    end: Moment = Field(alias="to", description='local time, such as "07:00"')
+    rate_limit_bytes_per_s: Rate | None = _key(None, "null: no limit", alias="rate_limit")
+
+
+class Fetch(Section):
+    """How finished files are brought home."""
+
+    jobs: int = _key(3, "jobs fetched at once", ge=1, le=64)
+    connections: int = _key(8, "connections in all", ge=1, le=256)
+    segment_bytes: Size = _key(
+        "64MiB", "a larger file is fetched in parallel ranges; 0 turns it off", alias="segment"
+    )
+    rate_limit_bytes_per_s: Rate | None = _key(None, "10MiB/s, for all together", alias="rate_limit")
+    schedule: tuple[Slot, ...] = _key(
+        (), '[{from: "01:00", to: "07:00", rate_limit: null}, ...] local time', strict=False
+    )
+    min_free_bytes: Size = _key(
+        "5GiB", "on every file system written to, counting what is still to come", alias="min_free"
+    )
+    min_rate_bytes_per_s: Rate = _key(
+        "1KiB/s", "slower for 60 s = stalled: reconnect, resume", alias="min_rate"
+    )
+    include: tuple[str, ...] = _key((), "globs on the path inside the job; exclude wins", strict=False)
+    exclude: tuple[str, ...] = _key((), "the same, for what stays away", strict=False)
+    file_mode: Mode = _key("0664", "permissions of published files, in quotes")
+    dir_mode: Mode = _key("2775", "permissions of published directories, in quotes")
+    group: Name | None = _key(None, "the group of what is published")
+    extract: bool = _key(False, "whether zip files are unpacked in staging before publishing")
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.file_mode & 0o7600 != 0o600:
+            raise ValueError("file_mode must let the owner read and write, and may set no special bit")
+        if self.dir_mode & 0o700 != 0o700:
+            raise ValueError("dir_mode must let the owner read, write and enter")
+        return self
+
+
+class Web(Section):
+    """The page, the APIs and the metrics, all on one port."""
+
+    listen: Listen | None = _key("127.0.0.1:8697", "or unix:/run/offcloud-watchd/web.sock; null = off")
+    password_file: FilePath | None = _key(None, "required as soon as listen is not loopback")
+    allowed_hosts: tuple[str, ...] = _key(("localhost",), "host names the server answers to", strict=False)
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        listen = self.listen or "unix:"
+        reachable = not listen.startswith("unix:") and not is_loopback(listen.rpartition(":")[0])
+        if reachable and self.password_file is None:
+            raise ValueError("password_file is required as soon as listen is not loopback")
+        return self
+
+
+class Arr(Section):
+    """One Sonarr, Radarr or the like that is told how its jobs end."""
+
+    name: Name
+    url: str
+    api_key_file: FilePath
+    categories: tuple[str, ...] = Field(strict=False)
+
+
+class Notify(Section):
+    """Messages to people."""
+
+    command: str | None = _key(None, "a program that is run with the message")
+    webhook: str | None = _key(None, "an address the message is posted to")
+    apprise_file: FilePath | None = _key(None, "a file with apprise addresses")
+    on: tuple[Literal["published", "failed", "blocked"], ...] = _key(
+        ("published", "failed", "blocked"), "what is worth a message", strict=False
+    )
+
+
+class Log(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = _key("info", "the least that is logged")
+    format: Literal["auto", "text", "json"] = _key("auto", "auto is journald fields under systemd, else text")
+
+
+class Config(Section):
+    """Everything ``config.yaml`` says. Paths are absolute."""
+
+    offcloud: Offcloud = _section(Offcloud, "the account")
+    output_dir: FilePath = Field(description="a job lands in output_dir/<category>/<release>/")
+    state_dir: StateDirectory = _key(None, "default: $STATE_DIRECTORY, else $XDG_STATE_HOME/offcloud-watchd")
+    folders: Annotated[tuple[Folder, ...], BeforeValidator(at_least_one)] = Field(
+        strict=False, description="the drop folders"
+    )
+    fetch: Fetch = _section(Fetch, "how finished files are brought home")
+    web: Web = _section(Web, "the page, the APIs and the metrics")
+    engines: dict[Literal["aria2", "rclone"], dict[str, Any]] = _key(
+        {}, "{aria2: {url, secret_file, paths}, rclone: {...}}"
+    )
+    arr: tuple[Arr, ...] = _key((), "[{name, url, api_key_file, categories}]", strict=False)
+    notify: Notify = _section(Notify, "messages to people")
+    log: Log = _section(Log, "what is logged, and how")
+
+    _places: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def located(self, key: str, text: str) -> str:
+        """Return a problem as one line that begins with where the key stands in the file."""
+        return f"{self._places.get(key) or self._places.get('') or 'config.yaml:1:1'}: {key}: {text}"
+
+    def remember_places(self, places: Mapping[str, str]) -> None:
+        """Note where each key stands: key path -> ``config.yaml:LINE:COL``. Done once, by ``load``."""
+        self._places = dict(places)
+
+    def directory_of(self, folder: Folder, subfolder: str | None = None) -> Path:
+        """Return where releases of a drop folder go, or of one of its subfolders: beside that place."""
+        if folder.given_output is None:
+            return self.output_dir / (subfolder or folder.category)
+        return folder.given_output.parent / subfolder if subfolder else folder.given_output
+
+    def directory_for(self, category: str) -> Path:
+        """Return where releases of a category go, whoever asks for them."""
+        for folder in self.folders:
+            if folder.category == category:
+                return self.directory_of(folder)
+        return self.output_dir / category
+
+    @property
+    def default_category(self) -> str:
+        """The category of what an operator adds without naming one: the first folder's."""
+        return self.folders[0].category

@@ -1,0 +1,168 @@
+"""The kinds of values a setting can have: paths, quantities, addresses, names.
+
+Rules of this file:
+
+* A kind is a type with a check; the check gives the value the program works with, or ``ValueError`` with
+  a sentence for people that never repeats the value: a secret may have been put in the wrong place.
+* Paths are made absolute here, from the validation context: ``directory`` of the file, ``home``,
+  ``state_dir``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+
+from offcloud_watchd.config.units import parse_duration, parse_mode, parse_rate, parse_size
+
+MAX_CATEGORY_BYTES: Final = 100
+
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+
+
+def _text(value: object, otherwise: str) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(otherwise)
+
+
+def _absolute(value: object, info: ValidationInfo) -> Path:
+    """Make a path absolute: ``~/`` is the home directory, anything else is relative to the file."""
+    if isinstance(value, Path):
+        return value
+    text = _text(value, "must be a path; put it in quotes")
+    if any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text):
+        raise ValueError("must be a path without control characters")
+    context = info.context or {}
+    if text == "~" or text.startswith("~/"):
+        home = context.get("home")
+        if not home:
+            raise ValueError("begins with ~ but there is no home directory here: write the whole path")
+        text = home + text[1:]
+    return _without_dots(Path(context.get("directory", "/"), text))
+
+
+def _without_dots(path: Path) -> Path:
+    """Take ``..`` out by name alone; what a symbolic link points at is looked at by ``check_places``."""
+    parts: list[str] = []
+    for part in path.parts[1:]:
+        if part == "..":
+            del parts[-1:]
+        else:
+            parts.append(part)
+    return Path("/", *parts)
+
+
+def _state_directory(value: object, info: ValidationInfo) -> object:
+    if value is not None:
+        return value
+    found = (info.context or {}).get("state_dir")
+    if not found:
+        raise ValueError("has no default here ($STATE_DIRECTORY and $HOME are not set): write it out")
+    return found
+
+
+def checked_category(value: object) -> str:
+    """Return a category that can name a directory; raise ``ValueError`` with the rule it breaks."""
+    name = _text(value, "must be text; put it in quotes")
+    if name.strip() != name:
+        raise ValueError("a category may not begin or end with a space")
+    if name.startswith(".") or "/" in name:
+        raise ValueError("a category names a directory: it may not begin with a dot nor hold a /")
+    if any(unicodedata.category(sign) in {"Cc", "Cf", "Cs"} for sign in name):
+        raise ValueError("a category may not hold control characters")
+    if len(name.encode()) > MAX_CATEGORY_BYTES:
+        raise ValueError(f"a category may be {MAX_CATEGORY_BYTES} bytes long at most")
+    return name
+
+
+def at_least_one(value: object) -> object:
+    """Refuse an empty list, whatever its entries should be."""
+    if value == []:
+        raise ValueError("must name at least one")
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(value: object, otherwise: str) -> tuple[str, SplitResult]:
+    text = _text(value, otherwise)
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # its own text repeats the value
+        usable = False
+    if not usable or any(sign.isspace() or not sign.isprintable() for sign in text):
+        raise ValueError(otherwise)
+    return text, parts
+
+
+def _service_url(value: object) -> str:
+    text, parts = _address(value, "must be an address such as https://offcloud.com")
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("may hold no user, password, ? or #; the key has its own setting, api_key_file")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https:// (the key would be readable on the way)")
+    return text.rstrip("/")
+
+
+def _proxy(value: object) -> str:
+    return (
+        "env"
+        if value == "env"
+        else _address(value, "must be env, or an address such as http://proxy:3128")[0]
+    )
+
+
+def _listen(value: object) -> str:
+    otherwise = "must be HOST:PORT, unix:/PATH, or null to turn it off"
+    text = _text(value, otherwise)
+    host, _, port = text.rpartition(":")
+    if not text.startswith("unix:/") and not (host and _PORT.fullmatch(port) and int(port) <= 65535):
+        raise ValueError(otherwise)
+    return text
+
+
+def _schema(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+_AMOUNT: Final = r"^[0-9]+(\.[0-9]+)?"
+_PATH: Final = WithJsonSchema({"type": "string", "minLength": 1})
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _AMOUNT + "(B|[KMGT]iB)$"}, {"const": 0}]}),
+]
+Rate = Annotated[int, BeforeValidator(parse_rate), _schema(_AMOUNT + "(B|[KMGT]iB)/s$")]
+Duration = Annotated[float, BeforeValidator(parse_duration), _schema(_AMOUNT + "(ms|s|m|h|d)$")]
+Mode = Annotated[int, BeforeValidator(parse_mode), _schema("^[0-7]{3,4}$")]
+FilePath = Annotated[Path, BeforeValidator(_absolute), _PATH]
+StateDirectory = Annotated[
+    Path,
+    BeforeValidator(_absolute),
+    BeforeValidator(_state_directory),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]}),
+]
+Category = Annotated[str, BeforeValidator(checked_category)]
+ServiceUrl = Annotated[str, BeforeValidator(_service_url)]
+Proxy = Annotated[str, BeforeValidator(_proxy)]
+Listen = Annotated[str, BeforeValidator(_listen)]
+Name = Annotated[str, Field(min_length=1)]
+VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+Moment = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
