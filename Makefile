@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	@# The systemd extra has no wheel: it is built where its headers are, and the program works without it.
 	@if pkg-config --exists libsystemd 2>/dev/null; then \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[systemd]' \
-	  || echo 'note: systemd-python could not be built; going on without it'; \
+	  || { test -z "$$CI" && echo 'note: systemd-python could not be built; going on without it'; }; \
 	fi
 	@touch $@
 
@@ -39,9 +39,9 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
 torture: $(STAMP)
-	$(BIN)/python -m pytest -m torture --override-ini addopts= tests/e2e tests/faults tests/property
+	$(BIN)/python -m pytest -m torture
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help demo test check format bench torture clean
+.PHONY: help demo test check bench torture format clean

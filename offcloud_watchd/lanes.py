@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Final, assert_never
 
-from offcloud_watchd.core.lifecycle import Policy, searched
+from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import (
+    Act,
     Adopt,
     CloudReady,
     Discard,
     Discarded,
-    Effect,
     Failed,
     Fetch,
     Job,
@@ -34,13 +34,14 @@ from offcloud_watchd.core.model import (
     Progress,
     Published,
     RemoteFile,
-    Share,
+    Resumed,
     Submission,
     Submit,
     Submitted,
 )
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
-from offcloud_watchd.errors import Cancelled
+from offcloud_watchd.core.verdicts import bounded, searched
+from offcloud_watchd.errors import Cancelled, OffcloudWatchdError
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,7 @@ class Ports:
     policy: Policy
 
 
-def perform(
-    effect: Effect, ports: Ports, list_files: ListFiles, on_progress: OnProgress, stop: Stop
-) -> Outcome:
+def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Outcome:
     """Carry out one effect and return what came of it. Safe to repeat after a crash at any point.
 
     Raises what the ports raise.
@@ -82,15 +81,13 @@ def perform(
         case Discard(job=job):
             ports.shelf.discard(job, stop)
             return Outcome(effect, Discarded(job.id, clock.now()))
-        case Share():  # pragma: no cover - has no outside act; the engine records it itself
-            raise TypeError("Share is not dispatched")
         case _:  # pragma: no cover - the type checker proves it
             assert_never(effect)
 
 
 def _adopted(effect: Adopt, ports: Ports, stop: Stop) -> Outcome:
     job = effect.job
-    not_before = max(job.posted_at or 0.0, job.retry_at)
+    not_before = max(job.changed_at, job.doubted_at, job.retry_at)
     entries, as_of = ports.cloud.find(job.link, not_before, stop)
     found = entries[0] if entries else None
     return Outcome(effect, searched(job, found, as_of, ports.clock.now(), ports.policy))
@@ -103,9 +100,10 @@ def _polled(effect: Poll, phase: Phase, now: float) -> Outcome:
             return Outcome(effect, CloudReady(job.id, now, _merged(_submission(job), phase.submission)))
         case "failed":
             reason = f"the service reports {phase.word!r}: {phase.reason or 'no reason given'}"
-            return Outcome(effect, Failed(job.id, now, reason))
+            return Outcome(effect, Failed(job.id, now, bounded(reason)))
         case _:
-            return Outcome(effect, progress=phase.progress)
+            # Failures count in a row: a job that is in the cloud for weeks meets many, far apart.
+            return Outcome(effect, Resumed(job.id, now) if job.attempts else None, phase.progress)
 
 
 def _submission(job: Job) -> Submission:
@@ -160,10 +158,8 @@ class Workers:
 
     # --- core.ports.Lanes ---
 
-    def dispatch(self, effect: Effect, stop: Stop) -> None:
+    def dispatch(self, effect: Act, stop: Stop) -> None:
         """Carry out an effect of a job; answered by ``Outcome``."""
-        if isinstance(effect, Share):
-            raise TypeError("Share is not dispatched")
         self._queues[effect.lane].put(lambda: self._carry_out(effect, stop))
 
     def probe(self, lane: Lane) -> None:
@@ -192,14 +188,14 @@ class Workers:
             except Exception:  # the boundary of a lane: nothing a task does may end it
                 log.exception("lane %s: a task failed", lane)
 
-    def _carry_out(self, effect: Effect, stop: Stop) -> None:
+    def _carry_out(self, effect: Act, stop: Stop) -> None:
         if stop.is_set():
             self._inbox.put(Outcome(effect, error=Cancelled("stopped before it began")))
             return
         try:
             outcome = perform(effect, self._ports, self._list_files, self._reporter(effect.job.id), stop)
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
-            outcome = Outcome(effect, error=error)
+            outcome = Outcome(effect, error=_noted(error, f"job {effect.job.id}: {type(effect).__name__}"))
         self._inbox.put(outcome)
 
     def _try_lane(self, lane: Lane) -> None:
@@ -209,7 +205,7 @@ class Workers:
             else:
                 self._ports.shelf.probe()
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
-            self._inbox.put(Probed(lane, error))
+            self._inbox.put(Probed(lane, _noted(error, f"lane {lane}: a probe")))
         else:
             self._inbox.put(Probed(lane))
 
@@ -217,7 +213,7 @@ class Workers:
         try:
             self._inbox.put(Looked(self._ports.look()))
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
-            self._inbox.put(Looked(None, error))
+            self._inbox.put(Looked(None, _noted(error, "a look at the drop folders")))
 
     def _reporter(self, job_id: str) -> OnProgress:
         """Return a progress callback that keeps the inbox quiet: one message each half second."""
@@ -240,10 +236,10 @@ class Workers:
             try:
                 reply.put(self._ports.cloud.files(submission, stop))
             except Exception as error:  # noqa: BLE001 - handed over to the thread that asked
-                reply.put(error)
+                reply.put(_noted(error, "asking for links"))
 
         self._queues[Lane.API].put(ask)
-        while not stop.is_set():
+        while not (stop.is_set() or self._closing.is_set()):
             try:
                 answer = reply.get(timeout=0.5)
             except Empty:
@@ -252,3 +248,10 @@ class Workers:
                 raise answer
             return answer
         raise Cancelled("stopped while waiting for links")
+
+
+def _noted(error: Exception, what: str) -> Exception:
+    """Log where a bug is: its text may hold what only the log knows how to hide, so nobody else shows it."""
+    if not isinstance(error, OffcloudWatchdError):
+        log.error("%s raised", what, exc_info=error)
+    return error

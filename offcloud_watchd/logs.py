@@ -150,9 +150,10 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # urllib3 prints whole paths at debug level; some hold a key or a signed link.
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
-    logging.getLogger("watchdog").setLevel(logging.WARNING)
+    # urllib3 prints whole addresses, at debug level and in warnings about headers; some hold a secret.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    # watchdog reports events that arrive while it is being stopped as errors; the scan finds what they meant.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
 
 def _formatter(style: str, redact: Redaction, *, managed: bool) -> logging.Formatter:

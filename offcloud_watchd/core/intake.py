@@ -13,7 +13,6 @@ from offcloud_watchd.core.lifecycle import OWES
 from offcloud_watchd.core.model import (
     Attached,
     Command,
-    Deferred,
     Event,
     Failed,
     Intake,
@@ -23,6 +22,7 @@ from offcloud_watchd.core.model import (
     Queued,
     Removed,
     Requeued,
+    Resumed,
     Verb,
     job_id,
 )
@@ -31,12 +31,15 @@ from offcloud_watchd.core.model import (
 def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now: float) -> list[Event]:
     """Decide what a drop means for the jobs there are. Safe to repeat: a drop already recorded gives nothing.
 
-    ``same_content`` returns the jobs of any category with the link's key.
+    ``same_content`` returns the jobs of any category with the link's key. What a drop repeats counts once.
     """
     events: list[Event] = []
     links = intake.links
     names_one = not links.is_list or len(links.found) + len(links.bad) == 1
+    firsts: dict[str, Link] = {}
     for link in links.found:
+        firsts.setdefault(link.key, link)
+    for link in firsts.values():
         event = _accepted(intake, link, intake.stem if names_one else None, same_content(link), now)
         if event is not None:
             events.append(event)
@@ -69,14 +72,14 @@ def _accepted(
 
 def obey(command: Command, job: Job, now: float) -> Event | None:
     """Decide what an operator's command means for a job; None when it has nothing to do. Safe to repeat."""
-    if job.last_command == command.id or job.state is JobState.REMOVED:
+    if command.id in job.commands or job.state is JobState.REMOVED:
         return None
     is_open = job.state in OWES
     match command.verb:
         case Verb.RETRY if not is_open:
             return Requeued(job.id, now, command=command.id)
         case Verb.RETRY:
-            return Deferred(job.id, now, "retry was asked for", retry_at=0.0, charged=False)
+            return Resumed(job.id, now, command=command.id)
         case Verb.CANCEL if is_open:
             return Failed(job.id, now, "cancelled by the operator", command=command.id)
         case Verb.CANCEL:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from offcloud_watchd.core.model import Effect, Event, Lane, Progress
+from offcloud_watchd.core.model import Act, Event, Lane, Progress
 from offcloud_watchd.core.ports import Look
 
 
@@ -12,7 +12,7 @@ from offcloud_watchd.core.ports import Look
 class Outcome:
     """An effect ended: with an event, with nothing to record, or with an error."""
 
-    effect: Effect
+    effect: Act
     event: Event | None = None
     progress: Progress | None = None
     error: BaseException | None = None

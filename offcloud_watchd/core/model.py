@@ -206,12 +206,14 @@ class Publication:
 class Job:
     """One link for one category: the fold of its events and nothing else.
 
-    ``posted_at`` is when a POST for this content was last known to begin, by this job or by another;
-    ``unsure`` means that the account must be searched before anything is posted again. ``retry_at`` is when
-    the owed effect is due (0: now).
-    ``attempts`` counts failures in the present state. ``last_command`` is the id of the newest operator
-    command that was applied, so that a command repeated after a crash changes nothing. ``round`` counts how
-    often the job began anew; what one round staged or published is never taken for another's.
+    ``posted_at`` names the latest POST for this content that the job knows of, its own or another's: the time
+    it was recorded, moved up if needed, so that a later POST has a later name though the clock was set back.
+    ``unsure`` means that the account must be searched before anything is posted again, and ``doubted_at`` is
+    from when on the lag of the account's history is counted then. ``retry_at`` is when the owed effect is due
+    (0: now). ``attempts`` counts failures in the present state since the last success. ``commands`` are the
+    ids of the newest operator commands that were applied, so that one repeated after a crash changes nothing.
+    ``round`` counts how often the job began anew; what one round staged or published is never taken for
+    another's. ``drops`` holds the first and the newest.
     """
 
     id: str
@@ -227,9 +229,10 @@ class Job:
     reason: str = ""
     posted_at: float | None = None
     unsure: bool = False
+    doubted_at: float = 0.0
     submission: Submission | None = None
     publication: Publication | None = None
-    last_command: str = ""
+    commands: tuple[str, ...] = ()
     remove_files: bool = False
     round: int = 0
 
@@ -268,7 +271,11 @@ class Submitting:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """Another job has asked for the same content, at ``posted_at``: the account is searched before a POST."""
+    """A POST named ``posted_at`` may have been taken: the account is searched before another one is made.
+
+    It is another job's POST for the same content, or the job's own while the clock or the program was changed
+    under it. What a search shows counts from ``at`` on.
+    """
 
     job_id: str
     at: float
@@ -277,12 +284,16 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The service gave the request an id; ``adopted`` when it was found there rather than answered."""
+    """The service gave the request an id; ``adopted`` when it was found there rather than answered.
+
+    ``posted_at`` names the POST behind a request that another job holds, where there is one.
+    """
 
     job_id: str
     at: float
     submission: Submission
     adopted: bool = False
+    posted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +324,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """It did not work this time. ``charged`` counts an attempt; ``intent_closed``: nothing was posted."""
+    """It did not work this time, or it is too early. ``charged`` counts an attempt.
+
+    ``intent_closed``: nothing was posted. ``maybe_sent``: a POST may have been taken as late as now.
+    """
 
     job_id: str
     at: float
@@ -321,6 +335,16 @@ class Deferred:
     retry_at: float
     charged: bool = True
     intent_closed: bool = False
+    maybe_sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Earlier failures no longer count and what is owed is due: it worked again, or by ``command``."""
+
+    job_id: str
+    at: float
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +395,7 @@ Event = (
     | CloudReady
     | Published
     | Deferred
+    | Resumed
     | Failed
     | Requeued
     | Removed
@@ -403,6 +428,7 @@ class Share:
 
     job: Job
     submission: Submission
+    posted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,7 +455,10 @@ class Discard:
     lane: Lane = Lane.DISK
 
 
-Effect = Adopt | Submit | Share | Poll | Fetch | Discard
+Act = Adopt | Submit | Poll | Fetch | Discard
+"""What a lane carries out in the outside world."""
+
+Effect = Act | Share
 
 
 # --- Commands of the operator, and drops on their way in. ---------------------------------------------------

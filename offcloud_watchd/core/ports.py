@@ -11,8 +11,8 @@ from typing import Protocol
 
 from offcloud_watchd.core.model import (
     Account,
+    Act,
     Command,
-    Effect,
     Event,
     Intake,
     Job,
@@ -75,14 +75,18 @@ class Cloud(Protocol):
     """An Offcloud account. Only ``submit`` changes anything. One thread at a time."""
 
     def submit(self, link: Link, stop: Stop) -> Submission:
-        """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken."""
+        """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken.
+
+        ``Blocked`` and ``Cancelled`` mean that it was not: a ``stop`` that comes too late is not obeyed.
+        """
         ...
 
     def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
         """Return the account's live entries for this link, and when the listing was taken (UTC seconds).
 
         Entries that failed or were cancelled are left out; the oldest comes first. A listing that was taken
-        at or after ``not_before`` may be used again.
+        at or after ``not_before`` may be used again, unless the clock was set since (``now`` and
+        ``monotonic`` went apart): then nobody can tell which came first.
         """
         ...
 
@@ -183,7 +187,7 @@ class Look:
 class Lanes(Protocol):
     """The hands of the engine: every call returns at once; the answer comes back through the inbox."""
 
-    def dispatch(self, effect: Effect, stop: Stop) -> None:
+    def dispatch(self, effect: Act, stop: Stop) -> None:
         """Carry out an effect of a job; answered by ``Outcome``."""
         ...
 

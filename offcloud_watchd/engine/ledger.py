@@ -1,12 +1,25 @@
-"""The jobs and the one way to change them: an event is checked, appended, synced, and only then applied."""
+"""The jobs and the one way to change them: an event is checked, appended, synced, and only then applied.
+
+After a failed append nobody knows what the disk holds. Only a new generation, written from memory, can be
+trusted again; until then nothing is recorded.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Mapping
+from typing import Final
 
-from offcloud_watchd.core.lifecycle import OWES, evolve
-from offcloud_watchd.core.model import Event, Job, Link
-from offcloud_watchd.core.ports import Journal
+from offcloud_watchd.core.lifecycle import evolve
+from offcloud_watchd.core.model import Event, Job, JobState, Link
+from offcloud_watchd.core.planning import Agenda
+from offcloud_watchd.core.ports import Clock, Journal
+from offcloud_watchd.errors import JournalUnwritable
+
+log = logging.getLogger(__name__)
+
+RENEW_EVERY_S: Final = 5.0
 
 
 class Ledger:
@@ -15,60 +28,123 @@ class Ledger:
     ``get`` and ``same_content`` see the decided events, ``jobs`` and what derives from it only recorded ones.
     """
 
-    def __init__(self, jobs: dict[str, Job], journal: Journal) -> None:
-        self.jobs = jobs
-        self.owing = {job_id: job for job_id, job in jobs.items() if job.state in OWES}
-        self.counts = Counter(job.state for job in jobs.values())
+    def __init__(self, jobs: dict[str, Job], journal: Journal, clock: Clock) -> None:
+        self._jobs = jobs
+        self._agenda = Agenda(jobs.values())
+        self._counts = Counter(job.state for job in jobs.values())
         self._by_key: dict[str, set[str]] = {}
         for job in jobs.values():
             self._by_key.setdefault(job.link.key, set()).add(job.id)
         self._journal = journal
+        self._clock = clock
+        self._problem = ""
+        self._renew_at = 0.0
         self._events: list[Event] = []
         self._changed: dict[str, Job | None] = {}
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """All jobs, as recorded."""
+        return self._jobs
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be recorded; empty when it can."""
+        return self._problem
+
+    @property
+    def agenda(self) -> Agenda:
+        """The jobs that owe something, as recorded."""
+        return self._agenda
+
+    @property
+    def counts(self) -> Mapping[JobState, int]:
+        """How many jobs are in each state, as recorded."""
+        return {state: self._counts[state] for state in JobState}
 
     def get(self, job_id: str) -> Job | None:
         """Return a job as it will be when everything decided so far is recorded."""
         if job_id in self._changed:
             return self._changed[job_id]
-        return self.jobs.get(job_id)
+        return self._jobs.get(job_id)
 
     def add(self, event: Event) -> Job | None:
         """Decide an event; raise ``IllegalTransition``, and change nothing, when it does not fit."""
         after = evolve(self.get(event.job_id), event)
         self._events.append(event)
         self._changed[event.job_id] = after
+        if after is not None:
+            self._by_key.setdefault(after.link.key, set()).add(after.id)
         return after
 
     def same_content(self, link: Link) -> list[Job]:
         """Return the jobs of any category that have the link's key."""
-        ids = set(self._by_key.get(link.key, ()))
-        ids |= {job.id for job in self._changed.values() if job is not None and job.link.key == link.key}
+        ids = self._by_key.get(link.key, ())
         return [job for job_id in sorted(ids) if (job := self.get(job_id)) is not None]
 
-    def flush(self) -> list[tuple[Job, Job | None]]:
-        """Make all decided events durable with one sync, then apply them; on an error forget them.
+    def flush(self) -> list[tuple[Job, Job | None]] | None:
+        """Make all decided events durable with one sync, then apply them.
 
-        Return each job that was there before, as it was and as it is.
+        Return each job that was there before, as it was and as it is. None when nothing could be recorded:
+        what was decided is forgotten then, and ``problem`` says why.
         """
         events, changed = self._events, self._changed
         self._events, self._changed = [], {}
-        if events:
-            self._journal.append(events)
-        known = [(self.jobs[job_id], job) for job_id, job in changed.items() if job_id in self.jobs]
+        try:
+            if events:
+                self._journal.append(events)
+        except JournalUnwritable as error:
+            self._failed(error)
+            return None
+        known = [(self._jobs[job_id], job) for job_id, job in changed.items() if job_id in self._jobs]
         for job_id, job in changed.items():
             self._apply(job_id, job)
         return known
 
+    def mend(self) -> bool:
+        """Try to get over a problem, now and then; tell whether it is over. For every turn of the engine."""
+        if not self._problem or self._clock.monotonic() < self._renew_at or not self._renewed():
+            return False
+        log.warning("the journal takes records again")
+        self._problem = ""
+        return True
+
+    def compact(self) -> None:
+        """Begin a new generation when that would be much smaller."""
+        if self._journal.wants_compaction:
+            self._renewed()
+
+    def wait_s(self) -> float:
+        """Return how long it is until a problem can be mended."""
+        return max(0.0, self._renew_at - self._clock.monotonic())
+
+    def _renewed(self) -> bool:
+        try:
+            self._journal.renew(self._jobs)
+        except JournalUnwritable as error:
+            self._failed(error)
+            return False
+        return True
+
+    def _failed(self, error: JournalUnwritable) -> None:
+        if not self._problem:
+            log.error("nothing new is begun: %s", error)
+        self._problem = str(error)
+        self._renew_at = self._clock.monotonic() + RENEW_EVERY_S
+
     def _apply(self, job_id: str, job: Job | None) -> None:
-        before = self.jobs.pop(job_id, None)
-        self.owing.pop(job_id, None)
+        before = self._jobs.pop(job_id, None)
+        self._agenda.replace(before, job)
         if before is not None:
-            self.counts[before.state] -= 1
-            if job is None:
-                self._by_key[before.link.key].discard(job_id)
+            self._counts[before.state] -= 1
         if job is not None:
-            self.jobs[job_id] = job
-            self.counts[job.state] += 1
-            self._by_key.setdefault(job.link.key, set()).add(job_id)
-            if job.state in OWES:
-                self.owing[job_id] = job
+            self._jobs[job_id] = job
+            self._counts[job.state] += 1
+        elif before is not None:
+            self._forget_key(before)
+
+    def _forget_key(self, job: Job) -> None:
+        ids = self._by_key[job.link.key]
+        ids.discard(job.id)
+        if not ids:
+            del self._by_key[job.link.key]

@@ -114,7 +114,7 @@ RULES: Final[tuple[Rule, ...]] = (
 """The words of the service, most telling first; matched anywhere in what it says, in any case of letters."""
 
 _ADDONS: Final = frozenset({"proxy", "video"})
-"""Words of ``not_available`` that are about the site of one link, not about the whole plan: other links go on.
+"""Words of ``not_available`` that are about the site of one link, not about the plan: other links go on.
 Source: the official document, "Adding an URL"."""
 
 _BY_STATUS: Final = {

@@ -11,18 +11,24 @@ from tests.fakes.clock import FakeClock
 
 @dataclass
 class Item:
-    """One request in the account."""
+    """One request in the account; ``_tick`` is the service's own time, which nobody sets."""
 
     request_id: str
     key: str
     created_at: float
-    ready_at: float
+    ready_tick: float
     fails: bool = False
+    posted_tick: float = float("-inf")
 
 
 @dataclass
 class FakeCloud:
-    """Keeps requests by id and counts them. ``history_lag_s``: how late a request shows in the history."""
+    """Keeps requests by id and counts them.
+
+    ``lag_s``: how late, in true time, a request shows in the history.
+    ``effect_after_s``: how long after its POST ended a request really begins to be. ``caches``: a listing is
+    used again where the port allows it.
+    """
 
     clock: FakeClock
     lag_s: float = 0.0
@@ -32,6 +38,9 @@ class FakeCloud:
     history_down: bool = False
     refuse_key: bool = False
     dead_keys: frozenset[str] = frozenset()
+    effect_after_s: float = 0.0
+    caches: bool = False
+    _listing: tuple[float, float, list[Item]] | None = None
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Take the link; the classic service makes another item each time, so a twin is seen here."""
@@ -39,7 +48,8 @@ class FakeCloud:
         self.posts += 1
         now = self.clock.now()
         request_id = f"R{self.posts}"
-        item = Item(request_id, link.key, now, now + self.takes_s, link.key in self.dead_keys)
+        tick = self.clock.monotonic() + self.effect_after_s
+        item = Item(request_id, link.key, now, tick + self.takes_s, link.key in self.dead_keys, tick)
         self.items[request_id] = item
         return Submission(request_id, "created", link.name)
 
@@ -48,13 +58,19 @@ class FakeCloud:
         self._check_key()
         if self.history_down:
             raise Transient("the history did not answer")
-        now = self.clock.now()
+        now, tick = self.clock.now(), self.clock.monotonic()
+        offset_s = now - tick
+        old = self._listing
+        if not self.caches or old is None or old[1] < not_before or abs(offset_s - old[0]) > 1.0:
+            shown = [item for item in self.items.values() if item.posted_tick + self.lag_s <= tick]
+            self._listing = (offset_s, now, shown)
+        _, taken_at, listed = self._listing
         seen = [
             Sought(item.request_id, "created", created_at=item.created_at)
-            for item in self.items.values()
-            if item.key == link.key and not item.fails and item.created_at + self.lag_s <= now
+            for item in listed
+            if item.key == link.key and not item.fails
         ]
-        return seen, now
+        return seen, taken_at
 
     def status(self, submission: Submission, stop: Stop) -> Phase:
         """Tell how far a request is."""
@@ -62,7 +78,7 @@ class FakeCloud:
         item = self._item(submission)
         if item.fails:
             return Phase("error", "failed", submission, reason="no seeds")
-        if self.clock.now() >= item.ready_at:
+        if self.clock.monotonic() >= item.ready_tick:
             return Phase("downloaded", "ready", submission)
         return Phase("downloading", "waiting", submission, Progress(fraction=0.5))
 

@@ -1,0 +1,313 @@
+"""The composition root: the one module that knows all adapters. Order of start and stop, signals, reload.
+
+Rules of this file:
+
+* Start: configuration, log, lock, journal, sweep, lanes, watchers, engine. Stop is the reverse; starting
+  again after any crash is the same code.
+* A signal handler only sets a flag and wakes the inbox; the main thread does the rest.
+* Reload is an orderly stop and a new start under the same process id, after the new configuration was
+  checked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Final
+
+from offcloud_watchd import __version__, logs, status
+from offcloud_watchd.config import Config, check_places, load
+from offcloud_watchd.core.messages import LookAgain, Looked, Message, Stopping
+from offcloud_watchd.core.model import JobState, Lane
+from offcloud_watchd.core.picture import Picture
+from offcloud_watchd.core.ports import Clock
+from offcloud_watchd.engine import Engine
+from offcloud_watchd.errors import ConfigError
+from offcloud_watchd.fetch import DiskShelf
+from offcloud_watchd.journal import lock_state, open_journal
+from offcloud_watchd.lanes import Ports, Workers
+from offcloud_watchd.offcloud import Client
+from offcloud_watchd.systemd import Notifier
+from offcloud_watchd.watch import Watcher, sweep_spool
+from offcloud_watchd.wiring import KeySource, client_settings, policy, shelf_settings, watch_settings
+
+log = logging.getLogger(__name__)
+
+STOP_WITHIN_S: Final = 18.0  # a POST in flight may end; the promise is 20 s in all
+CLOSE_WITHIN_S: Final = 1.5
+STATUS_EVERY_S: Final = 0.5
+MESSAGES_A_TURN: Final = 1000
+API_PLACES: Final = (
+    2  # one effect is carried out, one waits: each place is an intent that a crash leaves open
+)
+
+
+class SystemClock:
+    """The machine's clocks; implements ``core.ports.Clock``."""
+
+    def now(self) -> float:
+        """Return UTC seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+
+def checked_config(config_path: Path, env: Mapping[str, str]) -> Config:
+    """Read the configuration and hold it against the disk; raise ``ConfigError`` with every problem."""
+    config = load(config_path, env)
+    check_places(config, env)
+    return config
+
+
+def run(config_path: Path, env: Mapping[str, str]) -> int:
+    """Run the daemon until it is told to stop; return the exit code.
+
+    Raises ``ConfigError``, ``StateLocked``, ``JournalDamaged`` or ``JournalUnwritable`` when it cannot start.
+    A reload does not return: the process is replaced.
+    """
+    config = checked_config(config_path, env)
+    keys = KeySource(config, env)
+    logs.configure(level=config.log.level, style=config.log.format, env=env, secrets=keys.given)
+    log.info("offcloud-watchd %s starts", __version__)
+    with ExitStack() as stack:
+        loop = _assemble(stack, config, keys, env)
+        reload_wanted = loop.run(lambda: _may_reload(config_path, env))
+    if reload_wanted:
+        _start_again()
+    log.info("stopped")
+    return 0
+
+
+def _assemble(stack: ExitStack, config: Config, keys: KeySource, env: Mapping[str, str]) -> Loop:
+    """Open and start everything; the stack closes it in reverse order."""
+    clock = SystemClock()
+    notifier = Notifier.from_environment(env, os.getpid())
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    state_dir = config.state_dir
+    lock = lock_state(state_dir)
+    stack.callback(lock.release)
+    journal, jobs = open_journal(state_dir, clock)
+    stack.callback(journal.close)
+    log.info("journal read: %d jobs", len(jobs))
+
+    shelf = DiskShelf(shelf_settings(config), clock)
+    shelf.sweep(jobs)
+    sweep_spool(state_dir / "spool", {drop.sha256 for job in jobs.values() for drop in job.drops})
+    watcher = Watcher(watch_settings(config), clock, lambda: inbox.put(LookAgain()))
+    client = Client(client_settings(config, keys), clock)
+    stack.callback(client.close)
+    workers = Workers(
+        Ports(client, shelf, watcher.look, clock, policy(config)), inbox, fetchers=config.fetch.jobs
+    )
+    engine = Engine(
+        jobs=jobs,
+        journal=journal,
+        lanes=workers,
+        clock=clock,
+        policy=policy(config),
+        capacity={Lane.API: API_PLACES, Lane.FETCH: config.fetch.jobs, Lane.DISK: 1},
+        rescan_s=min((folder.rescan_s for folder in config.folders), default=30.0),
+    )
+    publish = _StatusWriter(status.directory(env, state_dir), clock)
+    loop = Loop(engine=engine, inbox=inbox, clock=clock, notifier=notifier, publish=publish)
+    loop.listen_to_signals(look_again=watcher.ask)
+    watcher.start()
+    stack.callback(watcher.stop)
+    workers.start()
+    stack.callback(workers.close, CLOSE_WITHIN_S)
+    return loop
+
+
+def _may_reload(config_path: Path, env: Mapping[str, str]) -> bool:
+    """Tell whether the new configuration is good; say what is wrong with it when it is not."""
+    try:
+        checked_config(config_path, env)
+    except ConfigError as error:
+        log.error("reload refused, the old configuration stays:\n%s", error)  # noqa: TRY400 - no traceback for people
+        return False
+    return True
+
+
+def _start_again() -> None:
+    """Replace the process.
+
+    Until the new one has its handlers, a signal that is meant for the daemon must not end it.
+    """
+    log.info("reloading: starting again")
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    logging.shutdown()
+    arguments = [sys.executable, "-m", "offcloud_watchd", *sys.argv[1:]]
+    os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, our own arguments, no shell
+
+
+@dataclass(slots=True)
+class _StatusWriter:
+    """Writes ``status.json``; a failure is said once and nothing depends on it."""
+
+    directory: Path
+    clock: Clock
+    started_at: float = field(init=False)
+    _failing: bool = False
+
+    def __post_init__(self) -> None:
+        self.started_at = self.clock.now()
+
+    def __call__(self, picture: Picture) -> None:
+        """Replace the file."""
+        document = status.describe(picture, process_id=os.getpid(), started_at=self.started_at)
+        try:
+            status.write(self.directory, document)
+        except OSError as error:
+            if not self._failing:
+                log.warning("live progress cannot be shown, %s: %s", self.directory, error.strerror)
+            self._failing = True
+        else:
+            self._failing = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Loop:
+    """The main thread: messages from the inbox to the engine, news to the readers and the service manager."""
+
+    engine: Engine
+    inbox: SimpleQueue[Message]
+    clock: Clock
+    notifier: Notifier
+    publish: Callable[[Picture], None]
+    _ready: bool = False
+    _reload_asked: bool = False
+    _reload: bool = False
+    _stop_at: float | None = None
+    _alive_at: float = float("-inf")
+    _told_at: float = float("-inf")
+    _untold: bool = True
+    _told: str = ""
+
+    def listen_to_signals(self, look_again: Callable[[], None]) -> None:
+        """Take over SIGTERM, SIGINT (a second one ends the process at once), SIGHUP and SIGUSR1."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: look_again())
+
+    def run(self, may_reload: Callable[[], bool]) -> bool:
+        """Turn until the end; return whether a reload is wanted."""
+        self.engine.start()
+        messages: list[Message] = []
+        while True:
+            wait_s = self.engine.turn(messages)
+            if self._reload_asked:
+                self._reload_asked = False
+                self._begin_reload(may_reload)
+            self._tell(messages)
+            if self._is_over():
+                return self._reload
+            messages = self._receive(min(wait_s, self._pace_s()))
+
+    # --- signals ---
+
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        if self._stop_at is not None and not self._reload:
+            os._exit(128 + number)  # asked twice: the journal is safe at any moment
+        self._reload = False
+        self._begin_stop()
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload_asked = True
+        self.inbox.put(LookAgain())
+
+    def _begin_reload(self, may_reload: Callable[[], bool]) -> None:
+        if self._stop_at is None and may_reload():
+            self._reload = True
+            self.notifier.reloading()
+            self._begin_stop()
+
+    def _begin_stop(self) -> None:
+        self._stop_at = self.clock.monotonic() + STOP_WITHIN_S
+        self.notifier.stopping()
+        self.inbox.put(Stopping())
+
+    def _is_over(self) -> bool:
+        if self._stop_at is None:
+            return False
+        return self.engine.settled_for_stop or self.clock.monotonic() >= self._stop_at
+
+    # --- waiting ---
+
+    def _receive(self, timeout_s: float) -> list[Message]:
+        messages: list[Message] = []
+        try:
+            messages.append(self.inbox.get(timeout=timeout_s))
+            while len(messages) < MESSAGES_A_TURN:
+                messages.append(self.inbox.get_nowait())
+        except Empty:
+            pass
+        return messages
+
+    def _pace_s(self) -> float:
+        """Compute the longest wait: the sign of life, the end of a stop, and a view that is still untold."""
+        now = self.clock.monotonic()
+        waits = [3600.0]
+        if self.notifier.watchdog_s is not None:
+            waits.append(self.notifier.watchdog_s / 3)
+        if self._stop_at is not None:
+            waits.append(self._stop_at - now)
+        if self._untold:
+            waits.append(self._told_at + STATUS_EVERY_S - now)
+        return max(0.0, min(waits))
+
+    # --- telling ---
+
+    def _tell(self, messages: list[Message]) -> None:
+        now = self.clock.monotonic()
+        self._show_life(now)
+        self._untold = self._untold or bool(messages)
+        first_look = not self._ready and any(isinstance(message, Looked) for message in messages)
+        if not first_look and (not self._untold or now < self._told_at + STATUS_EVERY_S):
+            return
+        picture = self.engine.picture()
+        self.publish(picture)
+        self._untold, self._told_at = False, now
+        line = status_line(picture)
+        if first_look:
+            self._ready = True
+            log.info("ready: %s", line)
+            self.notifier.ready(line)
+        elif line != self._told:
+            self.notifier.status(line)
+        self._told = line
+
+    def _show_life(self, now: float) -> None:
+        every_s = self.notifier.watchdog_s
+        if every_s is not None and now >= self._alive_at + every_s / 3:
+            self._alive_at = now
+            self.notifier.alive()
+
+
+def status_line(picture: Picture) -> str:
+    """Say in one line how things are."""
+    counts = picture.counts
+    parts = [
+        f"{counts.get(JobState.QUEUED, 0)} queued",
+        f"{counts.get(JobState.CLOUD, 0)} in the cloud",
+        f"{counts.get(JobState.FETCHING, 0)} fetching",
+        f"{counts.get(JobState.DONE, 0)} done",
+        f"{counts.get(JobState.FAILED, 0)} failed",
+    ]
+    parts += [f"{lane} paused: {pause.reason}" for lane, pause in picture.pauses.items()]
+    parts += [f"{folder.path}: {folder.problem}" for folder in picture.folders if folder.problem]
+    if picture.journal_problem:
+        parts.insert(0, f"journal: {picture.journal_problem}")
+    return ", ".join(parts)

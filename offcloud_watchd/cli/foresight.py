@@ -1,0 +1,86 @@
+"""What a drop would come to, worked out without doing it: for ``add`` and ``explain``.
+
+The same pure code decides that decides in the daemon; only the journal it looks at may be a moment older.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from offcloud_watchd.core.intake import accept
+from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
+from offcloud_watchd.core.model import (
+    Attached,
+    Destination,
+    Drop,
+    Event,
+    Intake,
+    Job,
+    Link,
+    Links,
+    Queued,
+)
+from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.watch.names import stem
+
+NEW: Final = "queued"
+JOINS: Final = "joined"
+AGAIN: Final = "requeued"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one link: the job it is or joins, and how (``queued``, ``joined``, ``requeued``)."""
+
+    link: Link
+    job_id: str
+    how: str
+
+
+def read_drop(path: Path) -> tuple[bytes, Links]:
+    """Read a file as a drop folder would; raise ``BadDrop`` with the reason it would be refused for."""
+    data = _bytes(path)
+    links = parse(path.name, data)
+    if not links.found:
+        raise BadDrop("the file holds no link that can be used")
+    return data, links
+
+
+def _bytes(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadDrop("it is not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        # One byte more than is taken: `parse` names the limit.
+        return file.read(MAX_DROP_BYTES + 1)
+
+
+def foresee(
+    links: Links, name: str, drop_id: str, destination: Destination, jobs: Mapping[str, Job]
+) -> list[Fate]:
+    """Return what becomes of every link of a drop. Nothing is done."""
+    by_key: dict[str, list[Job]] = {}
+    for job in jobs.values():
+        by_key.setdefault(job.link.key, []).append(job)
+    fates = []
+    for link in links.found:
+        alone = Intake(Drop(drop_id, name, ""), Links((link,)), destination, stem(name))
+        events = accept(alone, lambda one: by_key.get(one.key, ()), 0.0)
+        fates += [Fate(link, event.job_id, _how(event)) for event in events]
+    return fates
+
+
+def _how(event: Event) -> str:
+    match event:
+        case Queued():
+            return NEW
+        case Attached():
+            return JOINS
+        case _:
+            return AGAIN

@@ -1,0 +1,18 @@
+"""``retry``: open jobs at once, jobs that ended from the beginning."""
+
+from __future__ import annotations
+
+import argparse
+
+from offcloud_watchd.cli.asking import add_jobs, ask
+from offcloud_watchd.core.model import Verb
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_jobs(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Ask for it."""
+    return ask(arguments, Verb.RETRY)

@@ -1,0 +1,19 @@
+"""``run``: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from offcloud_watchd import app
+from offcloud_watchd.config import find_path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes: nothing of its own."""
+    del parser
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run until it is told to stop; errors of the start are the caller's to print."""
+    return app.run(find_path(arguments.config, os.environ), os.environ)

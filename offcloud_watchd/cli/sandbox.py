@@ -1,0 +1,49 @@
+"""``sandbox``: an Offcloud of one's own on this machine, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import threading
+
+from offcloud_watchd.sandbox import Sandbox, SandboxSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:8698",
+        metavar="HOST:PORT",
+        help="where the API is (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--files",
+        default="127.0.0.2:8699",
+        metavar="HOST:PORT",
+        help="where the file host is; falls back to the API's address (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--generation",
+        choices=["classic", "current", "both"],
+        default="both",
+        help="which service is imitated (default: %(default)s)",
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; return 0."""
+    settings = SandboxSettings(
+        listen=arguments.listen, file_listen=arguments.files, generation=arguments.generation
+    )
+    logging.basicConfig(level="INFO", format="%(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with Sandbox(settings) as sandbox:
+        print(f"base_url: {sandbox.url}   (generation {settings.generation})")
+        print(f"key:      {settings.key}")
+        print(f"books:    {sandbox.url}/sandbox", flush=True)
+        stop.wait()
+    return 0

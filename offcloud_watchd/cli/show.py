@@ -1,0 +1,84 @@
+"""``show``: one job, and everything that happened to it.
+
+``--json`` prints the job as ``offcloud_watchd.cli.known`` describes it, with one more member, ``history``: an
+array of ``{at, event, data}``, oldest first. ``event`` is the kind of the record (``queued``, ``submitting``,
+``submitted``, ...; ``carried_over`` sums up what an older journal held); ``data`` are its members, without
+any link.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from offcloud_watchd.cli import known, text
+from offcloud_watchd.core.model import Job
+from offcloud_watchd.journal import HistoryEntry, read_history
+from offcloud_watchd.status import display_name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("job", metavar="JOB", help="id, how it begins, info hash, or name")
+    parser.add_argument("--json", action="store_true", help="one object")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print one job."""
+    config = known.settings(arguments)
+    (job,) = known.chosen(known.recorded_jobs(config.state_dir), [arguments.job])
+    history = read_history(config.state_dir, job.id)
+    if arguments.json:
+        entries = [{"at": entry.at, "event": entry.event, "data": _safe(entry.data)} for entry in history]
+        text.say_json({**known.described(job), "history": entries})
+        return 0
+    for line in _head(job):
+        text.say(line)
+    print()
+    for entry in history:
+        text.say(f"{text.moment(entry.at)}  {entry.event:13} {_details(entry)}".rstrip())
+    return 0
+
+
+def _head(job: Job) -> Iterator[str]:
+    yield f"{job.id}  {display_name(job)}"
+    yield f"state:     {job.state}" + (f", {job.attempts} failed attempts" if job.attempts else "")
+    if job.retry_at:
+        yield f"again:     {text.moment(job.retry_at)}"
+    if job.reason:
+        yield f"reason:    {job.reason}"
+    yield f"category:  {job.destination.category} -> {job.destination.directory}"
+    size = f", {text.size(job.link.size_bytes)}" if job.link.size_bytes is not None else ""
+    yield f"link:      {job.link.kind}, {known.shown_key(job.link.key)}{size}"
+    if job.submission is not None:
+        yield f"request:   {job.submission.request_id} ({job.submission.status or 'no word yet'})"
+    if job.publication is not None:
+        done = job.publication
+        yield f"published: {done.path} ({done.files} files, {text.size(done.size_bytes)}, {done.verified})"
+    for drop in job.drops:
+        yield f"drop:      {drop.name} from {drop.folder or 'the add command'}"
+
+
+def _safe(value: object) -> Any:
+    """Leave out every address and the query of a key: they may hold a secret."""
+    if isinstance(value, Mapping):
+        return {
+            name: known.shown_key(inner) if name == "key" and isinstance(inner, str) else _safe(inner)
+            for name, inner in value.items()
+            if name != "url"
+        }
+    return [_safe(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _details(entry: HistoryEntry) -> str:
+    """Write the members of a record that say something to a person."""
+    return ", ".join(_flat(_safe(entry.data), ""))
+
+
+def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _flat(inner, f"{prefix}{name}.")
+        elif inner not in (None, "", [], ()):
+            yield f"{prefix}{name}={inner if not isinstance(inner, list) else len(inner)}"

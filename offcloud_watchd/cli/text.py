@@ -1,0 +1,79 @@
+"""How things are written on a terminal or into a pipe.
+
+Rules of this file:
+
+* Nothing from outside steers a terminal: whatever is not printable is shown as an escape.
+* On a terminal a list is a table; elsewhere it is one line an entry with a tab between the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
+
+
+def printable(text: str) -> str:
+    """Escape what could steer a terminal or break a line: controls, directions, invisible signs."""
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0].isprintable() else _escape(found[0]), text)
+
+
+def _escape(sign: str) -> str:
+    return sign.encode("ascii", "backslashreplace").decode() if ord(sign) > 0x7F else f"\\x{ord(sign):02x}"
+
+
+def say(text: str) -> None:
+    """Print one line of the result; what is not printable in it is escaped."""
+    print(printable(text))
+
+
+def complain(text: str) -> None:
+    """Print what is no result: errors, and remarks beside the result."""
+    for line in text.split("\n"):
+        print(f"offcloud-watchd: {printable(line)}", file=sys.stderr)
+
+
+def say_json(value: Any) -> None:
+    """Print JSON in ASCII, so that it steers no terminal either."""
+    print(json.dumps(value, indent=2 if sys.stdout.isatty() else None).replace("\x7f", "\\u007f"))
+
+
+def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows: as a table on a terminal, else as lines with tabs and no headings."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in shown:
+            print("\t".join(row))
+        return
+    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it; it honours NO_COLOR
+    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    for row in shown:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def size(size_bytes: float) -> str:
+    """Write bytes for a person: ``1.4GiB``."""
+    exponent = 0
+    while size_bytes >= 1024 and exponent < len(_UNITS) - 1:
+        size_bytes, exponent = size_bytes / 1024, exponent + 1
+    return f"{size_bytes:.0f}{_UNITS[exponent]}" if exponent == 0 else f"{size_bytes:.1f}{_UNITS[exponent]}"
+
+
+def moment(at: float) -> str:
+    """Write a time of day in this machine's time zone, with its offset: ``2026-03-01 14:05:09 +0100``."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))
+    except (OverflowError, ValueError, OSError):
+        return f"{at:.0f} s"  # a clock that was never set wrote this

@@ -1,0 +1,201 @@
+"""What is owed now: from the jobs as they are to the effects that are due.
+
+Rules of this file:
+
+* ``plan`` looks at the state and never at how it came about, so starting, restarting, retrying and normal
+  running are one code path.
+* One request for one content: of the jobs that want the same, one submits and the others wait for it.
+* First come, first served; only polls go by when they are due. A line is read no further than there are
+  places in its lane, so ten thousand jobs that wait cost nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from offcloud_watchd.core.lifecycle import OWES, Policy
+from offcloud_watchd.core.model import (
+    Act,
+    Adopt,
+    Discard,
+    Effect,
+    Fetch,
+    Job,
+    JobState,
+    Lane,
+    Poll,
+    Route,
+    Share,
+    Submit,
+)
+
+MAX_WAIT_S: Final = 6 * 3600.0
+"""Nothing waits longer; what seems to was recorded before the clock was set back, and is due."""
+
+Group = tuple[str, Route]
+"""Key and route: jobs that may share one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is due now, and when the next thing will be (infinity: nothing waits for the clock)."""
+
+    effects: tuple[Effect, ...]
+    next_due_at: float
+
+
+class Agenda:
+    """The jobs that owe something: a line for each state, in the order in which they came to it.
+
+    ``crowds`` are the jobs that want or have the same request, where there are several.
+    """
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.lines: dict[JobState, dict[str, Job]] = {state: {} for state in OWES}
+        self._groups: dict[Group, dict[str, Job]] = {}
+        self._crowded: set[Group] = set()
+        for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
+            self.replace(None, job)
+
+    @property
+    def crowds(self) -> Iterable[Collection[Job]]:
+        """Return the jobs of each group that has more than one."""
+        return [self._groups[group].values() for group in self._crowded]
+
+    def __iter__(self) -> Iterator[Job]:
+        return (job for line in self.lines.values() for job in line.values())
+
+    def replace(self, before: Job | None, after: Job | None) -> None:
+        """Follow a job: where its state stays it keeps its place, else it goes to the end of another line."""
+        if before is not None and before.state in OWES and (after is None or after.state is not before.state):
+            del self.lines[before.state][before.id]
+        if after is not None and after.state in OWES:
+            self.lines[after.state][after.id] = after
+        job = after or before
+        if job is not None:
+            self._regroup(job, present=after is not None and _wants_request(after))
+
+    def _regroup(self, job: Job, *, present: bool) -> None:
+        group = (job.link.key, job.destination.route)
+        members = self._groups.setdefault(group, {})
+        if present:
+            members[job.id] = job
+        else:
+            members.pop(job.id, None)
+        if len(members) > 1:
+            self._crowded.add(group)
+        else:
+            self._crowded.discard(group)
+        if not members:
+            del self._groups[group]
+
+
+def _wants_request(job: Job) -> bool:
+    return job.state in (JobState.QUEUED, JobState.CLOUD, JobState.FETCHING)
+
+
+@dataclass(slots=True)
+class _Gate:
+    """Lets those jobs through that are due; remembers when the next of the others will be."""
+
+    now: float
+    closed: Collection[str]
+    not_before: Mapping[str, float]
+    next_due_at: float = field(default=math.inf)
+
+    def due_at(self, job: Job) -> float:
+        """Return since when a job is due; infinity when it is not."""
+        if job.id in self.closed:
+            return math.inf
+        retry_at = job.retry_at if job.retry_at - self.now <= MAX_WAIT_S else 0.0
+        due_at = max(retry_at, self.not_before.get(job.id, 0.0))
+        if due_at <= self.now:
+            return due_at
+        self.next_due_at = min(self.next_due_at, due_at)
+        return math.inf
+
+
+def plan(
+    agenda: Agenda,
+    now: float,
+    *,
+    busy: Collection[str],
+    free: Mapping[Lane, int],
+    not_before: Mapping[str, float],
+    polls_first: bool = False,
+) -> Plan:
+    """Name the effects that are due, no more of a lane than it has ``free`` places.
+
+    ``busy`` holds the ids of jobs with an effect in flight. ``not_before`` says when a job that was tried in
+    vain, or polled, may be turned to again (a job that is not in it: now). On the api lane polls and the rest
+    take turns, ``polls_first`` or not: a burst of submissions must not keep finished items waiting, nor many
+    polls a new drop. The next due time is told only of lanes that have places left: the others are looked at
+    again when an effect of theirs has ended.
+    """
+    shares, followers = _within_crowds(agenda.crowds, busy)
+    gate = _Gate(now, {*busy, *followers}, not_before)
+    places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
+    submits = _first(agenda.lines[JobState.QUEUED], places[Lane.API], gate, _submission)
+    polls = _most_overdue(agenda.lines[JobState.CLOUD], places[Lane.API], gate)
+    fetches = _first(agenda.lines[JobState.FETCHING], places[Lane.FETCH], gate, Fetch)
+    discards = _first(agenda.lines[JobState.REMOVED], places[Lane.DISK], gate, Discard)
+    first, second = (polls, submits) if polls_first else (submits, polls)
+    api = _in_turns(first, second)[: places[Lane.API]]
+    return Plan((*shares, *api, *fetches, *discards), gate.next_due_at)
+
+
+def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:
+    """Find who can use the request of another job, and who must wait for the one that will submit."""
+    shares: list[Share] = []
+    followers: set[str] = set()
+    for crowd in crowds:
+        queued = [job for job in crowd if job.state is JobState.QUEUED]
+        holder = next((job for job in crowd if job.state is not JobState.QUEUED), None)
+        if holder is None or holder.submission is None:
+            followers |= {job.id for job in queued} - {min(queued, key=_rank).id}
+            continue
+        followers |= {job.id for job in queued}
+        shares += [Share(job, holder.submission, holder.posted_at) for job in queued if job.id not in busy]
+    return shares, followers
+
+
+def _rank(job: Job) -> tuple[bool, float, str]:
+    # An unsure job leads: another must not post what may have been taken already.
+    return (not job.unsure, job.queued_at, job.id)
+
+
+def _submission(job: Job) -> Act:
+    return Adopt(job) if job.unsure else Submit(job)
+
+
+def _first(line: Mapping[str, Job], places: int, gate: _Gate, effect: Callable[[Job], Act]) -> list[Act]:
+    taken: list[Act] = []
+    for job in line.values():
+        if len(taken) >= places:
+            break
+        if gate.due_at(job) <= gate.now:
+            taken.append(effect(job))
+    return taken
+
+
+def _most_overdue(line: Mapping[str, Job], places: int, gate: _Gate) -> list[Act]:
+    if not places:
+        return []
+    due = [(gate.due_at(job), job.changed_at, job.id) for job in line.values()]
+    return [Poll(line[job_id]) for since, _, job_id in heapq.nsmallest(places, due) if since <= gate.now]
+
+
+def _in_turns(first: Sequence[Act], second: Sequence[Act]) -> list[Act]:
+    """Take from both alternately, and the rest of one when the other ends."""
+    shorter = min(len(first), len(second))
+    both = [act for pair in zip(first, second, strict=False) for act in pair]
+    return [*both, *first[shorter:], *second[shorter:]]
+
+
+def poll_delay_s(job: Job, now: float, policy: Policy) -> float:
+    """Tell how long to wait before asking again: an eighth of the age of the state, within the bounds."""
+    return min(max((now - job.changed_at) / 8, policy.poll_min_s), policy.poll_max_s)

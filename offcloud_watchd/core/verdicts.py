@@ -1,0 +1,147 @@
+"""What an answer means: failures become events, a search of the account becomes a proof or a wait.
+
+Rules of this file:
+
+* ``judge`` is the only place where a failure becomes an event; retry-after, back-off and giving up live here.
+* Whether a POST may be made is decided here alone: ``recalled``, ``doubted_anew`` and ``searched``.
+* Even the jitter of a back-off is computed from the job's id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.model import (
+    Act,
+    Deferred,
+    Event,
+    Failed,
+    Job,
+    JobState,
+    NotFound,
+    Recalled,
+    Submission,
+    Submit,
+    Submitted,
+)
+from offcloud_watchd.core.planning import MAX_WAIT_S
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, OffcloudWatchdError, Permanent, Transient
+
+MAX_REASON_CHARS: Final = 2000
+"""A reason is kept in the journal; whatever a server says is cut to this."""
+
+
+def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Event | None:
+    """Turn a failed effect into the event to record; None when there is nothing to record.
+
+    ``Blocked`` and ``Cancelled`` charge nobody; of a submission they mean that nothing was taken, so its
+    intent is closed. An exception of no class of ours is a bug: it is charged like a transient failure, so
+    that one item which always raises ends as FAILED and the others go on.
+    """
+    job = effect.job
+    if isinstance(error, (Blocked, Cancelled)):
+        if not isinstance(effect, Submit):
+            return None
+        reason = bounded(str(error))
+        return Deferred(job.id, now, reason, retry_at=0.0, charged=False, intent_closed=True)
+    if isinstance(error, Gone):
+        advice = "it was deleted in the account; `offcloud-watchd retry` submits it again"
+        return _given_up(effect, now, f"{error} ({advice})")
+    if isinstance(error, Permanent):
+        return _given_up(effect, now, str(error))
+    return _tried_in_vain(effect, error, now, policy)
+
+
+def _tried_in_vain(effect: Act, error: BaseException, now: float, policy: Policy) -> Event:
+    job = effect.job
+    asked_s = error.retry_after_s if isinstance(error, Transient) else None
+    reason = in_words(error)
+    if job.attempts + 1 >= policy.max_attempts:
+        return _given_up(effect, now, f"given up after {policy.max_attempts} attempts, the last: {reason}")
+    # A bug may strike after the request went out, so its intent stays open.
+    maybe_sent = isinstance(effect, Submit) and (not isinstance(error, Transient) or error.maybe_sent)
+    return Deferred(
+        job.id,
+        now,
+        bounded(reason),
+        retry_at=now + _delay_s(job, asked_s, policy),
+        intent_closed=isinstance(effect, Submit) and not maybe_sent,
+        maybe_sent=maybe_sent,
+    )
+
+
+def _given_up(effect: Act, now: float, reason: str) -> Event:
+    if effect.job.state is JobState.REMOVED:  # it cannot fail, only wait: what it left must not be forgotten
+        return Deferred(effect.job.id, now, bounded(reason), retry_at=now + MAX_WAIT_S)
+    return Failed(effect.job.id, now, bounded(reason))
+
+
+def in_words(error: BaseException | None) -> str:
+    """Return what can be shown and recorded of an error.
+
+    The text of a foreign exception may hold a link or a key: it goes to the log, which hides them.
+    """
+    if isinstance(error, OffcloudWatchdError):
+        return bounded(str(error))
+    return f"internal error {type(error).__name__}, see the log"
+
+
+def bounded(reason: str) -> str:
+    """Cut a text that came from outside to what a record should hold."""
+    return reason if len(reason) <= MAX_REASON_CHARS else f"{reason[: MAX_REASON_CHARS - 1]}…"
+
+
+def _delay_s(job: Job, asked_s: float | None, policy: Policy) -> float:
+    """Compute the back-off: doubling, capped, jitter down to a half; never sooner than was asked."""
+    doubled = policy.backoff_min_s * 2.0 ** min(job.attempts, 30)
+    digest = hashlib.sha256(f"{job.id}/{job.attempts}".encode()).digest()
+    jitter = 0.5 + int.from_bytes(digest[:4], "big") / 2**33
+    own = min(doubled, policy.backoff_max_s) * jitter
+    if asked_s is None:
+        return own
+    return max(own, min(max(asked_s, 1.0), MAX_WAIT_S))
+
+
+def recalled(job: Job, relatives: Iterable[Job], now: float) -> Event | None:
+    """Tell whether another job's POST for the same content must be searched for before this job's own.
+
+    ``relatives`` are the jobs with the same key, in any state and category. The job remembers the latest POST
+    it has searched for, so each is searched for once.
+    """
+    posted = [
+        one.posted_at
+        for one in relatives
+        if one.posted_at is not None and one.id != job.id and one.destination.route is job.destination.route
+    ]
+    if posted and (job.posted_at is None or max(posted) > job.posted_at):
+        return Recalled(job.id, now, max(posted))
+    return None
+
+
+def doubted_anew(job: Job, now: float) -> Event | None:
+    """Let the waiting of an unsure job begin again; None for a job that is not unsure.
+
+    Wanted whenever the time since its POST cannot be told: the program starts, the clock was set, or a POST
+    nobody waited for any more has only now come to its end.
+    """
+    if job.state is JobState.QUEUED and job.unsure and job.posted_at is not None:
+        return Recalled(job.id, now, job.posted_at)
+    return None
+
+
+def searched(job: Job, found: Submission | None, as_of: float, now: float, policy: Policy) -> Event:
+    """Judge a search of the account for an open intent; ``as_of`` is when the listing was taken.
+
+    The history may lag behind, so an entry that is missing too early proves nothing: the job waits. Nor does
+    a listing that seems to be from the future: the clock was set back since.
+    """
+    if found is not None:
+        return Submitted(job.id, now, found, adopted=True)
+    if job.doubted_at + policy.history_lag_s <= as_of <= now:
+        return NotFound(job.id, now)
+    wait_s = min(max(policy.history_lag_s / 4, 1.0), 30.0)
+    reason = "the submission was not answered and is not in the account's history yet; looking again"
+    return Deferred(job.id, now, reason, retry_at=now + wait_s, charged=False)

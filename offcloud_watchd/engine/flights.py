@@ -1,0 +1,74 @@
+"""The effects in the air: one a job, each with the flag that calls it back."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from offcloud_watchd.core.model import Act, Job, Lane, Submit
+from offcloud_watchd.core.ports import Stop
+
+
+@dataclass(slots=True)
+class _Flight:
+    effect: Act
+    stop: threading.Event = field(default_factory=threading.Event)
+    staged: Job | None = None
+
+
+class Flights:
+    """What was begun and has not been answered; owned by the engine's thread."""
+
+    def __init__(self) -> None:
+        self._flights: dict[str, _Flight] = {}
+
+    @property
+    def job_ids(self) -> Collection[str]:
+        """The jobs with an effect in the air."""
+        return self._flights.keys()
+
+    @property
+    def used(self) -> Mapping[Lane, int]:
+        """How many places of each lane are taken."""
+        return Counter(flight.effect.lane for flight in self._flights.values())
+
+    @property
+    def posting(self) -> bool:
+        """Tell whether a POST may be under way: it must not be abandoned."""
+        return any(isinstance(flight.effect, Submit) for flight in self._flights.values())
+
+    def begin(self, effect: Act) -> Stop:
+        """Note that an effect begins; return the flag that will call it back."""
+        flight = _Flight(effect)
+        self._flights[effect.job.id] = flight
+        return flight.stop
+
+    def land(self, effect: Act) -> Job | None:
+        """Note that an effect was answered; return the job whose staging was to be cleared after it, if any.
+
+        An answer that was taken in already is passed over.
+        """
+        flight = self._flights.get(effect.job.id)
+        if flight is None or flight.effect is not effect:
+            return None
+        del self._flights[effect.job.id]
+        return flight.staged
+
+    def call_back(self, job_id: str) -> None:
+        """Ask the effect of a job to end, if there is one."""
+        if job_id in self._flights:
+            self._flights[job_id].stop.set()
+
+    def call_all_back(self) -> None:
+        """Ask everything to end."""
+        for flight in self._flights.values():
+            flight.stop.set()
+
+    def tidy_after(self, job: Job) -> bool:
+        """Keep a job's staging until its effect has landed; False when there is none in the air."""
+        flight = self._flights.get(job.id)
+        if flight is not None:
+            flight.staged = job
+        return flight is not None

@@ -1,0 +1,58 @@
+"""Jobs, drops and links for tests, each in one line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from offcloud_watchd.core.model import (
+    Destination,
+    Drop,
+    Intake,
+    Job,
+    JobState,
+    Link,
+    LinkKind,
+    Links,
+    Publication,
+    Submission,
+)
+
+NOW = 1_800_000_000.0
+
+
+def a_link(key: str = "one") -> Link:
+    """Return a link with a key."""
+    return Link(LinkKind.URL, key, f"https://example.invalid/{key}", key)
+
+
+def a_drop(drop_id: str = "d1", folder: str = "/drop/tv") -> Drop:
+    """Return a drop with an id."""
+    return Drop(drop_id, f"{drop_id}.txt", folder)
+
+
+def an_intake(*keys: str, drop_id: str = "d1", category: str = "tv", is_list: bool = True) -> Intake:
+    """Return a drop that was read and holds links with these keys."""
+    links = Links(tuple(map(a_link, keys)), is_list=is_list)
+    return Intake(
+        a_drop(drop_id, f"/drop/{category}"), links, Destination(category, f"/out/{category}"), "stem"
+    )
+
+
+def a_job(state: JobState = JobState.QUEUED, /, **changes: object) -> Job:
+    """Return a job as it is in a state, with some members changed, or its ``key`` or ``category``."""
+    key, category = str(changes.pop("key", "one")), str(changes.pop("category", "tv"))
+    job = Job(
+        id="job",
+        link=a_link(key),
+        drops=(a_drop(),),
+        destination=Destination(category, f"/out/{category}"),
+        release="release",
+        state=state,
+        queued_at=NOW - 1000,
+        changed_at=NOW - 1000,
+    )
+    if state in (JobState.CLOUD, JobState.FETCHING, JobState.DONE):
+        job = replace(job, submission=Submission("R1", "created"), posted_at=NOW - 1000, doubted_at=NOW - 990)
+    if state is JobState.DONE:
+        job = replace(job, publication=Publication("/out/tv/release", 1, 100, "size"))
+    return replace(job, **changes)  # type: ignore[arg-type] # the test names members of Job

@@ -1,0 +1,108 @@
+"""Lanes without threads: what is dispatched waits until the test carries it out, in any order it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
+from offcloud_watchd.core.model import Act, Job, Lane, RemoteFile, Submission
+from offcloud_watchd.core.ports import Stop, Wish
+from offcloud_watchd.errors import Cancelled
+from offcloud_watchd.lanes import Ports, perform
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something a lane was asked for; ``word`` names it, ``run`` carries it out."""
+
+    word: str
+    run: Callable[[], None]
+
+
+@dataclass
+class SlowLanes:
+    """Implements ``core.ports.Lanes``; ``tasks`` is what waits, ``inbox`` what was answered.
+
+    ``before_dispatch`` is called when the engine hands an effect over; it may raise.
+    """
+
+    ports: Ports
+    tasks: list[Task] = field(default_factory=list)
+    inbox: list[Message] = field(default_factory=list)
+    before_dispatch: Callable[[], None] = lambda: None
+    dispatched: int = 0
+
+    def dispatch(self, effect: Act, stop: Stop) -> None:
+        """Queue an effect."""
+        self.before_dispatch()
+        self.dispatched += 1
+        word = type(effect).__name__.lower()
+        self.tasks.append(Task(word, lambda: self._carry_out(effect, stop)))
+
+    def probe(self, lane: Lane) -> None:
+        """Queue a probe."""
+        self.tasks.append(Task("probe", lambda: self._try(lane)))
+
+    def look(self) -> None:
+        """Queue a look."""
+        self.tasks.append(Task("look", self._look))
+
+    def settle(self, wish: Wish) -> None:
+        """Queue the end of a wish."""
+        self.tasks.append(Task("settle", wish.settled))
+
+    def tidy(self, job: Job) -> None:
+        """Queue the clearing of a staging."""
+        self.tasks.append(Task("tidy", lambda: self.ports.shelf.tidy(job)))
+
+    def take(self) -> list[Message]:
+        """Return what was answered since the last call."""
+        messages, self.inbox = self.inbox, []
+        return messages
+
+    def run(self, index: int = 0) -> str:
+        """Carry out one waiting task, the oldest unless told otherwise; return its word."""
+        task = self.tasks.pop(index)
+        task.run()
+        return task.word
+
+    def _carry_out(self, effect: Act, stop: Stop) -> None:
+        if stop.is_set():
+            self.inbox.append(Outcome(effect, error=Cancelled("stopped before it began")))
+            return
+        try:
+            outcome = perform(effect, self.ports, self._list_files, lambda _progress: None, stop)
+        except Exception as error:  # noqa: BLE001 - as in the real lanes: every error is an answer
+            outcome = Outcome(effect, error=error)
+        self.inbox.append(outcome)  # only now: the inbox may have been taken while this was carried out
+
+    def _list_files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+        return self.ports.cloud.files(submission, stop)
+
+    def _try(self, lane: Lane) -> None:
+        try:
+            if lane is Lane.API:
+                self.ports.cloud.account(_Never())
+            else:
+                self.ports.shelf.probe()
+        except Exception as error:  # noqa: BLE001 - as in the real lanes: every error is an answer
+            self.inbox.append(Probed(lane, error))
+        else:
+            self.inbox.append(Probed(lane))
+
+    def _look(self) -> None:
+        try:
+            self.inbox.append(Looked(self.ports.look()))
+        except Exception as error:  # noqa: BLE001 - as in the real lanes: every error is an answer
+            self.inbox.append(Looked(None, error))
+
+
+class _Never:
+    """A stop flag that nobody raises."""
+
+    def is_set(self) -> bool:
+        return False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return False

@@ -1,0 +1,152 @@
+"""Drops and commands: what they mean, and that they mean it once."""
+
+from __future__ import annotations
+
+import pytest
+
+from offcloud_watchd.core.intake import accept, obey
+from offcloud_watchd.core.lifecycle import OWES, evolve
+from offcloud_watchd.core.model import (
+    Attached,
+    BadLine,
+    Command,
+    Destination,
+    Event,
+    Failed,
+    Intake,
+    Job,
+    JobState,
+    Links,
+    Queued,
+    Removed,
+    Requeued,
+    Resumed,
+    Verb,
+    job_id,
+)
+from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
+
+OPEN = [state for state in OWES if state is not JobState.REMOVED]
+ENDED = [JobState.DONE, JobState.FAILED]
+
+
+def accepted(intake: Intake, *jobs: Job) -> list[Event]:
+    """Accept a drop while there are some jobs."""
+    return accept(intake, lambda link: [job for job in jobs if job.link.key == link.key], NOW)
+
+
+def test_a_new_link_becomes_a_job() -> None:
+    """Every link of a drop is a job of its own."""
+    events = accepted(an_intake("one", "two"))
+    assert events == [
+        Queued(job_id("d1", key), NOW, a_link(key), a_drop(), Destination("tv", "/out/tv"), None)
+        for key in ("one", "two")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("links", "release"),
+    [
+        (Links((a_link(),)), "stem"),
+        (Links((a_link(),), is_list=True), "stem"),
+        (Links((a_link(), a_link("two")), is_list=True), None),
+        (Links((a_link(),), (BadLine(2, "not a link"),), is_list=True), None),
+    ],
+    ids=["torrent", "list of one", "list of two", "list with a bad line"],
+)
+def test_a_file_names_the_release_when_it_holds_one_link(links: Links, release: str | None) -> None:
+    """The name of a list says nothing about each of its links."""
+    events = accepted(Intake(a_drop(), links, Destination("tv", "/out/tv"), "stem"))
+    assert {event.release for event in events if isinstance(event, Queued)} == {release}
+
+
+def test_what_a_drop_repeats_counts_once() -> None:
+    """A key that is in a list twice is one job, under its first spelling."""
+    assert len(accepted(an_intake("one", "one"))) == 1
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_drop_that_comes_again_changes_nothing(state: JobState) -> None:
+    """A drop that was recorded but not moved away is known by its id, whatever became of its job."""
+    assert accepted(an_intake("one"), a_job(state)) == []
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_another_drop_of_an_open_job_joins_it(state: JobState) -> None:
+    """The same content for the same category is one job."""
+    assert accepted(an_intake("one", drop_id="d2"), a_job(state)) == [Attached("job", NOW, a_drop("d2"))]
+
+
+@pytest.mark.parametrize("state", ENDED)
+def test_another_drop_of_an_ended_job_begins_it_anew(state: JobState) -> None:
+    """Who drops a thing again wants it again; of several ended jobs the newest takes it."""
+    older = a_job(JobState.FAILED, id="older", changed_at=NOW - 5000)
+    events = accepted(an_intake("one", drop_id="d2"), a_job(state), older)
+    assert events == [Requeued("job", NOW, drop=a_drop("d2"))]
+
+
+def test_another_drop_of_a_removed_job_is_a_new_job() -> None:
+    """What the operator forgot can be dropped again while it is still being cleared away."""
+    events = accepted(an_intake("one", drop_id="d2"), a_job(JobState.REMOVED))
+    assert [type(event) for event in events] == [Queued]
+
+
+def test_another_category_is_another_job() -> None:
+    """Two folders may want the same link."""
+    events = accepted(an_intake("one", category="film", drop_id="d2"), a_job())
+    assert [type(event) for event in events] == [Queued]
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_retry_of_an_open_job_forgives(state: JobState) -> None:
+    """It is due at once and its failures no longer count."""
+    assert obey(Command("c1", Verb.RETRY, ("job",)), a_job(state), NOW) == Resumed("job", NOW, "c1")
+
+
+@pytest.mark.parametrize("state", ENDED)
+def test_retry_of_an_ended_job_begins_it_anew(state: JobState) -> None:
+    """A finished or failed job starts from the beginning."""
+    assert obey(Command("c1", Verb.RETRY, ("job",)), a_job(state), NOW) == Requeued("job", NOW, "c1")
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_cancel_fails_an_open_job(state: JobState) -> None:
+    """A cancelled job says so."""
+    event = obey(Command("c1", Verb.CANCEL, ("job",)), a_job(state), NOW)
+    assert event == Failed("job", NOW, "cancelled by the operator", "c1")
+
+
+@pytest.mark.parametrize("state", ENDED)
+def test_cancel_of_an_ended_job_does_nothing(state: JobState) -> None:
+    """There is nothing left to cancel."""
+    assert obey(Command("c1", Verb.CANCEL, ("job",)), a_job(state), NOW) is None
+
+
+@pytest.mark.parametrize("state", [*OPEN, *ENDED])
+@pytest.mark.parametrize("files", [False, True])
+def test_forget_removes_in_any_state(state: JobState, *, files: bool) -> None:
+    """Forgetting says whether the files go too."""
+    event = obey(Command("c1", Verb.FORGET, ("job",), files), a_job(state), NOW)
+    assert event == Removed("job", NOW, files, "c1")
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_a_removed_job_obeys_nothing(verb: Verb) -> None:
+    """It is on its way out."""
+    assert obey(Command("c1", verb, ("job",)), a_job(JobState.REMOVED), NOW) is None
+
+
+@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("state", [*OPEN, *ENDED])
+def test_a_command_that_comes_again_changes_nothing(state: JobState, verb: Verb) -> None:
+    """A command whose file could not be deleted is obeyed once, also when others came after it."""
+    command, later = Command("c1", verb, ("job",)), Command("c2", Verb.RETRY, ("job",))
+    job = a_job(state)
+    for wanted in (command, later):
+        event = obey(wanted, job, NOW)
+        after = job if event is None else evolve(job, event)
+        assert after is not None
+        job = after
+    if verb is Verb.CANCEL and state in ENDED:
+        return  # it meant nothing when it came: it is not remembered, and cancels what was begun since
+    assert obey(command, job, NOW) is None

@@ -1,0 +1,322 @@
+"""The table is total, and each event changes what it says and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import typing
+from dataclasses import replace
+
+import pytest
+
+from offcloud_watchd.core.lifecycle import (
+    MAX_COMMANDS,
+    MAX_DROPS,
+    OWES,
+    TRANSITIONS,
+    IllegalTransition,
+    apply,
+    evolve,
+    fold,
+    life_diagram,
+)
+from offcloud_watchd.core.model import (
+    Attached,
+    CloudReady,
+    Deferred,
+    Destination,
+    Discarded,
+    Event,
+    Failed,
+    JobState,
+    NotFound,
+    Publication,
+    Published,
+    Queued,
+    Recalled,
+    Removed,
+    Requeued,
+    Resumed,
+    Submission,
+    Submitted,
+    Submitting,
+)
+from tests.fakes.jobs import NOW, a_drop, a_job, a_link
+
+DESTINATION = Destination("tv", "/out/tv")
+PUBLICATION = Publication("/out/tv/release", 1, 100, "size")
+
+EVENTS: dict[type[Event], Event] = {
+    Queued: Queued("job", NOW, a_link(), a_drop(), DESTINATION, "release"),
+    Attached: Attached("job", NOW, a_drop("d2")),
+    Submitting: Submitting("job", NOW),
+    Recalled: Recalled("job", NOW, NOW - 50),
+    Submitted: Submitted("job", NOW, Submission("R2")),
+    NotFound: NotFound("job", NOW),
+    CloudReady: CloudReady("job", NOW, Submission("R2", "downloaded")),
+    Published: Published("job", NOW, PUBLICATION),
+    Deferred: Deferred("job", NOW, "later", NOW + 60),
+    Resumed: Resumed("job", NOW),
+    Failed: Failed("job", NOW, "no seeds"),
+    Requeued: Requeued("job", NOW),
+    Removed: Removed("job", NOW),
+    Discarded: Discarded("job", NOW),
+}
+
+
+def test_there_is_an_example_of_every_event() -> None:
+    """The tests below forget no event."""
+    assert set(EVENTS) == set(typing.get_args(Event))
+
+
+@pytest.mark.parametrize(("state", "kind"), list(itertools.product(JobState, EVENTS)))
+def test_the_table_is_total(state: JobState, kind: type[Event]) -> None:
+    """Every state and event give the table's state, or raise and change nothing."""
+    job = a_job(state)
+    jobs = {"job": job}
+    after = TRANSITIONS[state].get(kind)
+    if kind is Discarded and state is JobState.REMOVED:
+        assert apply(jobs, EVENTS[kind]) is None
+        assert jobs == {}
+    elif after is None:
+        with pytest.raises(IllegalTransition, match=f"{kind.__name__} for job job"):
+            apply(jobs, EVENTS[kind])
+        assert jobs == {"job": job}
+    else:
+        changed = apply(jobs, EVENTS[kind])
+        assert changed is not None
+        assert changed.state is after
+        assert jobs == {"job": changed}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVENTS if kind is not Queued])
+def test_only_queued_makes_a_job(kind: type[Event]) -> None:
+    """An event for a job that is not there raises."""
+    with pytest.raises(IllegalTransition, match="does not exist"):
+        evolve(None, EVENTS[kind])
+
+
+def test_every_open_state_owes_and_every_ended_state_owes_nothing() -> None:
+    """DONE and FAILED owe nothing, all others owe something."""
+    assert set(JobState) - set(OWES) == {JobState.DONE, JobState.FAILED}
+
+
+def test_queued_makes_a_job_that_knows_where_it_came_from() -> None:
+    """A new job holds what its event says."""
+    job = evolve(None, EVENTS[Queued])
+    assert job == replace(a_job(), queued_at=NOW, changed_at=NOW)
+
+
+def test_attached_adds_a_drop_only() -> None:
+    """A further drop changes nothing else, not even the time of the last change."""
+    job = a_job(attempts=3, retry_at=NOW + 5)
+    assert evolve(job, EVENTS[Attached]) == replace(job, drops=(a_drop(), a_drop("d2")))
+
+
+def test_drops_are_bounded_and_the_first_is_kept() -> None:
+    """However often a thing is dropped, a job remembers the first drop and the newest ones."""
+    jobs = {"job": a_job()}
+    for number in range(2, MAX_DROPS + 50):
+        apply(jobs, Attached("job", NOW, a_drop(f"d{number}")))
+    drops = jobs["job"].drops
+    assert len(drops) == MAX_DROPS
+    assert drops[0] == a_drop("d1")
+    assert drops[-1] == a_drop(f"d{MAX_DROPS + 49}")
+
+
+def test_submitting_makes_the_job_unsure() -> None:
+    """From the intent on, the account must be searched before another POST."""
+    job = a_job()
+    assert evolve(job, EVENTS[Submitting]) == replace(job, posted_at=NOW, unsure=True, doubted_at=NOW)
+
+
+def test_a_later_post_has_a_later_name_though_the_clock_was_set_back() -> None:
+    """The order of POSTs for one content survives a clock that is set back."""
+    first = evolve(a_job(), Submitting("job", NOW))
+    assert first is not None
+    second = evolve(first, Submitting("job", NOW - 3600))
+    assert second is not None
+    assert first.posted_at is not None
+    assert second.posted_at is not None
+    assert first.posted_at < second.posted_at < first.posted_at + 1
+    assert second.doubted_at == NOW - 3600
+
+
+def test_recalled_names_the_other_post_and_counts_from_now() -> None:
+    """Another job's POST makes this one unsure, and the lag counts from when it was noticed."""
+    job = a_job()
+    assert evolve(job, EVENTS[Recalled]) == replace(job, posted_at=NOW - 50, unsure=True, doubted_at=NOW)
+
+
+def test_not_found_makes_posting_safe_and_due() -> None:
+    """After a search that proves absence the job may post at once."""
+    job = a_job(unsure=True, posted_at=NOW - 500, retry_at=NOW + 30)
+    assert evolve(job, EVENTS[NotFound]) == replace(job, unsure=False, retry_at=0.0)
+
+
+def test_submitted_closes_the_doubt_and_starts_a_new_state() -> None:
+    """With a request id the job is sure again; failures of the old state are forgotten."""
+    job = a_job(unsure=True, posted_at=NOW - 20, attempts=4, retry_at=NOW + 9, reason="lost")
+    after = evolve(job, EVENTS[Submitted])
+    assert after == replace(
+        job,
+        state=JobState.CLOUD,
+        changed_at=NOW,
+        submission=Submission("R2"),
+        unsure=False,
+        doubted_at=NOW,
+        attempts=0,
+        retry_at=0.0,
+        reason="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "known"),
+    [(None, None, None), (5.0, None, 5.0), (None, 7.0, 7.0), (5.0, 7.0, 7.0), (9.0, 7.0, 9.0)],
+)
+def test_a_shared_request_brings_the_name_of_its_post(
+    own: float | None, other: float | None, known: float | None
+) -> None:
+    """A job that uses another's request knows the latest POST for the content afterwards."""
+    after = evolve(
+        a_job(posted_at=own), Submitted("job", NOW, Submission("R2"), adopted=True, posted_at=other)
+    )
+    assert after is not None
+    assert after.posted_at == known
+
+
+def test_cloud_ready_keeps_the_newest_submission() -> None:
+    """What the service told last is what the fetch goes by."""
+    after = evolve(a_job(JobState.CLOUD, attempts=2), EVENTS[CloudReady])
+    assert after is not None
+    assert (after.submission, after.attempts, after.changed_at) == (Submission("R2", "downloaded"), 0, NOW)
+
+
+def test_published_keeps_the_proof() -> None:
+    """A finished job says where its release is."""
+    after = evolve(a_job(JobState.FETCHING), EVENTS[Published])
+    assert after is not None
+    assert after.publication == PUBLICATION
+
+
+def test_a_charged_deferral_counts() -> None:
+    """A failure counts an attempt and sets the time of the next."""
+    job = a_job(attempts=1)
+    assert evolve(job, EVENTS[Deferred]) == replace(job, attempts=2, retry_at=NOW + 60, reason="later")
+
+
+def test_an_uncharged_deferral_does_not_count() -> None:
+    """Waiting for the history is nobody's failure."""
+    after = evolve(a_job(attempts=1), Deferred("job", NOW, "too early", NOW + 30, charged=False))
+    assert after is not None
+    assert after.attempts == 1
+
+
+def test_a_closed_intent_ends_the_doubt() -> None:
+    """When nothing was sent there is nothing to search for."""
+    after = evolve(a_job(unsure=True), Deferred("job", NOW, "refused", NOW + 5, intent_closed=True))
+    assert after is not None
+    assert not after.unsure
+
+
+def test_a_lost_answer_moves_the_doubt_to_now() -> None:
+    """A POST may have had its effect as late as its answer was given up."""
+    job = a_job(unsure=True, doubted_at=NOW - 60)
+    after = evolve(job, Deferred("job", NOW, "timeout", NOW + 5, maybe_sent=True))
+    assert after is not None
+    assert (after.unsure, after.doubted_at) == (True, NOW)
+
+
+def test_resumed_forgives() -> None:
+    """Failures before a success, or before the operator's retry, no longer count."""
+    job = a_job(JobState.CLOUD, attempts=59, retry_at=NOW + 3600, reason="timeout")
+    after = evolve(job, Resumed("job", NOW, "c1"))
+    assert after == replace(job, attempts=0, retry_at=0.0, reason="", commands=("c1",))
+
+
+def test_failed_shows_its_reason_and_its_command() -> None:
+    """A failure says why; a cancelled job remembers the command."""
+    after = evolve(a_job(commands=("c1",)), Failed("job", NOW, "cancelled", command="c2"))
+    assert after is not None
+    assert (after.reason, after.commands) == ("cancelled", ("c1", "c2"))
+
+
+def test_commands_are_bounded() -> None:
+    """Only the newest commands are remembered."""
+    jobs = {"job": a_job()}
+    for number in range(MAX_COMMANDS + 5):
+        apply(jobs, Resumed("job", NOW, f"c{number}"))
+    assert jobs["job"].commands == tuple(f"c{number}" for number in range(5, MAX_COMMANDS + 5))
+
+
+def test_requeued_begins_a_new_round() -> None:
+    """A new round knows nothing of the old one's request and release, but that something was posted."""
+    job = a_job(JobState.DONE, attempts=2, reason="x")
+    after = evolve(job, Requeued("job", NOW, command="c1"))
+    assert after == replace(
+        job,
+        state=JobState.QUEUED,
+        changed_at=NOW,
+        attempts=0,
+        reason="",
+        submission=None,
+        publication=None,
+        unsure=True,
+        commands=("c1",),
+        round=1,
+    )
+
+
+def test_requeued_by_a_drop_remembers_it() -> None:
+    """A drop that starts a job again is known when it is seen again."""
+    after = evolve(a_job(JobState.FAILED), Requeued("job", NOW, drop=a_drop("d2")))
+    assert after is not None
+    assert after.drops == (a_drop("d1"), a_drop("d2"))
+    assert not after.unsure, "nothing was ever posted"
+
+
+def test_requeued_in_doubt_counts_anew() -> None:
+    """Nobody knows when the POST of a job that failed in doubt had its effect."""
+    job = a_job(JobState.FAILED, unsure=True, posted_at=NOW - 500, doubted_at=NOW - 500)
+    after = evolve(job, EVENTS[Requeued])
+    assert after is not None
+    assert (after.unsure, after.doubted_at) == (True, NOW)
+
+
+def test_requeued_after_the_clock_was_set_back_counts_from_now() -> None:
+    """A doubt in the future would last until the clock gets there."""
+    after = evolve(a_job(JobState.DONE, doubted_at=NOW + 9e8), EVENTS[Requeued])
+    assert after is not None
+    assert after.doubted_at == NOW
+
+
+def test_removed_says_whether_the_files_go() -> None:
+    """Forgetting with files is remembered until it is done."""
+    after = evolve(a_job(JobState.DONE), Removed("job", NOW, files=True, command="c1"))
+    assert after is not None
+    assert (after.state, after.remove_files, after.commands) == (JobState.REMOVED, True, ("c1",))
+
+
+def test_fold_of_a_whole_life() -> None:
+    """A life from drop to discard leaves no job."""
+    life = [EVENTS[kind] for kind in (Queued, Submitting, Submitted, CloudReady, Published, Removed)]
+    assert fold(life)["job"].state is JobState.REMOVED
+    assert fold([*life, EVENTS[Discarded]]) == {}
+
+
+def test_the_diagram_is_the_table() -> None:
+    """Every transition and every debt is an entry of the picture."""
+    drawn = life_diagram()
+    assert drawn.startswith("stateDiagram-v2\n    [*] --> QUEUED: Queued\n")
+    assert "    REMOVED --> [*]: Discarded\n" in drawn
+    for state, row in TRANSITIONS.items():
+        for kind, after in row.items():
+            arrows = [
+                line
+                for line in drawn.splitlines()
+                if line.strip().startswith(f"{state.name} --> {after.name}:")
+            ]
+            assert len(arrows) == 1
+            assert kind.__name__ in arrows[0].partition(":")[2].replace(",", " ").split()
+    for state, debt in OWES.items():
+        assert f"    note right of {state.name}: owes {debt}\n" in drawn

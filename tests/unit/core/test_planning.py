@@ -1,0 +1,230 @@
+"""What is due: order, places, shares, leaders, times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import pytest
+
+from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.model import (
+    Adopt,
+    Destination,
+    Discard,
+    Effect,
+    Fetch,
+    Job,
+    JobState,
+    Lane,
+    Poll,
+    Route,
+    Share,
+    Submission,
+    Submit,
+)
+from offcloud_watchd.core.planning import MAX_WAIT_S, Agenda, Plan, plan, poll_delay_s
+from tests.fakes.jobs import NOW, a_job
+
+PLENTY = {Lane.API: 10, Lane.FETCH: 10, Lane.DISK: 10}
+
+
+def planned(
+    *jobs: Job,
+    busy: Collection[str] = (),
+    free: Mapping[Lane, int] = PLENTY,
+    not_before: Mapping[str, float] | None = None,
+    polls_first: bool = False,
+) -> Plan:
+    """Plan for some jobs."""
+    return plan(Agenda(jobs), NOW, busy=busy, free=free, not_before=not_before or {}, polls_first=polls_first)
+
+
+def names(effects: Sequence[Effect]) -> list[str]:
+    """Say what is done for whom."""
+    return [f"{type(effect).__name__} {effect.job.id}" for effect in effects]
+
+
+@pytest.mark.parametrize(
+    ("job", "effects"),
+    [
+        (a_job(), [Submit]),
+        (a_job(unsure=True), [Adopt]),
+        (a_job(JobState.CLOUD), [Poll]),
+        (a_job(JobState.FETCHING), [Fetch]),
+        (a_job(JobState.REMOVED), [Discard]),
+        (a_job(JobState.DONE), []),
+        (a_job(JobState.FAILED), []),
+    ],
+)
+def test_every_state_owes_its_effect(job: Job, effects: list[type[Effect]]) -> None:
+    """What is owed follows from the state alone."""
+    due = planned(job)
+    assert [type(effect) for effect in due.effects] == effects
+    assert all(effect.job is job for effect in due.effects)
+    assert due.next_due_at == math.inf
+
+
+def test_first_come_first_served() -> None:
+    """The oldest jobs have the places of a lane."""
+    jobs = [a_job(id=f"j{age}", key=f"k{age}", changed_at=NOW - age) for age in (1, 3, 2)]
+    assert names(planned(*jobs, free={Lane.API: 2}).effects) == ["Submit j3", "Submit j2"]
+
+
+def test_no_places_no_effects() -> None:
+    """A lane that is full or paused begins nothing, and asks for no time."""
+    jobs = [
+        a_job(id="a"),
+        a_job(JobState.CLOUD, id="b", key="two"),
+        a_job(JobState.FETCHING, id="c", key="three"),
+    ]
+    due = planned(*jobs, free={Lane.API: 0, Lane.FETCH: -1}, not_before={"b": NOW + 5})
+    assert due == Plan((), math.inf)
+
+
+def test_a_busy_job_is_left_alone() -> None:
+    """One effect in flight per job."""
+    assert planned(a_job(), busy={"job"}) == Plan((), math.inf)
+
+
+def test_a_deferred_job_waits_and_says_until_when() -> None:
+    """The next due time is the soonest of those that wait."""
+    jobs = [a_job(id=f"j{wait}", key=f"k{wait}", retry_at=NOW + wait) for wait in (90, 60, 120)]
+    assert planned(*jobs) == Plan((), NOW + 60)
+
+
+def test_a_time_that_has_come_is_due() -> None:
+    """Due is due, to the second."""
+    assert names(planned(a_job(retry_at=NOW)).effects) == ["Submit job"]
+
+
+def test_a_wait_longer_than_any_is_due() -> None:
+    """A retry time that only a clock set back explains does not hold the job up for years."""
+    assert names(planned(a_job(retry_at=NOW + MAX_WAIT_S + 1)).effects) == ["Submit job"]
+    assert planned(a_job(retry_at=NOW + MAX_WAIT_S)).next_due_at == NOW + MAX_WAIT_S
+
+
+def test_a_job_that_was_just_tried_waits() -> None:
+    """What is kept in memory holds a job up as well as what is recorded."""
+    job = a_job(JobState.FETCHING)
+    assert planned(job, not_before={"job": NOW + 30}) == Plan((), NOW + 30)
+    assert names(planned(job, not_before={"job": NOW - 1}).effects) == ["Fetch job"]
+
+
+def test_the_most_overdue_poll_comes_first() -> None:
+    """Polls go by their due time, not by age: no item is asked for twice before another once."""
+    jobs = [a_job(JobState.CLOUD, id=name, key=name) for name in "abc"]
+    due = planned(*jobs, free={Lane.API: 2}, not_before={"a": NOW - 1, "b": NOW - 9, "c": NOW - 5})
+    assert names(due.effects) == ["Poll b", "Poll c"]
+
+
+def test_polls_and_submissions_take_turns() -> None:
+    """A burst of submissions does not keep polls waiting, nor the other way round."""
+    jobs = [a_job(id=f"q{n}", key=f"q{n}", changed_at=NOW - 9 + n) for n in range(3)]
+    jobs += [a_job(JobState.CLOUD, id=f"c{n}", key=f"c{n}", changed_at=NOW - 9 + n) for n in range(2)]
+    both = ["Submit q0", "Poll c0", "Submit q1", "Poll c1", "Submit q2"]
+    assert names(planned(*jobs).effects) == both
+    assert names(planned(*jobs, free={Lane.API: 1}).effects) == ["Submit q0"]
+    assert names(planned(*jobs, free={Lane.API: 1}, polls_first=True).effects) == ["Poll c0"]
+
+
+def test_a_job_uses_the_request_another_holds() -> None:
+    """Two categories, one content, one request."""
+    holder = a_job(JobState.FETCHING, id="holder", submission=Submission("R7"), posted_at=NOW - 60)
+    wanting = a_job(id="wanting", category="film")
+    due = planned(wanting, holder)
+    assert due.effects[0] == Share(wanting, Submission("R7"), NOW - 60)
+    assert names(due.effects) == ["Share wanting", "Fetch holder"]
+
+
+def test_sharing_needs_no_place() -> None:
+    """No outside act, no lane."""
+    due = planned(a_job(id="wanting", category="film"), a_job(JobState.CLOUD, id="holder"), free={})
+    assert names(due.effects) == ["Share wanting"]
+
+
+def test_a_busy_job_shares_later() -> None:
+    """A job whose own search is in the air gets its answer first."""
+    due = planned(
+        a_job(id="wanting", category="film", unsure=True),
+        a_job(JobState.CLOUD, id="holder"),
+        busy={"wanting"},
+    )
+    assert names(due.effects) == ["Poll holder"]
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.REMOVED])
+def test_an_ended_job_shares_nothing(state: JobState) -> None:
+    """A request of a job that has ended may be gone: it is searched for instead."""
+    due = planned(a_job(id="wanting"), a_job(state, id="ended", submission=Submission("R1"), category="film"))
+    assert "Submit wanting" in names(due.effects)
+
+
+def test_of_many_that_want_the_same_one_submits() -> None:
+    """The oldest leads and the others wait without asking for time."""
+    jobs = [a_job(id=f"j{age}", category=f"c{age}", queued_at=NOW - age) for age in (1, 3, 2)]
+    assert names(planned(*jobs).effects) == ["Submit j3"]
+    assert planned(*jobs, busy={"j3"}) == Plan((), math.inf)
+
+
+def test_an_unsure_job_leads() -> None:
+    """Nobody posts what another may have posted already."""
+    jobs = [a_job(id="old", queued_at=0.0), a_job(id="unsure", unsure=True, category="film")]
+    assert names(planned(*jobs).effects) == ["Adopt unsure"]
+
+
+def test_another_route_is_another_request() -> None:
+    """What goes elsewhere is not shared."""
+    there = Destination("tv", "/out/tv", Route.REMOTE)
+    due = planned(a_job(id="here"), a_job(JobState.CLOUD, id="there", destination=there))
+    assert names(due.effects) == ["Submit here", "Poll there"]
+
+
+def test_the_agenda_follows_jobs() -> None:
+    """A job moves from line to line, keeps its place where its state stays, and leaves."""
+    first, second = a_job(id="a", key="k"), a_job(id="b", key="k", category="film")
+    agenda = Agenda([first, second])
+    assert [list(crowd) for crowd in agenda.crowds] == [[first, second]]
+    deferred = a_job(id="a", key="k", attempts=1)
+    agenda.replace(first, deferred)
+    assert list(agenda) == [deferred, second]
+    moved = a_job(JobState.CLOUD, id="a", key="k")
+    agenda.replace(deferred, moved)
+    assert list(agenda) == [second, moved]
+    agenda.replace(moved, a_job(JobState.DONE, id="a", key="k"))
+    assert list(agenda) == [second]
+    assert not agenda.crowds
+    agenda.replace(second, None)
+    assert not list(agenda)
+    agenda.replace(None, None)
+    assert not list(agenda)
+
+
+def test_a_line_is_read_no_further_than_there_are_places() -> None:
+    """Ten thousand jobs that wait for a place are not even looked at."""
+    looked_at: list[str] = []
+
+    class Watched(dict[str, Job]):
+        """A line that notes who is looked at."""
+
+        def values(self) -> Iterator[Job]:  # type: ignore[override] # all that is needed of a view
+            for job in super().values():
+                looked_at.append(job.id)
+                yield job
+
+    agenda = Agenda([])
+    for state in agenda.lines:
+        agenda.lines[state] = Watched(
+            {f"{state}{n}": a_job(state, id=f"{state}{n}", key=f"{n}") for n in range(99)}
+        )
+    due = plan(agenda, NOW, busy=(), free={Lane.FETCH: 2}, not_before={})
+    assert names(due.effects) == ["Fetch fetching0", "Fetch fetching1"]
+    assert len(looked_at) < 10
+
+
+@pytest.mark.parametrize(
+    ("age_s", "wait_s"), [(-100, 5.0), (0, 5.0), (80, 10.0), (2400, 300.0), (1e6, 300.0)]
+)
+def test_polls_grow_apart_with_age(age_s: float, wait_s: float) -> None:
+    """An eighth of the age, within the bounds, whatever the clock does."""
+    assert poll_delay_s(a_job(JobState.CLOUD, changed_at=NOW - age_s), NOW, Policy()) == wait_s

@@ -1,0 +1,227 @@
+"""What failures and searches come to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.model import (
+    Act,
+    Adopt,
+    Deferred,
+    Destination,
+    Discard,
+    Failed,
+    Fetch,
+    JobState,
+    NotFound,
+    Poll,
+    Recalled,
+    Route,
+    Submission,
+    Submit,
+    Submitted,
+)
+from offcloud_watchd.core.planning import MAX_WAIT_S
+from offcloud_watchd.core.verdicts import (
+    MAX_REASON_CHARS,
+    bounded,
+    doubted_anew,
+    in_words,
+    judge,
+    recalled,
+    searched,
+)
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, Permanent, Transient
+from tests.fakes.jobs import NOW, a_job
+
+POLICY = Policy()
+
+ACTS: list[Act] = [
+    Submit(a_job(unsure=True, posted_at=NOW)),
+    Adopt(a_job(unsure=True, posted_at=NOW)),
+    Poll(a_job(JobState.CLOUD)),
+    Fetch(a_job(JobState.FETCHING)),
+    Discard(a_job(JobState.REMOVED)),
+]
+
+acts = pytest.mark.parametrize("act", ACTS, ids=lambda act: type(act).__name__)
+
+
+def deferred(act: Act, error: BaseException) -> Deferred:
+    """Judge, and expect a deferral."""
+    verdict = judge(act, error, NOW, POLICY)
+    assert isinstance(verdict, Deferred)
+    return verdict
+
+
+@acts
+@pytest.mark.parametrize(
+    "error", [Blocked("api", "no plan"), Cancelled("stopped")], ids=["blocked", "cancelled"]
+)
+def test_what_is_nobodys_fault_is_not_charged(act: Act, error: Exception) -> None:
+    """Blocked and Cancelled record nothing, but for a submission that its intent is closed."""
+    verdict = judge(act, error, NOW, POLICY)
+    if isinstance(act, Submit):
+        assert verdict == Deferred("job", NOW, str(error), 0.0, charged=False, intent_closed=True)
+    else:
+        assert verdict is None
+
+
+@acts
+def test_permanent_fails_the_job(act: Act) -> None:
+    """What no time mends ends the job; a removed one can only wait."""
+    verdict = judge(act, Permanent("not a torrent"), NOW, POLICY)
+    if isinstance(act, Discard):
+        assert verdict == Deferred("job", NOW, "not a torrent", NOW + MAX_WAIT_S)
+    else:
+        assert verdict == Failed("job", NOW, "not a torrent")
+
+
+def test_gone_says_what_to_do() -> None:
+    """A request deleted in the account is explained."""
+    verdict = judge(ACTS[2], Gone("request R1 is not known"), NOW, POLICY)
+    assert isinstance(verdict, Failed)
+    assert "request R1 is not known" in verdict.reason
+    assert "offcloud-watchd retry" in verdict.reason
+
+
+@acts
+def test_transient_is_charged_and_tried_again(act: Act) -> None:
+    """Time mends it: within the back-off it is due again, and a submission that was not sent may be sent."""
+    verdict = deferred(act, Transient("connection refused"))
+    assert verdict.charged
+    assert verdict.reason == "connection refused"
+    assert NOW + POLICY.backoff_min_s / 2 <= verdict.retry_at <= NOW + POLICY.backoff_min_s
+    assert verdict.intent_closed is isinstance(act, Submit)
+    assert not verdict.maybe_sent
+
+
+def test_a_lost_answer_keeps_the_intent_open() -> None:
+    """What may have been taken must be searched for."""
+    verdict = deferred(ACTS[0], Transient("read timeout", maybe_sent=True))
+    assert (verdict.intent_closed, verdict.maybe_sent) == (False, True)
+
+
+@acts
+def test_a_bug_is_charged_and_shows_no_secret(act: Act) -> None:
+    """A foreign exception counts an attempt and keeps an intent open; its text is not recorded."""
+    verdict = deferred(act, ValueError("https://example.invalid/?key=secret"))
+    assert verdict.charged
+    assert verdict.reason == "internal error ValueError, see the log"
+    assert verdict.maybe_sent is isinstance(act, Submit)
+    assert not verdict.intent_closed
+
+
+@pytest.mark.parametrize("error", [Transient("timeout"), KeyError("x")], ids=["transient", "bug"])
+def test_it_gives_up_in_the_end(error: Exception) -> None:
+    """After the last attempt the job fails and says how often it was tried."""
+    last = a_job(JobState.CLOUD, attempts=POLICY.max_attempts - 1)
+    assert isinstance(judge(Poll(a_job(JobState.CLOUD, attempts=58)), error, NOW, POLICY), Deferred)
+    verdict = judge(Poll(last), error, NOW, POLICY)
+    assert isinstance(verdict, Failed)
+    assert verdict.reason.startswith(f"given up after {POLICY.max_attempts} attempts, the last: ")
+
+
+def test_a_discard_is_never_given_up() -> None:
+    """What a removed job left is tried for ever, seldom."""
+    verdict = deferred(Discard(a_job(JobState.REMOVED, attempts=500)), Transient("busy"))
+    assert verdict.retry_at == NOW + MAX_WAIT_S
+
+
+@given(attempts=st.integers(0, 58), job_id=st.text(min_size=1))
+def test_the_backoff_doubles_within_bounds(attempts: int, job_id: str) -> None:
+    """Doubling, capped, and jitter only shortens it, to a half at the most."""
+    job = a_job(JobState.CLOUD, attempts=attempts, id=job_id)
+    wait_s = deferred(Poll(job), Transient("x")).retry_at - NOW
+    full_s = min(POLICY.backoff_min_s * 2.0**attempts, POLICY.backoff_max_s)
+    assert full_s / 2 - 1e-3 <= wait_s <= full_s + 1e-3
+
+
+def test_jobs_that_fail_together_do_not_come_back_together() -> None:
+    """The jitter differs from job to job and is the same for the same job."""
+    waits = [deferred(Poll(a_job(JobState.CLOUD, id=f"j{n}")), Transient("x")).retry_at for n in range(20)]
+    assert len(set(waits)) > 15
+    assert waits[0] == deferred(Poll(a_job(JobState.CLOUD, id="j0")), Transient("x")).retry_at
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "least_s", "most_s"),
+    [(-5.0, 2.5, 5.0), (0.0, 2.5, 5.0), (1.0, 2.5, 5.0), (90.0, 90.0, 90.0), (1e12, MAX_WAIT_S, MAX_WAIT_S)],
+)
+def test_retry_after_is_honoured_within_reason(asked_s: float, least_s: float, most_s: float) -> None:
+    """Never sooner than was asked, never sooner than our own back-off, never later than six hours."""
+    verdict = deferred(ACTS[2], Transient("slow down", retry_after_s=asked_s))
+    assert NOW + least_s <= verdict.retry_at <= NOW + most_s
+
+
+def test_a_foreign_route_or_job_recalls_nothing() -> None:
+    """Only another job's POST for the same content on the same route counts."""
+    job = a_job()
+    elsewhere = a_job(id="b", posted_at=NOW - 9, destination=Destination("tv", "/out/tv", Route.REMOTE))
+    assert recalled(job, [job, elsewhere, a_job(id="c")], NOW) is None
+
+
+def test_each_post_of_another_is_recalled_once() -> None:
+    """The latest POST counts, and one that was searched for counts no more."""
+    others = [a_job(id="b", posted_at=NOW - 9), a_job(JobState.REMOVED, id="c", posted_at=NOW - 5)]
+    assert recalled(a_job(), others, NOW) == Recalled("job", NOW, NOW - 5)
+    assert recalled(a_job(posted_at=NOW - 7), others, NOW) == Recalled("job", NOW, NOW - 5)
+    assert recalled(a_job(posted_at=NOW - 5), others, NOW) is None
+
+
+def test_only_an_unsure_job_doubts_anew() -> None:
+    """The doubt of a job begins again under the same name; a job without doubt has none."""
+    unsure = a_job(unsure=True, posted_at=NOW - 900)
+    assert doubted_anew(unsure, NOW) == Recalled("job", NOW, NOW - 900)
+    assert doubted_anew(a_job(posted_at=NOW - 900), NOW) is None
+    assert doubted_anew(a_job(JobState.FAILED, unsure=True, posted_at=NOW - 900), NOW) is None
+    assert doubted_anew(a_job(unsure=True), NOW) is None
+
+
+def test_what_is_found_is_adopted() -> None:
+    """A request in the account ends the search, however young the doubt."""
+    found = Submission("R9")
+    verdict = searched(a_job(unsure=True, doubted_at=NOW), found, NOW, NOW, POLICY)
+    assert verdict == Submitted("job", NOW, found, adopted=True)
+
+
+@pytest.mark.parametrize(
+    ("doubted_at", "as_of", "proof"),
+    [
+        (NOW - POLICY.history_lag_s, NOW, True),
+        (NOW - POLICY.history_lag_s + 1, NOW, False),
+        (NOW - 9000, NOW - 9000 + POLICY.history_lag_s - 1, False),
+        (NOW - 9000, NOW - 10, True),
+        (NOW - 9000, NOW + 10, False),
+        (NOW + 9000, NOW, False),
+    ],
+)
+def test_absence_is_a_proof_only_after_the_lag(doubted_at: float, as_of: float, *, proof: bool) -> None:
+    """A listing proves absence when it is late enough, and not from the future."""
+    verdict = searched(a_job(unsure=True, doubted_at=doubted_at), None, as_of, NOW, POLICY)
+    if proof:
+        assert verdict == NotFound("job", NOW)
+    else:
+        assert isinstance(verdict, Deferred)
+        assert (verdict.charged, verdict.intent_closed, verdict.retry_at) == (False, False, NOW + 30)
+
+
+@pytest.mark.parametrize(("lag_s", "wait_s"), [(0.5, 1.0), (40.0, 10.0), (1e6, 30.0)])
+def test_the_search_is_repeated_at_a_fair_pace(lag_s: float, wait_s: float) -> None:
+    """A quarter of the lag, within a second and half a minute."""
+    verdict = searched(a_job(unsure=True, doubted_at=NOW), None, NOW, NOW, Policy(history_lag_s=lag_s))
+    assert isinstance(verdict, Deferred)
+    assert verdict.retry_at == NOW + wait_s
+
+
+def test_reasons_are_bounded() -> None:
+    """Whatever a server says, a record stays small."""
+    assert bounded("short") == "short"
+    assert len(bounded("x" * 10_000)) == MAX_REASON_CHARS
+    assert len(in_words(Transient("x" * 10_000))) == MAX_REASON_CHARS
+    verdict = judge(ACTS[2], Permanent("x" * 10_000), NOW, POLICY)
+    assert isinstance(verdict, Failed)
+    assert len(verdict.reason) == MAX_REASON_CHARS

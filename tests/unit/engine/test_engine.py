@@ -1,0 +1,560 @@
+"""The engine: what it records, what it begins, and what it leaves alone."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Outcome, Probed, Stopping
+from offcloud_watchd.core.model import (
+    Act,
+    Adopt,
+    Discard,
+    Discarded,
+    Failed,
+    Fetch,
+    JobState,
+    Lane,
+    NotFound,
+    Poll,
+    Progress,
+    Recalled,
+    Resumed,
+    Submit,
+    Submitted,
+    Verb,
+)
+from offcloud_watchd.core.ports import Look
+from offcloud_watchd.errors import Blocked, Cancelled, Transient
+from tests.fakes.jobs import NOW, a_job, an_intake
+from tests.unit.engine.desk import POLICY, RESCAN_S, Desk
+
+CLOUD, FETCHING = JobState.CLOUD, JobState.FETCHING
+
+
+def kinds(desk: Desk) -> list[str]:
+    """Return what was recorded, by name."""
+    return [type(event).__name__ for event in desk.events()]
+
+
+# --- an ordinary life ---
+
+
+def test_a_whole_life() -> None:
+    """From the drop to the release, each record before the act that depends on it."""
+    desk = Desk()
+    desk.turn()
+    assert desk.lanes.looks == 1
+    desk.turn(desk.wish(an_intake("one")))
+    assert len(desk.lanes.settled) == 1
+    [submit] = desk.take()
+    assert isinstance(submit, Submit)
+    assert kinds(desk) == ["Queued", "Submitting"], "the intent is durable before the POST"
+    desk.turn(desk.submitted(submit))
+    [poll] = desk.take()
+    desk.turn(desk.ready(poll))
+    [fetch] = desk.take()
+    desk.turn(desk.published(fetch))
+    assert desk.take() == []
+    assert kinds(desk)[2:] == ["Submitted", "CloudReady", "Published"]
+    [job] = desk.engine.jobs.values()
+    assert job.state is JobState.DONE
+    assert desk.lanes.tidied == [fetch.job], "staging is cleared when the release is recorded"
+    assert desk.engine.jobs == desk.journal.fold()
+
+
+def test_the_key_is_tried_at_the_start() -> None:
+    """A refused key is known before the first drop."""
+    desk = Desk()
+    desk.engine.start()
+    assert desk.lanes.probes == [Lane.API]
+    desk.turn(Probed(Lane.API, Blocked("api", "the key was refused", key_refused=True)))
+    assert desk.engine.picture().pauses[Lane.API].key_refused
+
+
+def test_one_sync_for_all_that_came_at_once() -> None:
+    """A thousand drops cost one sync, and another for the intents."""
+    desk = Desk()
+    desk.turn(desk.found([an_intake(f"k{n}", drop_id=f"d{n}") for n in range(1000)]))
+    assert len(desk.engine.jobs) == 1000
+    assert desk.journal.syncs == 2
+    assert len(desk.take()) == 2, "no more than there are places"
+
+
+def test_the_picture_shows_what_is_owed() -> None:
+    """Readers see open jobs with their progress, counts of all, and the folders."""
+    desk = Desk(a_job(CLOUD), a_job(JobState.DONE, id="done", key="two"))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    progress = Progress(fraction=0.5)
+    desk.turn(Outcome(poll, progress=progress))
+    picture = desk.engine.picture()
+    assert picture.active == [(desk.job(), progress)]
+    assert picture.counts[CLOUD] == picture.counts[JobState.DONE] == 1
+    assert picture.counts[JobState.FAILED] == 0
+    assert (picture.journal_problem, dict(picture.pauses), picture.at) == ("", {}, desk.clock.now())
+
+
+# --- polls and waiting ---
+
+
+def test_polls_are_spaced() -> None:
+    """A job that is not ready is asked for again later, and the engine says when."""
+    desk = Desk(a_job(CLOUD, changed_at=NOW))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    assert desk.turn(Outcome(poll, progress=Progress())) == POLICY.poll_min_s
+    assert desk.take() == []
+    desk.later(POLICY.poll_min_s)
+    assert [type(act) for act in desk.take()] == [Poll]
+
+
+def test_retry_polls_at_once() -> None:
+    """The operator does not wait for the next poll."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, progress=Progress()))
+    desk.turn(desk.say(Verb.RETRY))
+    assert [type(act) for act in desk.take()] == [Poll]
+
+
+def test_a_service_that_works_again_forgives() -> None:
+    """The event of a good poll after bad ones is recorded, and the poll stays spaced."""
+    desk = Desk(a_job(CLOUD, attempts=5))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, Resumed("job", NOW), Progress()))
+    assert desk.job().attempts == 0
+    assert desk.take() == []
+
+
+def test_a_failure_defers() -> None:
+    """The verdict on an error is recorded, and the job waits."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    fetch, _ = desk.begun()
+    wait_s = desk.turn(Outcome(fetch, error=Transient("timeout")))
+    assert kinds(desk) == ["Deferred"]
+    assert desk.take() == []
+    assert 0 < wait_s <= RESCAN_S
+    desk.later(RESCAN_S)
+    assert [type(act) for act in desk.take()] == [Fetch]
+
+
+def test_polls_and_submissions_take_turns() -> None:
+    """With one place on the api lane, a poll comes between two submissions."""
+    desk = Desk(a_job(CLOUD, id="c", key="c"), api=1)
+    desk.turn(desk.found([an_intake("one", "two", "three")]))
+    begun: list[type[Act]] = []
+    for request in ("R7", "R8", "R9"):
+        act, _ = desk.begun()
+        begun.append(type(act))
+        desk.turn(
+            desk.submitted(act, request) if isinstance(act, Submit) else Outcome(act, progress=Progress())
+        )
+    assert begun == [Submit, Poll, Submit]
+
+
+def test_it_never_waits_longer_than_the_rescan() -> None:
+    """Also while a look is under way and nothing is due for hours."""
+    desk = Desk(a_job(retry_at=NOW + 3600))
+    assert desk.turn() == RESCAN_S
+
+
+# --- one request for one content ---
+
+
+def test_two_categories_share_one_request() -> None:
+    """The second is given the first one's request, and is polled for itself at once."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one"), an_intake("one", drop_id="d2", category="film")))
+    submit, _ = desk.begun()
+    assert desk.turn(desk.submitted(submit)) == 0.0, "what was shared is turned to at once"
+    shared = desk.events()[-1]
+    assert isinstance(shared, Submitted)
+    assert (shared.adopted, shared.posted_at) == (True, submit.job.posted_at)
+    desk.turn()
+    assert [type(act) for act in desk.take()] == [Poll, Poll]
+
+
+def test_anothers_post_is_searched_for_first() -> None:
+    """A job whose content another job has posted searches the account before its own POST."""
+    desk = Desk(a_job(JobState.DONE, id="other", posted_at=NOW - 900, category="film"))
+    assert desk.turn(desk.wish(an_intake("one"))) == 0.0
+    assert kinds(desk) == ["Queued", "Recalled"]
+    desk.turn()
+    adopt, _ = desk.begun()
+    assert isinstance(adopt, Adopt)
+    desk.turn(Outcome(adopt, NotFound(adopt.job.id, NOW)))
+    assert [type(act) for act in desk.take()] == [Submit], (
+        "what was searched for once is not searched for again"
+    )
+
+
+# --- late outcomes ---
+
+
+def test_cancel_calls_back_and_a_late_answer_does_not_count() -> None:
+    """A fetch that publishes although it was cancelled changes nothing, and is tidied when it has ended."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    fetch, stop = desk.begun()
+    desk.turn(desk.say(Verb.CANCEL))
+    assert stop.is_set()
+    assert desk.lanes.tidied == [], "the fetch may still write"
+    desk.turn(desk.published(fetch))
+    assert desk.job().state is JobState.FAILED
+    assert desk.lanes.tidied == [fetch.job]
+
+
+def test_a_new_round_waits_for_the_old_fetch_to_end() -> None:
+    """One effect in flight per job, also across rounds."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    fetch, _ = desk.begun()
+    desk.turn(desk.say(Verb.CANCEL), desk.say(Verb.RETRY, command_id="c2"))
+    assert (desk.job().state, desk.job().round) == (JobState.QUEUED, 1)
+    assert desk.take() == []
+    desk.turn(Outcome(fetch, error=Cancelled("stopped")))
+    assert [type(act) for act in desk.take()] == [Adopt]
+    assert desk.lanes.tidied == [fetch.job]
+
+
+def test_a_forgotten_job_is_discarded_when_nothing_is_in_the_air() -> None:
+    """Discarding waits for what was called back, and then the job leaves."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    fetch, stop = desk.begun()
+    desk.turn(desk.say(Verb.FORGET))
+    assert stop.is_set()
+    assert desk.take() == []
+    desk.turn(Outcome(fetch, error=Cancelled("stopped")))
+    discard, _ = desk.begun()
+    assert isinstance(discard, Discard)
+    desk.turn(Outcome(discard, Discarded("job", NOW)))
+    assert desk.engine.jobs == {}
+    desk.turn(Outcome(discard, Discarded("job", NOW)))
+    assert desk.engine.jobs == {}, "an answer for a job that left is passed over"
+
+
+def test_a_drop_joining_meanwhile_spoils_no_answer() -> None:
+    """An answer counts although the job was told of another drop since."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one")))
+    submit, _ = desk.begun()
+    desk.turn(desk.wish(an_intake("one", drop_id="d2")))
+    desk.turn(desk.submitted(submit))
+    [job] = desk.engine.jobs.values()
+    assert (job.state, len(job.drops)) == (CLOUD, 2)
+
+
+def test_a_post_nobody_waited_for_renews_the_doubts_about_it() -> None:
+    """Whoever searches for a POST that ends only now must count the lag from now."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one")))
+    submit, _ = desk.begun()
+    desk.later(10, desk.say(Verb.CANCEL, submit.job.id))
+    desk.later(500, desk.say(Verb.RETRY, submit.job.id, "c2"))
+    doubted_at = desk.job(submit.job.id).doubted_at
+    desk.later(60, desk.submitted(submit))
+    job = desk.job(submit.job.id)
+    assert (job.unsure, job.doubted_at) == (True, doubted_at + 60)
+    assert [type(act) for act in desk.take()] == [Adopt]
+
+
+# --- the clock ---
+
+
+def test_doubts_are_renewed_at_the_start() -> None:
+    """Nobody knows how long ago an unanswered POST was made: the clock may be another one."""
+    desk = Desk(a_job(unsure=True, posted_at=NOW - 9000, doubted_at=NOW - 9000))
+    desk.turn()
+    assert desk.events() == [Recalled("job", NOW, NOW - 9000)]
+    assert [type(act) for act in desk.take()] == [Adopt]
+
+
+def test_a_clock_that_was_set_spoils_a_search() -> None:
+    """A proof of absence that counts on the old time is no proof."""
+    desk = Desk(a_job(unsure=True, posted_at=NOW))
+    desk.turn()
+    adopt, _ = desk.begun()
+    desk.clock.time_s += 3600
+    desk.turn(Outcome(adopt, NotFound("job", desk.clock.now())))
+    job = desk.job()
+    assert (job.unsure, job.doubted_at) == (True, desk.clock.now())
+    assert [type(act) for act in desk.take()] == [Adopt]
+
+
+def test_a_job_begun_anew_soon_after_the_clock_was_set_is_in_doubt() -> None:
+    """Its answered POST may be younger than the lag of the history, whatever the clock says."""
+    desk = Desk(a_job(JobState.DONE))
+    desk.later(10, desk.say(Verb.RETRY))
+    assert desk.job().doubted_at == desk.clock.now()
+    settled = Desk(a_job(JobState.DONE))
+    settled.later(POLICY.history_lag_s + 1, settled.say(Verb.RETRY))
+    assert settled.job().doubted_at == NOW - 990
+
+
+def test_a_clock_set_back_holds_nothing_up() -> None:
+    """Polls and probes whose time is in the new future are due at once."""
+    desk = Desk(a_job(CLOUD), a_job(FETCHING, id="f", key="f"))
+    desk.turn(desk.found([]))
+    poll, fetch = desk.take()
+    desk.turn(Outcome(poll, progress=Progress()), Outcome(fetch, error=Blocked("fetch", "disk full")))
+    desk.clock.time_s -= 100_000
+    desk.turn()
+    assert [type(act) for act in desk.take()] == [Poll]
+    assert desk.lanes.probes == [Lane.FETCH]
+
+
+# --- lanes that cannot work ---
+
+
+def test_a_blocked_lane_pauses_probes_and_goes_on() -> None:
+    """No job is charged, nothing is begun, the lane is tried and works again."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    wait_s = desk.turn(Outcome(poll, error=Blocked("api", "no plan")))
+    assert desk.events() == []
+    assert desk.engine.picture().pauses[Lane.API].reason == "no plan"
+    assert wait_s == RESCAN_S
+    desk.later(30, desk.found([]))
+    assert desk.lanes.probes == [Lane.API]
+    assert desk.take() == []
+    desk.turn(Probed(Lane.API))
+    assert not desk.engine.picture().pauses
+    assert [type(act) for act in desk.take()] == [Poll]
+
+
+def test_a_blocked_submission_closes_its_intent() -> None:
+    """Nothing was taken: after the pause it is submitted without a search."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one")))
+    submit, _ = desk.begun()
+    desk.turn(Outcome(submit, error=Blocked("api", "quota used up")))
+    assert desk.job(submit.job.id).reason == "quota used up"
+    desk.turn(Probed(Lane.API))
+    assert [type(act) for act in desk.take()] == [Submit]
+
+
+def test_retry_probes_a_paused_lane_at_once() -> None:
+    """The operator has mended something and does not wait for the next probe."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, error=Blocked("api", "no plan")))
+    desk.turn(desk.say(Verb.RETRY))
+    assert desk.lanes.probes == [Lane.API]
+
+
+def test_what_another_lane_blocks_is_not_begun_again_at_once() -> None:
+    """A fetch that the api lane blocks does not run in circles while its own lane is free."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    fetch, _ = desk.begun()
+    desk.turn(Outcome(fetch, error=Blocked("api", "the key was refused")))
+    assert list(desk.engine.picture().pauses) == [Lane.API]
+    assert desk.take() == []
+    desk.later(30)
+    assert [type(act) for act in desk.take()] == [Fetch]
+
+
+def test_a_late_answer_can_still_tell_that_a_lane_is_blocked() -> None:
+    """Whatever became of the job, the key is refused."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    desk.turn(desk.say(Verb.CANCEL))
+    desk.turn(Outcome(poll, error=Blocked("api", "the key was refused")))
+    assert Lane.API in desk.engine.picture().pauses
+
+
+# --- looking ---
+
+
+def test_a_look_that_went_wrong_is_repeated() -> None:
+    """Nothing is consumed, it is said, and the next look comes with the rescan."""
+    desk = Desk()
+    desk.turn()
+    assert desk.turn(Looked(None, OSError("gone"))) == RESCAN_S
+    desk.later(RESCAN_S)
+    assert desk.lanes.looks == 2
+
+
+def test_a_look_that_went_wrong_keeps_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """The text of a foreign exception stays out of the message."""
+    desk = Desk()
+    desk.turn(Looked(None, ValueError("https://example.invalid/?key=secret")))
+    assert "secret" not in caplog.text
+    assert "ValueError" in caplog.text
+
+
+def test_a_hint_brings_a_look_soon() -> None:
+    """A change in a folder is looked at at once, a burst of changes not more often than it helps."""
+    desk = Desk()
+    desk.turn()
+    desk.turn(desk.found([]))
+    wait_s = desk.turn(LookAgain())
+    assert 0 < wait_s < 1
+    desk.later(wait_s)
+    assert desk.lanes.looks == 2
+
+
+# --- a journal that takes nothing ---
+
+
+def test_nothing_is_begun_while_the_journal_takes_nothing() -> None:
+    """A drop is neither submitted nor taken away before it is recorded; afterwards all goes on by itself."""
+    desk = Desk()
+    desk.journal.tears = lambda _count: 0
+    assert desk.turn(desk.wish(an_intake("one"))) == 5.0
+    assert (desk.take(), desk.lanes.settled, dict(desk.engine.jobs)) == ([], [], {})
+    assert "no space" in desk.engine.picture().journal_problem
+    desk.journal.tears = lambda _count: None
+    desk.later(2)
+    assert desk.take() == []
+    desk.later(3)
+    assert [type(act) for act in desk.take()] == [Submit]
+    assert len(desk.lanes.settled) == 1
+    assert desk.engine.picture().journal_problem == ""
+    assert desk.journal.fold() == desk.engine.jobs
+
+
+def test_a_journal_that_cannot_be_renewed_is_tried_again() -> None:
+    """The first message about it is enough."""
+    desk = Desk()
+    desk.journal.tears, desk.journal.renewable = lambda _count: 0, False
+    desk.turn(desk.wish(an_intake("one")))
+    assert desk.later(5) == 5.0
+    desk.journal.tears, desk.journal.renewable = lambda _count: None, True
+    desk.later(5)
+    assert len(desk.engine.jobs) == 1
+
+
+def test_an_intent_that_is_not_durable_is_not_acted_on() -> None:
+    """The POST waits until its intent is on the disk."""
+    desk = Desk(a_job())
+    desk.journal.tears = lambda _count: 1
+    desk.turn()
+    assert desk.take() == []
+    assert desk.job() == a_job(), "and what is not recorded did not happen"
+    desk.journal.tears = lambda _count: None
+    desk.later(5)
+    assert [type(act) for act in desk.take()] == [Submit]
+
+
+def test_progress_does_not_pile_up_while_the_journal_takes_nothing() -> None:
+    """Only what must be recorded is kept for later."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    desk.journal.tears = lambda _count: 0
+    desk.turn(desk.wish(an_intake("two", drop_id="d2")))
+    for percent in range(100):
+        desk.turn(Advanced("job", Progress(done_bytes=percent)), LookAgain(), Probed(Lane.API))
+    assert desk.engine.picture().active[0][1] == Progress(done_bytes=99)
+    desk.journal.tears = lambda _count: None
+    desk.turn(Stopping())
+    assert not desk.engine.settled_for_stop, "a wish is still unrecorded"
+    desk.later(5)
+    assert desk.engine.settled_for_stop
+
+
+def test_compaction_when_it_is_wanted() -> None:
+    """The journal is renewed when that makes it much smaller; when it cannot be, work stops."""
+    desk = Desk(a_job(JobState.DONE))
+    desk.journal.wants_compaction = True
+    desk.turn()
+    assert not desk.journal.wants_compaction
+    desk.journal.wants_compaction, desk.journal.renewable = True, False
+    desk.turn()
+    assert desk.engine.picture().journal_problem
+
+
+# --- progress ---
+
+
+def test_progress_belongs_to_what_is_in_the_air() -> None:
+    """Late news of an effect that ended are dropped, and a new state begins without progress."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    fetch, _ = desk.begun()
+    desk.turn(Advanced("job", Progress(done_bytes=5)))
+    assert desk.engine.picture().active == [(desk.job(), Progress(done_bytes=5))]
+    desk.turn(desk.published(fetch))
+    desk.turn(Advanced("job", Progress(done_bytes=6)))
+    desk.turn(desk.say(Verb.RETRY))
+    assert desk.engine.picture().active == [(desk.job(), None)]
+
+
+# --- ending ---
+
+
+def test_stop_waits_for_a_post_and_begins_nothing() -> None:
+    """Everything is called back; a POST in flight may end, and its answer is recorded."""
+    desk = Desk(a_job(), a_job(FETCHING, id="f", key="f"))
+    desk.turn(desk.found([]))
+    flights = list(desk.lanes.flights)
+    submit, fetch = desk.take()
+    wait_s = desk.turn(Stopping())
+    assert all(stop.is_set() for _, stop in flights)
+    assert not desk.engine.settled_for_stop
+    assert wait_s == RESCAN_S, "it does not spin while it waits"
+    desk.later(RESCAN_S + 1, Outcome(fetch, error=Cancelled("stopped")))
+    assert desk.turn(desk.submitted(submit)) == RESCAN_S
+    assert desk.engine.settled_for_stop
+    assert desk.job().state is CLOUD
+    assert (desk.take(), desk.lanes.looks) == ([], 0)
+
+
+def test_a_post_that_had_not_begun_is_no_doubt() -> None:
+    """A submission called back before it began leaves no intent open."""
+    desk = Desk(a_job())
+    desk.turn(desk.found([]))
+    submit, _ = desk.begun()
+    desk.turn(Stopping(), Outcome(submit, error=Cancelled("stopped before it began")))
+    assert desk.engine.settled_for_stop
+    assert not desk.job().unsure
+
+
+# --- what cannot happen ---
+
+
+def test_an_event_that_does_not_fit_is_not_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug of ours leaves the journal clean and the others going."""
+    desk = Desk(a_job(CLOUD), a_job(CLOUD, id="b", key="b"))
+    desk.turn(desk.found([]))
+    good, bad = sorted(desk.take(), key=lambda act: act.job.id)
+    with caplog.at_level(logging.ERROR):
+        desk.turn(Outcome(bad, NotFound("job", NOW)), desk.ready(good))
+    assert "event not recorded" in caplog.text
+    assert (desk.job().state, desk.job("b").state) == (CLOUD, FETCHING)
+    assert kinds(desk) == ["CloudReady"]
+    assert [type(act) for act in desk.take()] == [Fetch], "and it is not begun again at once"
+
+
+def test_commands_for_unknown_jobs_are_taken_away() -> None:
+    """There is nothing to do, and that is done once."""
+    desk = Desk()
+    desk.turn(desk.say(Verb.FORGET, "nobody"))
+    assert (len(desk.lanes.settled), desk.events()) == (1, [])
+
+
+def test_a_service_that_fails_a_job() -> None:
+    """The service's own verdict is recorded as it comes; nothing is to be tidied before a fetch."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, Failed("job", NOW, "no seeds")))
+    assert desk.job().state is JobState.FAILED
+    assert desk.lanes.tidied == []
+
+
+def test_a_foreign_look_changes_nothing_in_flight() -> None:
+    """An empty look with more to come is followed by another at once."""
+    desk = Desk()
+    desk.turn()
+    desk.turn(Looked(Look((), more=True)))
+    assert desk.lanes.looks == 2

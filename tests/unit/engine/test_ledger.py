@@ -1,0 +1,112 @@
+"""The ledger: checked, appended, synced, and only then applied."""
+
+from __future__ import annotations
+
+import pytest
+
+from offcloud_watchd.core.lifecycle import IllegalTransition
+from offcloud_watchd.core.model import Attached, Discarded, JobState, Queued, Removed, Submitting
+from offcloud_watchd.engine.ledger import RENEW_EVERY_S, Ledger
+from tests.fakes.clock import FakeClock
+from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
+from tests.fakes.journal_memory import MemoryJournal
+
+QUEUED = Queued("new", NOW, a_link(), a_drop("d9"), an_intake().destination, None)
+
+
+def a_ledger(journal: MemoryJournal | None = None) -> Ledger:
+    """Return a ledger that holds one job."""
+    job = a_job()
+    return Ledger({job.id: job}, journal or MemoryJournal(), FakeClock())
+
+
+def test_decided_is_seen_before_it_is_recorded() -> None:
+    """Later decisions of one turn see the earlier ones; readers do not."""
+    ledger = a_ledger()
+    ledger.add(Submitting("job", NOW))
+    decided = ledger.get("job")
+    assert decided is not None
+    assert decided.unsure
+    assert ledger.jobs["job"] == a_job()
+    assert ledger.flush() == [(a_job(), decided)]
+    assert ledger.jobs["job"] is decided
+    assert list(ledger.agenda) == [decided]
+
+
+def test_what_does_not_fit_changes_nothing() -> None:
+    """An illegal event is refused before anything is written."""
+    journal = MemoryJournal()
+    ledger = a_ledger(journal)
+    with pytest.raises(IllegalTransition):
+        ledger.add(Discarded("job", NOW))
+    assert ledger.flush() == []
+    assert journal.records == []
+
+
+def test_same_content_sees_decided_jobs() -> None:
+    """Two drops of the same in one look are one job."""
+    ledger = a_ledger()
+    ledger.add(QUEUED)
+    assert [job.id for job in ledger.same_content(a_link())] == ["job", "new"]
+    assert ledger.same_content(a_link("two")) == []
+
+
+def test_what_could_not_be_recorded_did_not_happen() -> None:
+    """A failed append leaves jobs, lines and counts as they were."""
+    journal = MemoryJournal(tears=lambda _count: 1)
+    ledger = a_ledger(journal)
+    ledger.add(QUEUED)
+    ledger.add(Submitting("job", NOW))
+    assert ledger.flush() is None
+    assert "no space" in ledger.problem
+    assert dict(ledger.jobs) == {"job": a_job()}
+    assert [job.id for job in ledger.same_content(a_link())] == ["job"]
+    assert ledger.counts[JobState.QUEUED] == 1
+
+
+def test_a_problem_is_mended_by_a_new_generation() -> None:
+    """Not before its time, and then the disk holds what the memory does."""
+    journal, clock = MemoryJournal(tears=lambda _count: 1), FakeClock()
+    ledger = Ledger({}, journal, clock)
+    assert not ledger.mend(), "there is nothing to mend"
+    ledger.add(QUEUED)
+    ledger.flush()
+    assert journal.fold().keys() == {"new"}, "the torn batch left something"
+    assert (ledger.mend(), ledger.wait_s()) == (False, RENEW_EVERY_S)
+    clock.advance(RENEW_EVERY_S)
+    assert ledger.mend()
+    assert (ledger.problem, ledger.wait_s(), journal.fold()) == ("", 0.0, {})
+
+
+def test_a_job_that_leaves_leaves_nothing_behind() -> None:
+    """Counts and indexes forget it."""
+    ledger = a_ledger()
+    for event in (Attached("job", NOW, a_drop("d2")), Removed("job", NOW)):
+        ledger.add(event)
+    ledger.flush()
+    assert ledger.counts[JobState.REMOVED] == 1
+    ledger.add(Discarded("job", NOW))
+    [(before, after)] = ledger.flush() or []
+    assert (before.state, after) == (JobState.REMOVED, None)
+    assert dict(ledger.jobs) == {}
+    assert not list(ledger.agenda)
+    assert not any(ledger.counts.values())
+    assert ledger.same_content(a_link()) == []
+
+
+def test_born_and_gone_in_one_batch() -> None:
+    """A job that was never recorded leaves nothing behind either."""
+    ledger = a_ledger()
+    for event in (QUEUED, Removed("new", NOW), Discarded("new", NOW)):
+        ledger.add(event)
+    assert ledger.flush() == []
+    assert dict(ledger.jobs) == {"job": a_job()}
+
+
+def test_of_two_with_one_key_the_other_stays() -> None:
+    """The index is by key, not by job."""
+    other = a_job(JobState.REMOVED, id="other", category="film")
+    ledger = Ledger({"job": a_job(), "other": other}, MemoryJournal(), FakeClock())
+    ledger.add(Discarded("other", NOW))
+    ledger.flush()
+    assert ledger.same_content(a_link()) == [a_job()]

@@ -1,0 +1,488 @@
+"""The hands: what each effect does, and that every answer comes back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+
+import pytest
+
+from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
+from offcloud_watchd.core.model import (
+    Act,
+    Adopt,
+    CloudReady,
+    Deferred,
+    Discard,
+    Discarded,
+    Failed,
+    Fetch,
+    Job,
+    JobState,
+    Lane,
+    Link,
+    NotFound,
+    Phase,
+    Poll,
+    Progress,
+    Publication,
+    Published,
+    RemoteFile,
+    Resumed,
+    Sought,
+    Submission,
+    Submit,
+    Submitted,
+)
+from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient
+from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, perform
+from tests.fakes.clock import FakeClock
+from tests.fakes.cloud import FakeCloud
+from tests.fakes.jobs import NOW, a_job, an_intake
+from tests.fakes.shelf import FakeShelf
+
+ANSWER_WITHIN_S = 20.0
+
+
+@dataclass
+class Rig:
+    """An account, a shelf and a clock, and the ports that lead to them."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    shelf: Shelf = field(default_factory=FakeShelf)
+    look: Callable[[], Look] = field(default=lambda: Look(()))
+
+    def __post_init__(self) -> None:
+        self.cloud: FakeCloud = FakeCloud(self.clock)
+        self.account: Cloud = self.cloud
+
+    @property
+    def ports(self) -> Ports:
+        """The outside world for the lanes."""
+        return Ports(self.account, self.shelf, self.look, self.clock, Policy())
+
+    def perform(self, act: Act) -> Outcome:
+        """Carry an act out here and now."""
+        stop = threading.Event()
+        return perform(
+            act,
+            self.ports,
+            lambda request, flag: self.account.files(request, flag),
+            lambda _progress: None,
+            stop,
+        )
+
+    def requested(self, state: JobState = JobState.CLOUD, **changes: object) -> Job:
+        """Return a job whose request is in the account."""
+        submission = self.cloud.submit(a_job().link, threading.Event())
+        return a_job(state, submission=submission, **changes)
+
+
+# --- what each effect does ---
+
+
+def test_submit_hands_the_link_in() -> None:
+    """The answer is the request id."""
+    rig = Rig()
+    outcome = rig.perform(Submit(a_job()))
+    assert outcome.event == Submitted("job", NOW, Submission("R1", "created", "one"))
+    assert rig.cloud.posts == 1
+
+
+def test_adopt_takes_the_oldest_request() -> None:
+    """What is in the account already is used."""
+    rig = Rig()
+    rig.requested()
+    rig.requested()
+    outcome = rig.perform(Adopt(a_job(unsure=True, posted_at=NOW, doubted_at=NOW)))
+    found = Sought("R1", "created", created_at=NOW)
+    assert outcome.event == Submitted("job", NOW, found, adopted=True)
+
+
+def test_adopt_finds_nothing_in_time() -> None:
+    """A listing late enough proves absence, an early one nothing."""
+    rig = Rig()
+    late = rig.perform(Adopt(a_job(unsure=True, posted_at=NOW - 900, doubted_at=NOW - 900)))
+    assert late.event == NotFound("job", NOW)
+    early = rig.perform(Adopt(a_job(unsure=True, posted_at=NOW, doubted_at=NOW)))
+    assert isinstance(early.event, Deferred)
+
+
+@pytest.mark.parametrize("newest", ["changed_at", "doubted_at", "retry_at"])
+def test_adopt_wants_a_listing_that_is_new_enough(newest: str) -> None:
+    """A listing from before the round, the doubt or the present try is not used again."""
+    asked: list[float] = []
+
+    @dataclass
+    class Asked(FakeCloud):
+        """Notes how new a listing must be."""
+
+        def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+            asked.append(not_before)
+            return super().find(link, not_before, stop)
+
+    rig = Rig()
+    rig.account = Asked(rig.clock)
+    old = a_job(unsure=True, changed_at=NOW - 900, doubted_at=NOW - 900, retry_at=NOW - 900)
+    rig.perform(Adopt(replace(old, **{newest: NOW - 5})))  # type: ignore[arg-type] # all three are times
+    assert asked == [NOW - 5]
+
+
+def test_poll_of_a_request_that_is_not_ready() -> None:
+    """There is progress and nothing to record."""
+    rig = Rig()
+    outcome = rig.perform(Poll(rig.requested()))
+    assert (outcome.event, outcome.progress) == (None, Progress(fraction=0.5))
+
+
+def test_a_poll_that_works_again_forgives() -> None:
+    """Failures count in a row only."""
+    rig = Rig()
+    assert rig.perform(Poll(rig.requested(attempts=3))).event == Resumed("job", NOW)
+
+
+def test_poll_of_a_ready_request_keeps_what_was_known() -> None:
+    """What a later answer leaves out is remembered, and the request id never changes."""
+
+    @dataclass
+    class Sparse(FakeCloud):
+        """Answers with nothing but the word."""
+
+        def status(self, submission: Submission, stop: Stop) -> Phase:
+            return Phase("downloaded", "ready", Submission("R9", "downloaded", server="fr7"))
+
+    rig = Rig()
+    rig.account = Sparse(rig.clock)
+    job = a_job(
+        JobState.CLOUD, submission=Submission("R1", "created", "name", "https://example.invalid/x", "de1")
+    )
+    expected = Submission("R1", "downloaded", "name", "https://example.invalid/x", "fr7")
+    assert rig.perform(Poll(job)).event == CloudReady("job", NOW, expected)
+
+
+def test_poll_of_a_request_that_failed() -> None:
+    """The service's word and reason are shown, bounded."""
+    rig = Rig()
+    rig.cloud.dead_keys = frozenset({"one"})
+    outcome = rig.perform(Poll(rig.requested()))
+    assert outcome.event == Failed("job", NOW, "the service reports 'error': no seeds")
+
+
+def test_poll_of_a_request_that_is_gone() -> None:
+    """What the account says is raised as it comes."""
+    with pytest.raises(Gone):
+        Rig().perform(Poll(a_job(JobState.CLOUD)))
+
+
+def test_fetch_publishes() -> None:
+    """The answer is the proof."""
+    rig = Rig()
+    outcome = rig.perform(Fetch(rig.requested(JobState.FETCHING)))
+    assert isinstance(outcome.event, Published)
+    assert outcome.event.publication.files == 1
+
+
+def test_discard_takes_away() -> None:
+    """A removed job leaves nothing behind."""
+    rig = Rig()
+    rig.perform(Fetch(rig.requested(JobState.FETCHING)))
+    outcome = rig.perform(Discard(a_job(JobState.REMOVED, remove_files=True)))
+    assert outcome.event == Discarded("job", NOW)
+    assert isinstance(rig.shelf, FakeShelf)
+    assert rig.shelf.published == {}
+
+
+# --- the threads ---
+
+
+@contextmanager
+def working(rig: Rig, *, fetchers: int = 2) -> Iterator[tuple[Workers, SimpleQueue[Message]]]:
+    """Run the lanes; end them, and see that they end."""
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    before = set(threading.enumerate())
+    workers = Workers(rig.ports, inbox, fetchers=fetchers)
+    workers.start()
+    try:
+        yield workers, inbox
+    finally:
+        ours = set(threading.enumerate()) - before
+        workers.close(ANSWER_WITHIN_S)
+        assert not [thread for thread in ours if thread.is_alive()], "close ends every thread"
+
+
+def answer(inbox: SimpleQueue[Message]) -> Message:
+    """Wait for the next message."""
+    return inbox.get(timeout=ANSWER_WITHIN_S)
+
+
+def test_an_effect_is_answered() -> None:
+    """The outcome carries the very effect it answers."""
+    with working(Rig()) as (workers, inbox):
+        submit = Submit(a_job())
+        workers.dispatch(submit, threading.Event())
+        outcome = answer(inbox)
+        assert isinstance(outcome, Outcome)
+        assert outcome.effect is submit
+        assert isinstance(outcome.event, Submitted)
+
+
+def test_an_error_is_an_answer() -> None:
+    """Our own errors come back as they are, and the lane goes on."""
+    rig = Rig()
+    rig.cloud.refuse_key = True
+    with working(rig) as (workers, inbox):
+        for _ in range(2):
+            workers.dispatch(Submit(a_job()), threading.Event())
+            outcome = answer(inbox)
+            assert isinstance(outcome, Outcome)
+            assert isinstance(outcome.error, Blocked)
+
+
+def test_a_bug_is_an_answer_and_the_log_shows_where(caplog: pytest.LogCaptureFixture) -> None:
+    """A foreign exception ends no lane, and its traceback is in the log."""
+
+    @dataclass
+    class Buggy(FakeShelf):
+        """Raises what no port may raise."""
+
+        def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
+            raise ZeroDivisionError("a bug")
+
+    with working(Rig(shelf=Buggy())) as (workers, inbox), caplog.at_level(logging.ERROR):
+        workers.dispatch(Fetch(a_job(JobState.FETCHING)), threading.Event())
+        outcome = answer(inbox)
+    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome.error, ZeroDivisionError)
+    assert "job job: Fetch raised" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_was_called_back_is_not_begun() -> None:
+    """A submission whose flag is up is never posted."""
+    rig, stop = Rig(), threading.Event()
+    stop.set()
+    with working(rig) as (workers, inbox):
+        workers.dispatch(Submit(a_job()), stop)
+        outcome = answer(inbox)
+    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome.error, Cancelled)
+    assert rig.cloud.posts == 0
+
+
+def test_the_api_lane_asks_for_links() -> None:
+    """Only one thread ever uses the client, also when a fetch needs links."""
+    users: set[str] = set()
+
+    @dataclass
+    class Watched(FakeCloud):
+        """Notes who uses it."""
+
+        def submit(self, link: Link, stop: Stop) -> Submission:
+            users.add(threading.current_thread().name)
+            return super().submit(link, stop)
+
+        def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+            users.add(threading.current_thread().name)
+            return super().files(submission, stop)
+
+    rig = Rig()
+    job = rig.requested(JobState.FETCHING)
+    watched = Watched(rig.clock, items=rig.cloud.items)
+    rig.account = watched
+    with working(rig) as (workers, inbox):
+        workers.dispatch(Fetch(job), threading.Event())
+        messages = [answer(inbox), answer(inbox)]
+        workers.dispatch(Submit(a_job(key="two")), threading.Event())
+        answer(inbox)
+    assert users == {"api"}
+    assert [type(message) for message in messages] == [Advanced, Outcome]
+    assert isinstance(messages[1], Outcome)
+    assert isinstance(messages[1].event, Published)
+
+
+@pytest.mark.parametrize("error", [Transient("timeout"), ValueError("a bug")], ids=["transient", "bug"])
+def test_a_refused_link_is_the_fetchs_answer(error: Exception) -> None:
+    """What the account says to the api lane reaches the fetch that asked."""
+
+    @dataclass
+    class Refusing(FakeCloud):
+        """Gives no links."""
+
+        def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+            raise error
+
+    rig = Rig()
+    rig.account = Refusing(rig.clock)
+    with working(rig) as (workers, inbox):
+        workers.dispatch(Fetch(a_job(JobState.FETCHING)), threading.Event())
+        outcome = answer(inbox)
+    assert isinstance(outcome, Outcome)
+    assert outcome.error is error
+
+
+@dataclass
+class Stuck(FakeCloud):
+    """An account that gives links only when it is told to."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+        """Hang."""
+        self.asked.set()
+        assert self.go_on.wait(ANSWER_WITHIN_S)
+        return []
+
+
+def test_a_fetch_that_waits_for_links_can_be_called_back() -> None:
+    """The api lane may hang; the fetch that asked it ends all the same."""
+    rig, stop = Rig(), threading.Event()
+    stuck = Stuck(rig.clock)
+    rig.account = stuck
+    with working(rig) as (workers, inbox):
+        workers.dispatch(Fetch(a_job(JobState.FETCHING)), stop)
+        assert stuck.asked.wait(ANSWER_WITHIN_S)
+        stop.set()
+        outcome = answer(inbox)
+        assert isinstance(outcome, Outcome)
+        assert isinstance(outcome.error, Cancelled)
+        stuck.go_on.set()
+
+
+def test_closing_ends_a_fetch_that_waits_for_links() -> None:
+    """A lane that is closed waits for nobody, and what hangs in the kernel is left behind."""
+    rig = Rig()
+    stuck = Stuck(rig.clock)
+    rig.account = stuck
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    workers = Workers(rig.ports, inbox, fetchers=1)
+    workers.start()
+    workers.dispatch(Fetch(a_job(JobState.FETCHING)), threading.Event())
+    assert stuck.asked.wait(ANSWER_WITHIN_S)
+    workers.close(0.0)
+    outcome = answer(inbox)
+    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome.error, Cancelled)
+    stuck.go_on.set()
+
+
+def test_lanes_that_were_never_started_can_be_closed() -> None:
+    """A start that fails half way ends as well."""
+    Workers(Rig().ports, SimpleQueue(), fetchers=1).close(0.0)
+
+
+def test_fetches_run_beside_each_other() -> None:
+    """A long fetch does not keep a short one waiting."""
+    together = threading.Barrier(2)
+
+    @dataclass
+    class Meeting(FakeShelf):
+        """Goes on only when two are there."""
+
+        def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
+            together.wait(ANSWER_WITHIN_S)
+            return Publication("/out", 0, 0, "size")
+
+    with working(Rig(shelf=Meeting())) as (workers, inbox):
+        for job_id in ("a", "b"):
+            workers.dispatch(Fetch(a_job(JobState.FETCHING, id=job_id)), threading.Event())
+        outcomes = [answer(inbox), answer(inbox)]
+    assert all(isinstance(outcome, Outcome) and outcome.event is not None for outcome in outcomes)
+
+
+def test_progress_is_told_twice_a_second_at_most() -> None:
+    """The first news come at once, the next only when it is worth it."""
+    clock = FakeClock()
+
+    @dataclass
+    class Busy(FakeShelf):
+        """Tells of every byte."""
+
+        def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
+            for done_bytes in range(10):
+                on_progress(Progress(done_bytes))
+                clock.advance(PROGRESS_EVERY_S / 4)
+            return Publication("/out", 0, 0, "size")
+
+    with working(Rig(clock=clock, shelf=Busy())) as (workers, inbox):
+        workers.dispatch(Fetch(a_job(JobState.FETCHING)), threading.Event())
+        told: list[int | None] = []
+        while isinstance(message := answer(inbox), Advanced):
+            assert message.job_id == "job"
+            told.append(message.progress.done_bytes)
+    assert told == [0, 4, 8]
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_probe_is_answered(lane: Lane) -> None:
+    """A lane that works says so."""
+    with working(Rig()) as (workers, inbox):
+        workers.probe(lane)
+        assert answer(inbox) == Probed(lane)
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_probe_says_what_is_wrong(lane: Lane) -> None:
+    """The api lane tries the key, the others the disk."""
+    rig = Rig(shelf=FakeShelf(full=True))
+    rig.cloud.refuse_key = True
+    with working(rig) as (workers, inbox):
+        workers.probe(lane)
+        probed = answer(inbox)
+    assert isinstance(probed, Probed)
+    assert isinstance(probed.error, Blocked)
+    assert probed.error.lane == ("api" if lane is Lane.API else "fetch")
+
+
+def test_a_look_is_answered() -> None:
+    """What was found comes back."""
+    found = Look((Wish(an_intake("one"), lambda: None),))
+    with working(Rig(look=lambda: found)) as (workers, inbox):
+        workers.look()
+        assert answer(inbox) == Looked(found)
+
+
+def test_a_look_that_raises_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    """The engine would wait for ever otherwise."""
+
+    def broken() -> Look:
+        raise OSError("stale file handle")
+
+    with working(Rig(look=broken)) as (workers, inbox), caplog.at_level(logging.ERROR):
+        workers.look()
+        looked = answer(inbox)
+    assert isinstance(looked, Looked)
+    assert (looked.look, type(looked.error)) == (None, OSError)
+    assert "a look at the drop folders raised" in caplog.text
+
+
+def test_wishes_are_settled_and_staging_tidied(caplog: pytest.LogCaptureFixture) -> None:
+    """In order and without an answer; what fails is logged and the lane goes on."""
+    done: list[str] = []
+
+    @dataclass
+    class Tidy(FakeShelf):
+        """Notes what is tidied."""
+
+        def tidy(self, job: Job) -> None:
+            done.append(f"tidy {job.id}")
+
+    def settled() -> None:
+        done.append("settle")
+        raise PermissionError("read-only file system")
+
+    with working(Rig(shelf=Tidy())) as (workers, inbox), caplog.at_level(logging.ERROR):
+        workers.settle(Wish(an_intake("one"), settled))
+        workers.tidy(a_job())
+        workers.look()
+        assert isinstance(answer(inbox), Looked)
+        with pytest.raises(Empty):
+            inbox.get_nowait()
+    assert done == ["settle", "tidy job"]
+    assert "lane disk: a task failed" in caplog.text
