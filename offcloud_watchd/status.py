@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from offcloud_watchd.core.model import Job, JobState, Lane, Progress
 from offcloud_watchd.core.picture import Picture
+from offcloud_watchd.core.story import display_name
 
 FILE_NAME: Final = "status.json"
 MAX_ACTIVE: Final = 200
@@ -90,12 +91,6 @@ def _active(job: Job, progress: Progress | None) -> dict[str, Any]:
         "retry_at": job.retry_at,
         "reason": job.reason,
     }
-
-
-def display_name(job: Job) -> str:
-    """Name a job for people: never its link, which may hold a secret."""
-    submitted = job.submission.name if job.submission is not None else None
-    return job.release or submitted or job.link.name or job.link.key.split("?", maxsplit=1)[0]
 
 
 def fraction(progress: Progress) -> float | None:

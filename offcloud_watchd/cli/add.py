@@ -17,8 +17,8 @@ from offcloud_watchd.cli.handing import Expected, follow, hand_over, say_when
 from offcloud_watchd.config import Config, checked_category
 from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import Destination, Job, JobState, Links
+from offcloud_watchd.core.story import display_name
 from offcloud_watchd.errors import BadDrop
-from offcloud_watchd.status import display_name
 from offcloud_watchd.watch.commands import AddFile, AddLink, add_drop_id
 
 _WORDS = {

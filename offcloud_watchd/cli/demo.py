@@ -27,6 +27,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from offcloud_watchd import status
 from offcloud_watchd.core.model import Job, JobState
+from offcloud_watchd.core.story import display_name
 from offcloud_watchd.journal import read_jobs
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
 
@@ -218,7 +219,7 @@ def _follow(console: Console, place: Place, *, expected: int) -> Mapping[str, Jo
             jobs = read_jobs(place.state) if (place.state / "journal.jsonl").exists() else {}
             progress = {job["id"]: job for job in (status.read(place.state) or {}).get("active", [])}
             for job in jobs.values():
-                name = status.display_name(job)
+                name = display_name(job)
                 if job.id not in rows:
                     rows[job.id] = bars.add_task(f"{escape(name[:40]):40}", total=100, word="")
                 bars.update(rows[job.id], completed=_completed(job, progress), word=WORDS[job.state])
@@ -249,7 +250,7 @@ def _report(console: Console, place: Place, sandbox: Sandbox, jobs: Mapping[str,
         verdict = _verdict(job, sandbox)
         good += verdict is None
         word, text = ("ok ", "every byte as the sandbox holds it") if verdict is None else ("BAD", verdict)
-        console.print(f"{word} {status.display_name(job)}: {text}")
+        console.print(f"{word} {display_name(job)}: {text}")
     refused = sorted(path.name for path in (place.drop / "failed").glob("*"))
     archived = sorted(path.name for path in (place.drop / "processed").glob("*"))
     console.print(f"\nprocessed/: {', '.join(archived)}\nfailed/:    {', '.join(refused)}")

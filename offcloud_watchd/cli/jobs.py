@@ -12,7 +12,7 @@ import time
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.lifecycle import OWES
 from offcloud_watchd.core.model import Job, JobState
-from offcloud_watchd.status import display_name
+from offcloud_watchd.core.story import display_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,9 +24,9 @@ from offcloud_watchd.cli.text import complain, printable
 from offcloud_watchd.config import Config, find_path, load
 from offcloud_watchd.core.links import info_hashes, parse_link
 from offcloud_watchd.core.model import Job, Link
+from offcloud_watchd.core.story import display_name
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.journal import read_jobs
-from offcloud_watchd.status import display_name
 
 
 def settings(arguments: argparse.Namespace) -> Config:

@@ -14,8 +14,8 @@ from typing import Any
 
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.model import Job
+from offcloud_watchd.core.story import display_name
 from offcloud_watchd.journal import HistoryEntry, read_history
-from offcloud_watchd.status import display_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

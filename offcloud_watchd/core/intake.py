@@ -40,7 +40,7 @@ def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now:
     for link in links.found:
         firsts.setdefault(link.key, link)
     for link in firsts.values():
-        event = _accepted(intake, link, intake.stem if names_one else None, same_content(link), now)
+        event = _accepted(intake, link, (intake.stem or None) if names_one else None, same_content(link), now)
         if event is not None:
             events.append(event)
     return events

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from offcloud_watchd.core.lifecycle import evolve
-from offcloud_watchd.core.model import Event, Job, JobState, Link
+from offcloud_watchd.core.model import Deferred, Event, Failed, Job, JobState, Link
 from offcloud_watchd.core.planning import Agenda
 from offcloud_watchd.core.ports import Clock, Journal
+from offcloud_watchd.core.story import display_name, told
 from offcloud_watchd.errors import JournalUnwritable
 
 log = logging.getLogger(__name__)
 
 RENEW_EVERY_S: Final = 5.0
+COMPACT_EVERY_S: Final = 600.0
 
 
 class Ledger:
@@ -39,6 +41,7 @@ class Ledger:
         self._clock = clock
         self._problem = ""
         self._renew_at = 0.0
+        self._compact_at = float("-inf")
         self._events: list[Event] = []
         self._changed: dict[str, Job | None] = {}
 
@@ -96,6 +99,7 @@ class Ledger:
         except JournalUnwritable as error:
             self._failed(error)
             return None
+        self._tell(events, changed)
         known = [(self._jobs[job_id], job) for job_id, job in changed.items() if job_id in self._jobs]
         for job_id, job in changed.items():
             self._apply(job_id, job)
@@ -103,28 +107,41 @@ class Ledger:
 
     def mend(self) -> bool:
         """Try to get over a problem, now and then; tell whether it is over. For every turn of the engine."""
-        if not self._problem or self._clock.monotonic() < self._renew_at or not self._renewed():
+        if not self._problem or self._clock.monotonic() < self._renew_at:
+            return False
+        try:
+            self._journal.renew(self._jobs)
+        except JournalUnwritable as error:
+            self._failed(error)
             return False
         log.warning("the journal takes records again")
         self._problem = ""
         return True
 
     def compact(self) -> None:
-        """Begin a new generation when that would be much smaller."""
-        if self._journal.wants_compaction:
-            self._renewed()
+        """Begin a new generation when that would be much smaller; if it fails, the old one stays in use."""
+        if not self._journal.wants_compaction or self._clock.monotonic() < self._compact_at:
+            return
+        try:
+            self._journal.renew(self._jobs)
+        except JournalUnwritable as error:
+            log.warning("the journal could not be made smaller: %s", error)
+            self._compact_at = self._clock.monotonic() + COMPACT_EVERY_S
 
     def wait_s(self) -> float:
         """Return how long it is until a problem can be mended."""
         return max(0.0, self._renew_at - self._clock.monotonic())
 
-    def _renewed(self) -> bool:
-        try:
-            self._journal.renew(self._jobs)
-        except JournalUnwritable as error:
-            self._failed(error)
-            return False
-        return True
+    def _tell(self, events: Sequence[Event], changed: Mapping[str, Job | None]) -> None:
+        """Log one line for each event that means something to an operator."""
+        for event in events:
+            line = told(event)
+            job = changed[event.job_id] or self._jobs.get(event.job_id)
+            if line and job is not None:
+                bad = isinstance(event, Failed) or (isinstance(event, Deferred) and event.charged)
+                log.log(
+                    logging.WARNING if bad else logging.INFO, "%s %s: %s", job.id, display_name(job), line
+                )
 
     def _failed(self, error: JournalUnwritable) -> None:
         if not self._problem:

@@ -73,7 +73,7 @@ class Rig:
         return perform(
             act,
             self.ports,
-            lambda request, flag: self.account.files(request, flag),
+            self.account.files,
             lambda _progress: None,
             stop,
         )

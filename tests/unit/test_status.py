@@ -16,7 +16,6 @@ from offcloud_watchd.core.model import (
     Link,
     LinkKind,
     Progress,
-    Submission,
 )
 from offcloud_watchd.core.picture import LanePause, Picture
 
@@ -98,26 +97,6 @@ def test_list_is_bounded_and_nearest_the_end_comes_first():
     assert document["active_total"] == 1001
     assert len(document["active"]) == status.MAX_ACTIVE
     assert document["active"][0]["id"] == "j1"
-
-
-@pytest.mark.parametrize(
-    ("job", "name"),
-    [
-        (replace(JOB, release="Dropped"), "Dropped"),
-        (replace(JOB, submission=Submission("r", name="From the service")), "From the service"),
-        (JOB, "From the link"),
-        (replace(JOB, link=replace(LINK, name=None)), LINK.key),
-        (
-            replace(
-                JOB, link=Link(LinkKind.URL, "url:https://h.invalid/f?token=s", "https://h.invalid/f?token=s")
-            ),
-            "url:https://h.invalid/f",
-        ),
-    ],
-)
-def test_display_name_is_the_best_there_is_and_no_secret(job, name):
-    """A job is named by what people know it by; a link's query is never shown."""
-    assert status.display_name(job) == name
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"version": 99}', b"[" * 100_000])

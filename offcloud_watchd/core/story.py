@@ -1,0 +1,64 @@
+"""A job's life in words: its name for people, one line for each event. Never a link: it may hold a secret."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import assert_never
+
+from offcloud_watchd.core.model import (
+    Attached,
+    CloudReady,
+    Deferred,
+    Discarded,
+    Event,
+    Failed,
+    Job,
+    NotFound,
+    Published,
+    Queued,
+    Recalled,
+    Removed,
+    Requeued,
+    Resumed,
+    Submitted,
+    Submitting,
+)
+
+
+def display_name(job: Job) -> str:
+    """Name a job for people: as it was dropped, published or submitted, else by its key without a query."""
+    published = posixpath.basename(job.publication.path) if job.publication is not None else None
+    submitted = job.submission.name if job.submission is not None else None
+    return job.release or published or submitted or job.link.name or job.link.key.partition("?")[0]
+
+
+def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case an event
+    """Say what happened, for the log; empty for what only the machinery needs to know."""
+    match event:
+        case Queued(drop=drop, destination=destination):
+            return f"taken from {drop.name or 'a command'} for {destination.category}"
+        case Attached(drop=drop):
+            return f"{drop.name or 'a command'} wants the same and joins it"
+        case Submitted(submission=submission, adopted=adopted):
+            return f"{'found in the account' if adopted else 'submitted'} as request {submission.request_id}"
+        case Recalled():
+            return "may have been submitted already: looking in the account first"
+        case NotFound():
+            return "the account does not hold it: submitting"
+        case CloudReady():
+            return "the service has it: fetching"
+        case Published(publication=publication):
+            files = "1 file" if publication.files == 1 else f"{publication.files} files"
+            return f"published: {publication.path} ({files}, {publication.size_bytes} bytes)"
+        case Deferred(reason=reason, retry_at=retry_at, at=at):
+            return f"not now: {reason}" + (f"; again in {retry_at - at:.0f} s" if retry_at > at else "")
+        case Failed(reason=reason):
+            return f"failed: {reason}"
+        case Requeued(drop=drop):
+            return "begins anew" + (f", because {drop.name} was dropped" if drop is not None else "")
+        case Removed(files=files):
+            return "removed" + (" with its files" if files else "")
+        case Submitting() | Resumed() | Discarded():
+            return ""
+        case _:  # pragma: no cover - the type checker proves it
+            assert_never(event)

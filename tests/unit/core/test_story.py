@@ -1,0 +1,91 @@
+"""What people read of a job: its name and the line of each event."""
+
+from dataclasses import replace
+
+import pytest
+
+from offcloud_watchd.core.model import (
+    Attached,
+    CloudReady,
+    Deferred,
+    Destination,
+    Discarded,
+    Drop,
+    Failed,
+    Job,
+    JobState,
+    Link,
+    LinkKind,
+    NotFound,
+    Publication,
+    Published,
+    Queued,
+    Recalled,
+    Removed,
+    Requeued,
+    Resumed,
+    Submission,
+    Submitted,
+    Submitting,
+)
+from offcloud_watchd.core.story import display_name, told
+
+LINK = Link(LinkKind.TORRENT, "btih:" + "a" * 40, "magnet:?xt=urn:btih:" + "a" * 40, name="From the link")
+DROP = Drop("d", "f.magnet", "/drop")
+TV = Destination("tv", "/out/tv")
+JOB = Job("j1", LINK, (DROP,), TV, None, JobState.FETCHING, 1, 2)
+REQUEST = Submission("R1", url="https://files.invalid/secret")
+
+
+@pytest.mark.parametrize(
+    ("job", "name"),
+    [
+        (replace(JOB, release="Dropped"), "Dropped"),
+        (replace(JOB, submission=Submission("r", name="From the service")), "From the service"),
+        (JOB, "From the link"),
+        (replace(JOB, publication=Publication("/out/tv/Published", 1, 5, "size")), "Published"),
+        (replace(JOB, link=replace(LINK, name=None)), LINK.key),
+        (
+            replace(
+                JOB, link=Link(LinkKind.URL, "url:https://h.invalid/f?token=s", "https://h.invalid/f?token=s")
+            ),
+            "url:https://h.invalid/f",
+        ),
+    ],
+)
+def test_display_name_is_the_best_there_is_and_no_secret(job, name):
+    """A job is named by what people know it by; a link's query is never shown."""
+    assert display_name(job) == name
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Queued("j", 1, LINK, DROP, TV, None), "taken from f.magnet for tv"),
+        (Queued("j", 1, LINK, replace(DROP, name=""), TV, None), "taken from a command for tv"),
+        (Attached("j", 1, DROP), "f.magnet wants the same and joins it"),
+        (Submitted("j", 1, REQUEST), "submitted as request R1"),
+        (Submitted("j", 1, REQUEST, adopted=True), "found in the account as request R1"),
+        (Recalled("j", 1, 1), "may have been submitted already: looking in the account first"),
+        (NotFound("j", 1), "the account does not hold it: submitting"),
+        (CloudReady("j", 1, REQUEST), "the service has it: fetching"),
+        (Published("j", 1, Publication("/out/tv/X", 1, 5, "size")), "published: /out/tv/X (1 file, 5 bytes)"),
+        (
+            Published("j", 1, Publication("/out/tv/X", 2, 5, "size")),
+            "published: /out/tv/X (2 files, 5 bytes)",
+        ),
+        (Deferred("j", 1, "no answer", 31), "not now: no answer; again in 30 s"),
+        (Deferred("j", 1, "stopped", 0), "not now: stopped"),
+        (Failed("j", 1, "no seeds"), "failed: no seeds"),
+        (Requeued("j", 1), "begins anew"),
+        (Requeued("j", 1, drop=DROP), "begins anew, because f.magnet was dropped"),
+        (Removed("j", 1), "removed"),
+        (Removed("j", 1, files=True), "removed with its files"),
+        (Submitting("j", 1), ""),
+        (Resumed("j", 1), ""),
+        (Discarded("j", 1), ""),
+    ],
+)
+def test_each_event_has_its_line(event, line):
+    """One line a step, in the words of the person who runs it, and never a link."""
+    assert told(event) == line
