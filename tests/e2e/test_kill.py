@@ -44,6 +44,8 @@ def _killed_at_random(
     wait_until(lambda: not list(place.drop.glob("*.magnet")), within_s=10, why=lambda: daemon.log)
     assert_all_home(place, sandbox, place.jobs())
     assert len(list((place.drop / "processed").iterdir())) == DROPS
+    # The last start may have found nothing to do: stop it only once it listens to signals.
+    wait_until(lambda: "ready:" in daemon.log.rpartition(" starts")[2], within_s=30, why=lambda: daemon.log)
     assert daemon.stop() == 0
     assert_no_key(place)
 

@@ -36,9 +36,11 @@ _LISTS = frozenset({"txt", "text", "list", "lst"})
 _SHORTCUTS = frozenset({"url", "desktop"})
 _TORRENT = re.compile(rb"d[0-9]{1,10}:")
 # What may stand before the first element of a document; possessive, so hostile comments cost nothing.
-_PROLOGUE = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?:(?!-->).)*+-->\s*+)*+"
-_HTML = re.compile(_PROLOGUE + r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_NZB = re.compile(_PROLOGUE + r"<(?:!doctype\s+)?nzb\b", re.IGNORECASE | re.DOTALL)
+_DECLARATION = re.compile(r"\s*(?:<\?xml[^>]*>)?", re.IGNORECASE)
+_SPACE = re.compile(r"\s*")
+_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_NZB = re.compile(r"<(?:!doctype\s+)?nzb\b", re.IGNORECASE)
+_ROOT_CHARS: Final = 256
 _KINDS: Final = (
     (b"PK\x03\x04", "a ZIP archive; unpack it first"),
     (b"Rar!", "a RAR archive; unpack it first"),
@@ -106,10 +108,29 @@ def _torrent(data: bytes) -> Links:
     return Links((torrent_link(parse_torrent(data)),))
 
 
+def _root(text: str) -> str:
+    """Return the beginning of a document's root element: past its declaration and comments.
+
+    A loop, because one pattern with nested possessive groups fails to match on Python 3.11.2 (Debian 12).
+    """
+    at = _end_of(_DECLARATION, text, 0)
+    while True:
+        at = _end_of(_SPACE, text, at)
+        if not text.startswith("<!--", at) or (end := text.find("-->", at)) < 0:
+            return text[at : at + _ROOT_CHARS]
+        at = end + len("-->")
+
+
+def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
+
+
 def _no_torrent(data: bytes, text: str) -> str:
-    if _HTML.match(text):
+    root = _root(text)
+    if _HTML.match(root):
         return f"this is no torrent: {_PAGE}"
-    if _NZB.match(text):
+    if _NZB.match(root):
         return _nzb()
     kind = next((words for magic, words in _KINDS if data.lstrip().startswith(magic)), "no bencoded data")
     return f"this is no torrent: it is {kind}"
@@ -121,9 +142,10 @@ def _text(data: bytes, extension: str) -> Links:
     text = decode(data)
     if looks_binary(text):
         raise BadDrop("the file is no text: it holds binary data, and it is no torrent either")
-    if _NZB.match(text):
+    root = _root(text)
+    if _NZB.match(root):
         raise BadDrop(_nzb())
-    if _HTML.match(text):
+    if _HTML.match(root):
         raise BadDrop(f"this is no list of links: {_PAGE}")
     if text.lstrip().startswith("<?xml"):  # its name spaces look like links
         raise BadDrop("this is no list of links: it is an XML document, perhaps an indexer's error")
