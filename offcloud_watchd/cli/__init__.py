@@ -12,18 +12,21 @@ Rules of this package:
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from offcloud_watchd import __version__
 from offcloud_watchd.cli.exits import DAMAGED, FAILED, KEY_REFUSED, LOCKED, MISCONFIGURED, CommandFailed
-from offcloud_watchd.cli.text import complain
+from offcloud_watchd.cli.options import add_config
+from offcloud_watchd.cli.text import complain, printable
 from offcloud_watchd.errors import (
     Blocked,
     ConfigError,
@@ -65,39 +68,58 @@ COMMANDS: Final[Mapping[str, Command]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; never raises for what a user or the world does."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called (`>&-`), and so not wanted
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open as long as the process lives
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 gets escapes
     try:
-        arguments = _parser(words).parse_args(words)
+        arguments = _parsed(words)
     except SystemExit as end:  # argparse printed help, the version or what is wrong
         return end.code if isinstance(end.code, int) else 2
     return carry_out(arguments)
 
 
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Parse; what is left over is the business of the command it was given to, and its usage is shown."""
+    arguments, left = _parser(words).parse_known_args(words)
+    if left:
+        arguments.command_parser.error(f"this is not taken here: {' '.join(map(printable, left))}")
+    return arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse, but a misspelt command is answered with the nearest one, and nothing is printed raw."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and what is wrong; exit with 2."""
+        # "invalid choice: 'x' (choose from 'a', 'b')", the names with or without quotes.
+        given, _, _, *choices = re.findall(r"[\w-]+", message.partition("invalid choice: ")[2]) or [""] * 3
+        near = difflib.get_close_matches(given, choices, n=1)
+        super().error(printable(message + (f"; did you mean {near[0]}?" if near else "")))
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; only commands that were named are imported to declare their arguments."""
-    parser = argparse.ArgumentParser(
-        prog="offcloud-watchd", description="Offcloud drop folder service", allow_abbrev=False
+    parser = _Parser(
+        prog="offcloud-watchd",
+        description="Offcloud drop folder service",
+        epilog="offcloud-watchd COMMAND --help tells what a command takes.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"offcloud-watchd {__version__}")
-    _add_config(parser, default=None)
+    add_config(parser, default=None)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         child = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
         if name not in words:
             continue
         module = importlib.import_module(command.module)
-        _add_config(child, default=argparse.SUPPRESS)  # `--config` may stand on either side of the command
+        add_config(child)
         module.add_arguments(child)
-        child.set_defaults(command_main=module.main)
+        child.set_defaults(command_main=module.main, command_parser=child)
     return parser
-
-
-def _add_config(parser: argparse.ArgumentParser, *, default: object) -> None:
-    parser.add_argument(
-        "--config", type=Path, metavar="PATH", default=default, help="the configuration (config.yaml)"
-    )
 
 
 def carry_out(arguments: argparse.Namespace) -> int:

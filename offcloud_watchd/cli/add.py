@@ -55,11 +55,11 @@ class _Adding:
         try:
             command, links, name = _understood(word, self.category)
         except BadDrop as error:
-            self._refuse(f"{_shown(word)}: {error}")
+            self._refuse(f"{known.short(word)}: {error}")
             return
         for bad in links.bad:
             where = "the file" if bad.line is None else f"line {bad.line}"
-            self._refuse(f"{_shown(word)}: {where}: {bad.reason}")
+            self._refuse(f"{known.short(word)}: {where}: {bad.reason}")
         self._hand_over(command, links, name)
 
     def _hand_over(self, command: AddFile | AddLink, links: Links, name: str) -> None:
@@ -86,7 +86,7 @@ def main(arguments: argparse.Namespace) -> int:
     running = say_when(config.state_dir) if adding.expected else True
     if arguments.wait and adding.expected:
         if not running:
-            raise CommandFailed("there is nothing to wait for", UNREACHABLE)
+            raise CommandFailed("--wait: nothing can be waited for until the daemon runs", UNREACHABLE)
         if not _wait(config.state_dir, adding.expected):
             return FAILED
     return FAILED if adding.refused else 0
@@ -114,7 +114,10 @@ def _understood(word: str, category: str | None) -> tuple[AddFile | AddLink, Lin
     if not is_link and _exists(path):
         data, links = foresight.read_drop(path)
         return AddFile(path.name, data, category), links, path.name
-    link = parse_link(word)
+    try:
+        link = parse_link(word)
+    except BadDrop as error:
+        raise error if is_link else BadDrop(f"there is no such file, and {error}") from error
     return AddLink(word, category), Links((link,)), link.name or ""
 
 
@@ -123,11 +126,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # a word that is too long for a name, or holds a NUL
         return False
-
-
-def _shown(word: str) -> str:
-    """Shorten a word of any length, which may be a link with a secret behind its ``?``."""
-    return word.partition("?")[0][:200]
 
 
 def _wait(state_dir: Path, expected: list[Expected]) -> bool:

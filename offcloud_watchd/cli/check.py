@@ -1,7 +1,9 @@
 """``check``: everything a start needs, one line each, with what to do.
 
-``--json`` prints a list of ``{"what", "ok", "says"}``. ``--offline`` leaves the service alone. The exit code
-is 0 when all is well, 77 when the key is refused, 78 when the configuration is wrong, 1 for anything else.
+``--json`` prints a list of ``{"what", "ok", "says"}``, also of a configuration that is wrong: then it is the
+only thing in it. ``--offline`` leaves the service alone. The exit code is 0 when all is well, 65 when the
+journal is damaged, 77 when the key is refused, 78 when the configuration is wrong, 1 for anything else; of
+several the highest.
 """
 
 from __future__ import annotations
@@ -17,14 +19,18 @@ from pathlib import Path
 from typing import Final
 
 from offcloud_watchd import app
-from offcloud_watchd.cli.exits import FAILED, KEY_REFUSED
+from offcloud_watchd.cli.exits import DAMAGED, FAILED, KEY_REFUSED
 from offcloud_watchd.cli.text import say, say_json, size
-from offcloud_watchd.config import Config, find_path
-from offcloud_watchd.errors import Blocked, ConfigError, OffcloudWatchdError
+from offcloud_watchd.config import Config, Folder, find_path
+from offcloud_watchd.errors import Blocked, ConfigError, JournalDamaged, OffcloudWatchdError
+from offcloud_watchd.journal import is_locked, read_jobs
 from offcloud_watchd.offcloud import Client
+from offcloud_watchd.watch.hints import Flag, Hints
+from offcloud_watchd.watch.mounts import file_system_type, read_mountinfo, silent_type
 from offcloud_watchd.wiring import KeySource, client_settings
 
 EARLIEST_SANE_TIME_AT: Final = 1_767_225_600.0  # 2026-01-01: a clock before this was never set
+_AS_DAEMON: Final = "give it to the daemon's user, or run this check as that user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Print what was found; return the exit code."""
     path = find_path(arguments.config, os.environ)
-    config = app.checked_config(path, os.environ)
+    try:
+        config = app.checked_config(path, os.environ)
+    except ConfigError as error:
+        if arguments.json:
+            say_json([{"what": "config", "ok": False, "says": problem} for problem in error.problems])
+        raise
     findings = [Finding("config", ok=True, says=str(path)), *_found(config, offline=arguments.offline)]
     if arguments.json:
         shown = [{name: value for name, value in asdict(one).items() if name != "code"} for one in findings]
@@ -59,8 +70,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _found(config: Config, *, offline: bool) -> Iterator[Finding]:
     yield from _account(config, offline=offline)
-    for folder in config.folders:
-        yield _folder(folder.path)
+    yield _state(config.state_dir)
+    yield from _folders(config)
     for directory in dict.fromkeys(
         [config.output_dir, *(config.directory_of(one).parent for one in config.folders)]
     ):
@@ -90,7 +101,8 @@ def _account(config: Config, *, offline: bool) -> Iterator[Finding]:
         yield Finding("key", ok=False, says=str(error), code=KEY_REFUSED if error.key_refused else FAILED)
         return
     except OffcloudWatchdError as error:
-        yield Finding("service", ok=False, says=str(error), code=FAILED)
+        remedy = "is offcloud.base_url right, and does this machine reach it (network, offcloud.proxy)?"
+        yield Finding("service", ok=False, says=f"{error}; {remedy}", code=FAILED)
         return
     yield Finding(
         "key", ok=True, says=f"accepted by {config.offcloud.base_url} ({account.generation} generation)"
@@ -103,15 +115,58 @@ def _account(config: Config, *, offline: bool) -> Iterator[Finding]:
     yield Finding("plan", ok=usable, says=says, code=0 if usable else FAILED)
 
 
-def _folder(path: Path) -> Finding:
-    what = f"folder {path}"
-    if not path.is_dir():
+def _state(directory: Path) -> Finding:
+    what = f"state {directory}"
+    if directory.exists() and not (directory.is_dir() and os.access(directory, os.R_OK | os.W_OK | os.X_OK)):
+        return Finding(what, ok=False, says=f"this user may not use it; {_AS_DAEMON}", code=FAILED)
+    above = next(place for place in (directory, *directory.parents) if place.exists())
+    if not os.access(above, os.W_OK | os.X_OK):
+        says = f"is not there and this user may not create it in {above}: create it for the daemon's user"
+        return Finding(what, ok=False, says=says, code=FAILED)
+    if not directory.exists():
+        return Finding(what, ok=True, says="is created by the first start")
+    holder = "a daemon runs with it" if is_locked(directory) else "no daemon runs with it"
+    try:
+        jobs = len(read_jobs(directory))
+    except JournalDamaged as error:
+        return Finding(what, ok=False, says=str(error), code=DAMAGED)
+    return Finding(what, ok=True, says=f"{holder}, {jobs} jobs")
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    mounts, hints = read_mountinfo(), Hints()
+    try:
+        for folder in config.folders:
+            yield folder_finding(folder, mounts, hints)
+    finally:
+        hints.stop()
+
+
+def folder_finding(folder: Folder, mounts: str, hints: Hints) -> Finding:
+    """Look at a drop folder, and try to watch it; ``mounts`` is the text of ``/proc/self/mountinfo``."""
+    what = f"folder {folder.path}"
+    if not folder.path.is_dir():
         return Finding(
             what, ok=False, says="is not there: create it, or mount what should hold it", code=FAILED
         )
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return Finding(what, ok=False, says="this user may not read, write and enter it", code=FAILED)
-    return Finding(what, ok=True, says="can be read and written")
+    if not os.access(folder.path, os.R_OK | os.W_OK | os.X_OK):
+        says = f"this user may not read, write and enter it; {_AS_DAEMON}"
+        return Finding(what, ok=False, says=says, code=FAILED)
+    real_path = os.path.realpath(folder.path)
+    says = f"can be read and written, on {file_system_type(real_path, mounts) or 'an unknown file system'}"
+    every = f"looked at every {folder.rescan_s:g}s"
+    if folder.watch == "poll":
+        return Finding(what, ok=True, says=f"{says}, {every}")
+    if folder.watch == "auto" and silent_type(real_path, mounts):
+        return Finding(what, ok=True, says=f"{says}, which tells of no changes: {every}")
+    status = folder.path.stat()
+    try:
+        hints.ensure(real_path, status.st_dev, status.st_ino, Flag(lambda: None))
+    except OSError as error:
+        remedy = "raise fs.inotify.max_user_watches and max_user_instances (sysctl)"
+        says = f"{says}, but cannot be watched: {error.strerror}: {every}; {remedy}"
+        return Finding(what, ok=folder.watch == "auto", says=says, code=FAILED * (folder.watch != "auto"))
+    return Finding(what, ok=True, says=f"{says}, watched by events")
 
 
 def _disk(directory: Path, min_free_bytes: int) -> Finding:
@@ -121,7 +176,7 @@ def _disk(directory: Path, min_free_bytes: int) -> Finding:
             what, ok=False, says="is not there: create it, or mount what should hold it", code=FAILED
         )
     if not os.access(directory, os.W_OK | os.X_OK):
-        return Finding(what, ok=False, says="this user may not write there", code=FAILED)
+        return Finding(what, ok=False, says=f"this user may not write there; {_AS_DAEMON}", code=FAILED)
     free = shutil.disk_usage(directory).free
     says = f"{size(free)} free, {size(min_free_bytes)} must stay free (fetch.min_free)"
     return Finding(what, ok=free > min_free_bytes, says=says, code=0 if free > min_free_bytes else FAILED)

@@ -182,7 +182,9 @@ def sample_torrent(name: str) -> tuple[bytes, str]:
 def _daemon(place: Place) -> Iterator[None]:
     """Run the daemon as a process of its own; its log goes to a file in the place."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("NOTIFY_", "WATCHDOG_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("NOTIFY_", "RUNTIME_", "WATCHDOG_"))
     }
     with (place.root / "daemon.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own program with our own arguments, no shell
@@ -213,7 +215,8 @@ def _follow(console: Console, place: Place, *, expected: int) -> Mapping[str, Jo
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[word]}"))
     jobs: Mapping[str, Job] = {}
     told: dict[str, str] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    drawn = console.is_terminal and not console.is_dumb_terminal
+    with Progress(*columns, console=console, disable=not drawn) as bars:
         rows: dict[str, TaskID] = {}
         while time.monotonic() < deadline:
             jobs = read_jobs(place.state) if (place.state / "journal.jsonl").exists() else {}
@@ -223,7 +226,7 @@ def _follow(console: Console, place: Place, *, expected: int) -> Mapping[str, Jo
                 if job.id not in rows:
                     rows[job.id] = bars.add_task(f"{escape(name[:40]):40}", total=100, word="")
                 bars.update(rows[job.id], completed=_completed(job, progress), word=WORDS[job.state])
-                if not console.is_terminal and told.get(job.id) != job.state:
+                if not drawn and told.get(job.id) != job.state:
                     told[job.id] = job.state
                     console.print(f"{name}: {WORDS[job.state]}")
             if len(jobs) >= expected and all(

@@ -29,7 +29,9 @@ _WORDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="a torrent, magnet, shortcut or list"
+    )
     parser.add_argument("--json", action="store_true", help="an array of objects")
 
 

@@ -44,7 +44,10 @@ class Fate:
 
 def read_drop(path: Path) -> tuple[bytes, Links]:
     """Read a file as a drop folder would; raise ``BadDrop`` with the reason it would be refused for."""
-    data = _bytes(path)
+    try:
+        data = _bytes(path)
+    except OSError as error:
+        raise BadDrop(f"it cannot be read: {error.strerror}") from error
     links = parse(path.name, data)
     if not links.found:
         raise BadDrop("the file holds no link that can be used")

@@ -37,6 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
     text.say_table(
         ("ID", "STATE", "CATEGORY", "NAME", ""),
         ((job.id, job.state, job.destination.category, display_name(job), remark(job, now)) for job in jobs),
+        unbroken=3,
     )
     return 0
 

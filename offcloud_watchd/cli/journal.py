@@ -11,6 +11,7 @@ import argparse
 
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.cli.exits import DAMAGED, CommandFailed
+from offcloud_watchd.cli.options import add_config
 from offcloud_watchd.journal import Report, verify
 
 
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     check = what.add_parser("verify", help="check every record; changes nothing")
+    add_config(check)
     check.add_argument("--json", action="store_true", help="one object")
 
 

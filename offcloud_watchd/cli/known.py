@@ -17,7 +17,7 @@ import argparse
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from offcloud_watchd.cli.exits import CommandFailed
 from offcloud_watchd.cli.text import complain, printable
@@ -27,6 +27,9 @@ from offcloud_watchd.core.model import Job, Link
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.journal import read_jobs
+
+MAX_LISTED: Final = 20
+"""So many jobs are named when a word means several."""
 
 
 def settings(arguments: argparse.Namespace) -> Config:
@@ -84,22 +87,29 @@ def chosen(jobs: Mapping[str, Job], words: Sequence[str]) -> list[Job]:
             found[meant[0].id] = meant[0]
         elif meant:
             problems += [
-                f"{_short(word)} means {len(meant)} jobs; name one by its id:",
+                f"{short(word)} means {len(meant)} jobs; name one by its id:",
                 *(
                     f"  {job.id}  {job.state:8}  {job.destination.category}  {printable(display_name(job))}"
-                    for job in meant
+                    for job in meant[:MAX_LISTED]
                 ),
+                *([f"  and {len(meant) - MAX_LISTED} more"] if len(meant) > MAX_LISTED else []),
             ]
         else:
-            problems.append(f"{_short(word)} means no job: an id, how it begins, an info hash or a name")
+            problems.append(
+                f"{short(word) or 'an empty word'} means no job; name one by its id, how that begins, its "
+                "info hash or its name: offcloud-watchd jobs lists them"
+            )
     if problems:
         raise CommandFailed("\n".join(problems))
     return list(found.values())
 
 
-def _short(word: str) -> str:
-    """Shorten a word: it may be a whole link, and a link may hold a secret."""
-    return " ".join(word.partition("?")[0][:80].split("\n"))
+def short(word: str) -> str:
+    """Shorten a word to one line, without what a link may hide behind its ``?`` or before its ``@``."""
+    scheme, mark, rest = word.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    shown = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if mark else scheme
+    return " ".join(shown[:200].split("\n"))
 
 
 def _meant(jobs: Iterable[Job], word: str) -> list[Job]:

@@ -7,6 +7,8 @@ import logging
 import signal
 import threading
 
+from offcloud_watchd.cli.exits import USAGE, CommandFailed
+from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
 
 
@@ -37,13 +39,26 @@ def main(arguments: argparse.Namespace) -> int:
     settings = SandboxSettings(
         listen=arguments.listen, file_listen=arguments.files, generation=arguments.generation
     )
+    sandbox = _made(settings)
     logging.basicConfig(level="INFO", format="%(message)s")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
-    with Sandbox(settings) as sandbox:
-        print(f"base_url: {sandbox.url}   (generation {settings.generation})")
-        print(f"key:      {settings.key}")
-        print(f"books:    {sandbox.url}/sandbox", flush=True)
-        stop.wait()
+    try:
+        sandbox.start()
+    except ConfigError as error:  # no configuration is wrong: somebody else has the address
+        raise CommandFailed(str(error)) from error
+    print(f"base_url: {sandbox.url}   (generation {settings.generation})")
+    print(f"key:      {settings.key}")
+    print(f"books:    {sandbox.url}/sandbox")
+    print("Write base_url below offcloud: in config.yaml, and the key into its api_key_file.", flush=True)
+    stop.wait()
+    sandbox.stop()
     return 0
+
+
+def _made(settings: SandboxSettings) -> Sandbox:
+    try:
+        return Sandbox(settings)
+    except ConfigError as error:
+        raise CommandFailed(str(error), USAGE) from error

@@ -55,9 +55,10 @@ def _head(job: Job) -> Iterator[str]:
         yield f"request:   {job.submission.request_id} ({job.submission.status or 'no word yet'})"
     if job.publication is not None:
         done = job.publication
-        yield f"published: {done.path} ({done.files} files, {text.size(done.size_bytes)}, {done.verified})"
+        files = "1 file" if done.files == 1 else f"{done.files} files"
+        yield f"published: {done.path} ({files}, {text.size(done.size_bytes)}, {done.verified})"
     for drop in job.drops:
-        yield f"drop:      {drop.name} from {drop.folder or 'the add command'}"
+        yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}"
 
 
 def _safe(value: object) -> Any:

@@ -2,7 +2,11 @@
 
 ``--json`` prints one object: ``running``; ``counts`` of jobs by state; and, from a running daemon, what
 ``offcloud_watchd.status.describe`` gives: ``pid``, ``at``, ``lanes``, ``folders``, ``active``. While the
-daemon is down the counts come from the journal and there is nothing else to tell; that is no error.
+daemon is down, or has not told yet how it is, the counts come from the journal and there is nothing else to
+tell; that is no error.
+
+With ``--watch`` a terminal gets a table that is drawn anew each second; a pipe gets the lines again whenever
+they change, and with ``--json`` one object a second. It ends with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,23 +16,19 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from offcloud_watchd import status
+from offcloud_watchd.cli import known
 from offcloud_watchd.cli.text import printable, say_json, size
-from offcloud_watchd.config import find_path, load
 from offcloud_watchd.core.model import JobState
 from offcloud_watchd.journal import is_locked, read_jobs
 
 WATCH_EVERY_S: Final = 1.0
+LOCK_NAME: Final = "lock"
+UNIT: Final = "offcloud-watchd"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,36 +39,75 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Show how things are, once or until interrupted; return 0."""
-    config = load(find_path(arguments.config, os.environ), os.environ)
-    console = Console(highlight=False)
+    state_dir = known.settings(arguments).state_dir
+    if arguments.watch:
+        try:
+            _watch(state_dir, as_json=arguments.json)
+        except KeyboardInterrupt:
+            return 0  # that is how a watch ends
     if arguments.json:
-        _print_json(config.state_dir, forever=arguments.watch)
-    elif arguments.watch and console.is_terminal:
-        with Live(console=console, auto_refresh=False) as live:
-            while True:
-                live.update(_drawn(look(config.state_dir)), refresh=True)
-                threading.Event().wait(WATCH_EVERY_S)
+        say_json(look(state_dir))
     else:
-        print("\n".join(plain(look(config.state_dir))))
+        print("\n".join(plain(look(state_dir))))
     return 0
+
+
+def _watch(state_dir: Path, *, as_json: bool) -> None:
+    """Show it again and again, until interrupted."""
+    if sys.stdout.isatty() and not as_json:
+        from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it; it honours NO_COLOR
+
+        from offcloud_watchd.cli import live  # noqa: PLC0415 - the same
+
+        console = Console(highlight=False)
+        if not console.is_dumb_terminal:
+            live.watch(console, lambda: look(state_dir), WATCH_EVERY_S)
+    told: list[str] = []
+    while True:
+        seen = look(state_dir)
+        if as_json:
+            say_json(seen)
+        elif (lines := plain(seen)) != told:
+            print("\n".join(lines if not told else ["", *lines]))
+            told = lines
+        sys.stdout.flush()
+        threading.Event().wait(WATCH_EVERY_S)
 
 
 def look(state_dir: Path) -> dict[str, Any]:
     """Return what can be known now: of the running daemon, else of the journal it left."""
-    if is_locked(state_dir):
-        running = status.read(status.directory(os.environ, state_dir))
-        if running is not None:
-            return {"running": True, **running}
+    running = is_locked(state_dir)
+    if running and (told := _told_by_the_daemon(state_dir)) is not None:
+        return {"running": True, **told}
     counts = Counter(str(job.state) for job in read_jobs(state_dir).values())
-    return {"running": False, "counts": {str(state): counts[str(state)] for state in JobState}}
+    return {"running": running, "counts": {str(state): counts[str(state)] for state in JobState}}
 
 
-def _print_json(state_dir: Path, *, forever: bool) -> None:
-    say_json(look(state_dir))
-    while forever:
-        sys.stdout.flush()
-        threading.Event().wait(WATCH_EVERY_S)
-        say_json(look(state_dir))
+def _told_by_the_daemon(state_dir: Path) -> dict[str, Any] | None:
+    """Find the status of the daemon that holds the state; what another one or a dead one left is not it."""
+    holder = _holder(state_dir)
+    for directory in dict.fromkeys(_places(os.environ, state_dir)):
+        told = status.read(directory)
+        if told is not None and (told.get("pid") == holder or (holder is None and directory == state_dir)):
+            return told
+    return None
+
+
+def _places(env: Mapping[str, str], state_dir: Path) -> Iterator[Path]:
+    """Yield where a status may lie: a unit's daemon has a runtime directory that no shell is told of."""
+    yield status.directory(env, state_dir)
+    yield state_dir
+    yield Path("/run", UNIT)
+    if runtime := env.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime, UNIT)
+
+
+def _holder(state_dir: Path) -> int | None:
+    """Return the process that wrote its number into the lock; None when it could not (a full disk)."""
+    try:
+        return int((state_dir / LOCK_NAME).read_bytes()[:20])
+    except (OSError, ValueError):
+        return None
 
 
 # --- for people --------------------------------------------------------------------------------------------
@@ -95,7 +134,8 @@ def _headline(seen: Mapping[str, Any]) -> str:
     numbers = ", ".join(
         f"{counts.get(str(state), 0)} {state}" for state in JobState if state is not JobState.REMOVED
     )
-    state = f"running (pid {seen['pid']})" if seen["running"] else "not running"
+    state = "running" if seen["running"] else "not running"
+    state += f" (pid {seen['pid']})" if "pid" in seen else ""
     journal = seen.get("journal_problem")
     return f"{state}: {numbers}" + (f"; the journal takes nothing: {printable(journal)}" if journal else "")
 
@@ -107,37 +147,14 @@ def _job_line(job: Mapping[str, Any]) -> str:
     if job["bytes_per_s"]:
         parts.append(f"{size(job['bytes_per_s'])}/s")
     if job["left_s"] is not None:
-        parts.append(f"{_duration(job['left_s'])} left")
+        parts.append(f"{clock_time(job['left_s'])} left")
     if job["reason"]:
         parts.append(f"({printable(job['reason'])})")
     return " ".join(parts)
 
 
-def _drawn(seen: Mapping[str, Any]) -> RenderableType:
-    table = Table(box=None, pad_edge=False, expand=True)
-    for heading, options in (
-        ("job", {"width": 12}),
-        ("state", {"width": 9}),
-        ("name", {"ratio": 2, "no_wrap": True}),
-        ("", {"width": 20}),
-        ("speed", {"width": 12, "justify": "right"}),
-        ("left", {"width": 8, "justify": "right"}),
-    ):
-        table.add_column(heading, **options)
-    for job in seen.get("active", [])[:40]:
-        table.add_row(
-            job["id"],
-            job["state"],
-            Text(printable(job["name"])),
-            ProgressBar(total=1.0, completed=job["fraction"] or 0.0),
-            f"{size(job['bytes_per_s'])}/s" if job["bytes_per_s"] else "",
-            _duration(job["left_s"]) if job["left_s"] is not None else "",
-        )
-    notes = plain({**seen, "active": [], "active_total": 0})
-    return Group(*(Text(line) for line in notes), table)
-
-
-def _duration(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
+    """Write a span the way a clock does: ``1:02:05``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -44,8 +44,11 @@ def say_json(value: Any) -> None:
     print(json.dumps(value, indent=2 if sys.stdout.isatty() else None).replace("\x7f", "\\u007f"))
 
 
-def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: as a table on a terminal, else as lines with tabs and no headings."""
+def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, unbroken: int = 1) -> None:
+    """Print rows: as a table on a terminal, else as lines with tabs and no headings.
+
+    The first ``unbroken`` columns are short and never broken into two lines.
+    """
     shown = [[printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in shown:
@@ -55,12 +58,14 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
 
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading)
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="" if console.no_color else "bold")
+    # Names and paths are there to be copied: on a narrow terminal they go on in the next line, uncut.
+    for number, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=number < unbroken)
     for row in shown:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def size(size_bytes: float) -> str:

@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -34,7 +35,12 @@ def read_key(config: Config, env: Mapping[str, str]) -> str:
     try:
         return _key(config, env)
     except OSError as error:
-        raise _wrong(config, _FILE, f"cannot be read: {error.strerror}: {error.filename}") from error
+        remedy = (
+            "write the key into it, mode 0600" if error.errno == errno.ENOENT else "run this as its owner"
+        )
+        raise _wrong(
+            config, _FILE, f"cannot be read: {error.strerror}: {error.filename}; {remedy}"
+        ) from error
 
 
 def _key(config: Config, env: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -59,15 +60,16 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
 
     Looks at the file and at ``env`` only; ``check_places`` looks at what the settings name.
     """
+    text = _text(path)
     try:
-        return _load(path, env)
+        return _load(path, text, env)
     except ConfigError as error:
         error.add_note(f"read from {path}")
         raise
 
 
-def _load(path: Path, env: Mapping[str, str]) -> Config:
-    document = read_document(_text(path))
+def _load(path: Path, text: str, env: Mapping[str, str]) -> Config:
+    document = read_document(text)
     config, problems = None, list(document.problems)
     if document.complete:
         document.value = {} if document.value is None else document.value
@@ -103,7 +105,10 @@ def _text(path: Path) -> str:
     try:
         data = _bytes(path)
     except OSError as error:
-        raise ConfigError([f"{path.name}: cannot be read: {error.strerror}: {path}"]) from error
+        remedy = (
+            f"; begin with: offcloud-watchd config example > {path}" if error.errno == errno.ENOENT else ""
+        )
+        raise ConfigError([f"{path.name}: cannot be read: {error.strerror}: {path}{remedy}"]) from error
     if len(data) > MAX_BYTES:
         raise ConfigError(
             [f"{path.name}: is larger than {MAX_BYTES // 1024}KiB; is it the right file? {path}"]
@@ -114,7 +119,7 @@ def _text(path: Path) -> str:
         before = data[: error.start]
         row, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
         raise ConfigError(
-            [f"{path.name}:{row}:{column}: not UTF-8; save the file in that encoding"]
+            [f"{path.name}:{row}:{column}: not UTF-8; save the file in that encoding: {path}"]
         ) from error
 
 

@@ -108,7 +108,7 @@ class Offcloud(Section):
     auth: Literal["bearer", "query", "login"] = _key("bearer", "how the key is sent")
     base_url: ServiceUrl = _key("https://offcloud.com", "another address for a sandbox on this machine")
     poll: Poll = _section(Poll, "adapts to a job's age")
-    requests_per_minute: int = _key(120, "one budget for everything the program asks", ge=1, le=6000)
+    requests_per_minute: int = _key(120, "one budget for everything the program asks", ge=1, le=1_000_000)
     proxy: Proxy | None = _key(None, "an address, or env; environment proxies are ignored unless env")
     remove: Literal["never", "published"] = _key(
         "never", "when our own finished items are deleted from the account"
@@ -270,9 +270,12 @@ class Config(Section):
 
     offcloud: Offcloud = _section(Offcloud, "the account")
     output_dir: FilePath = Field(description="a job lands in output_dir/<category>/<release>/")
-    state_dir: StateDirectory = _key(None, "default: $STATE_DIRECTORY, else $XDG_STATE_HOME/offcloud-watchd")
+    state_dir: StateDirectory = _key(
+        None,
+        "default: $STATE_DIRECTORY, else $XDG_STATE_HOME/offcloud-watchd; the unit: /var/lib/offcloud-watchd",
+    )
     folders: Annotated[tuple[Folder, ...], BeforeValidator(at_least_one)] = Field(
-        strict=False, description="the drop folders"
+        strict=False, description="the drop folders", json_schema_extra={"minItems": 1}
     )
     fetch: Fetch = _section(Fetch, "how finished files are brought home")
     web: Web = _section(Web, "the page, the APIs and the metrics")

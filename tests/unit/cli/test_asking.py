@@ -432,7 +432,26 @@ def test_explain_of_what_would_be_refused(place: Place, name: str, content: str,
 
 
 def test_explain_of_no_file(place: Place) -> None:
-    """What is not there cannot be explained."""
-    ended = place.run("explain", str(place.root / "absent"))
+    """What is not there is said, and the files beside it are explained all the same."""
+    good = place.root / "good.magnet"
+    good.write_text(MAGNET)
+    ended = place.run("explain", "--json", str(place.root / "absent"), str(good))
     assert ended.code == 1
-    assert ended.err.endswith(f"No such file or directory: {place.root}/absent\n")
+    missing, other = json.loads(ended.out)
+    assert (missing["accepted"], other["accepted"]) == (False, True)
+    assert missing["reason"] == "it cannot be read: No such file or directory"
+
+
+def test_add_of_neither_file_nor_link(place: Place) -> None:
+    """A mistyped path is not taken for a bad link only."""
+    ended = place.run("add", "./Filme.torrent")
+    assert ended.code == 1
+    assert "./Filme.torrent: there is no such file, and this is no link" in ended.err
+
+
+def test_add_shows_no_password(place: Place) -> None:
+    """What is refused for its password is named without it."""
+    ended = place.run("add", "https://me:SECRET@host.example/f.iso?token=SECRET")
+    assert ended.code == 1
+    assert "https://host.example/f.iso: the link carries a user name or password" in ended.err
+    assert "SECRET" not in ended.err + ended.out

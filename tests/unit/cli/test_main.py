@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,76 @@ def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) 
     """Wrong usage is 2 and says how it is used."""
     assert main(words) == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["statsu"], "did you mean status?"),
+        (["journal", "verif"], "did you mean verify?"),
+        (["jobs", "--state", "don"], "did you mean done?"),
+        (["jobs", "--stat\x1b"], "usage: offcloud-watchd jobs"),
+        (["jobs", "--stat\x1b"], "this is not taken here: --stat\\x1b"),
+        (["jobs", "extra"], "this is not taken here: extra"),
+        (["sandbox", "--listen", "x"], "is not an address to listen on"),
+    ],
+)
+def test_wrong_usage_is_answered_with_what_was_meant(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The usage of the command that was called, and the nearest valid word."""
+    assert main(words) == 2
+    shown = capsys.readouterr().err
+    assert hint in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("words", [["journal", "verify"], ["config", "example"], ["config", "schema"]])
+def test_the_configuration_may_be_named_at_the_very_end(place: Place, words: list[str]) -> None:
+    """Also behind the inner word of a command."""
+    place.record([queued("aaaaaaaaaaaa")])
+    assert main([*words, "--config", str(place.config)]) == 0
+
+
+def test_a_taken_address_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sandbox has no configuration that could be wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["sandbox", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"]) == 1
+    assert "cannot listen on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "absent", "code"),
+    [
+        (["run"], ["rich", "offcloud_watchd.sandbox"], 75),
+        (["jobs"], ["rich", "requests", "watchdog"], 0),
+        (["show", "aaaaaaaaaaaa"], ["rich", "requests", "watchdog"], 0),
+        (["status"], ["rich", "requests", "watchdog"], 0),
+        (["add", "nonsense"], ["rich", "requests"], 1),
+        (["check", "--offline"], ["rich", "offcloud_watchd.sandbox"], 1),
+    ],
+)
+def test_a_command_loads_no_more_than_it_needs(
+    place: Place, words: list[str], absent: list[str], code: int
+) -> None:
+    """What is not imported costs neither time nor memory."""
+    place.record([queued("aaaaaaaaaaaa")])
+    lock = lock_state(place.state)  # `run` imports everything, then finds the state held
+    program = (
+        "import sys; from offcloud_watchd.cli import main; "
+        f"code = main({[*words, '--config', str(place.config)]!r}); "
+        f"print([name for name in {absent!r} if name in sys.modules], code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "KEY": "k" * 32},
+    )
+    lock.release()
+    assert done.stdout.splitlines()[-1] == f"[] {code}"
 
 
 def test_a_wrong_configuration_is_78_and_names_every_problem(place: Place) -> None:
@@ -189,6 +260,15 @@ def test_who_may_not_read_the_state_is_told_what_to_do(place: Place) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("offcloud-watchd: Permission denied: ")
     assert ended.stderr.endswith("; run this as the daemon's user\n")
+
+
+def test_closed_streams_are_no_error(place: Place) -> None:
+    """Without standard output and standard error a command does its work all the same."""
+    place.record([queued("aaaaaaaaaaaa")])
+    words = [sys.executable, "-m", "offcloud_watchd", "--config", str(place.config), "cancel", "aaaaaaaaaaaa"]
+    ended = subprocess.run(["/bin/sh", "-c", '"$@" >&- 2>&-', "sh", *words], check=False, cwd=ROOT)
+    assert ended.returncode == 0
+    assert len(place.commands()) == 1
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(place: Place) -> None:

@@ -140,6 +140,15 @@ def test_a_job_is_known_by_its_address(place: Place) -> None:
     assert "SECRET" not in ended.out
 
 
+def test_a_word_that_means_very_many_jobs(place: Place) -> None:
+    """The screen is not flooded."""
+    place.record([queued(f"aa{number:010x}", f"btih:{number:040x}") for number in range(300)])
+    ended = place.run("show", "aa")
+    assert ended.code == 1
+    assert len(ended.err.splitlines()) == 22
+    assert ended.err.endswith("and 280 more\n")
+
+
 def test_a_word_that_means_several_jobs(place: Place) -> None:
     """The candidates are listed and nothing is guessed."""
     fill(place)

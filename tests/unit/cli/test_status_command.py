@@ -1,16 +1,33 @@
 """``status`` and ``check``: what they say of a daemon that runs or does not, and of a place that is wrong."""
 
+import errno
+import io
 import json
+import os
+import pty
+import re
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from offcloud_watchd.cli import main
+from offcloud_watchd.cli.check import folder_finding
+from offcloud_watchd.cli.live import drawn
 from offcloud_watchd.cli.status import plain
-from offcloud_watchd.journal import lock_state
+from offcloud_watchd.config import load
+from offcloud_watchd.core.model import JobState
+from offcloud_watchd.journal import lock_state, open_journal
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
-from tests.e2e.process import KEY, Place
+from offcloud_watchd.watch.hints import Hints
+from tests.e2e.process import KEY, Place, clean_environment
+from tests.fakes.clock import FakeClock
+from tests.unit.cli.place import queued
 
 RUNNING = {
     "version": 1,
@@ -48,6 +65,26 @@ RUNNING = {
     ],
     "active_total": 5,
 }
+
+
+@contextmanager
+def held(place: Place):
+    """Hold the state as a daemon does."""
+    lock = lock_state(place.state)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin(place: Place, *words: str, stdout: int = subprocess.PIPE, **env: str) -> subprocess.Popen[str]:
+    """Start a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "offcloud_watchd", *words, "--config", str(place.config)],
+        stdout=stdout,
+        text=True,
+        env=clean_environment(**env),
+    )
 
 
 @pytest.fixture
@@ -99,14 +136,45 @@ def test_down_is_told_from_the_journal(place, capsys):
 def test_a_status_file_counts_only_while_somebody_holds_the_state(place, capsys):
     """What a dead daemon left behind is not shown as alive."""
     place.state.mkdir(mode=0o700)
-    (place.state / "status.json").write_text(json.dumps(RUNNING))
+    (place.state / "status.json").write_text(json.dumps({**RUNNING, "pid": os.getpid()}))
     assert _run(place, "status") == 0
     assert capsys.readouterr().out.startswith("not running")
-    lock = lock_state(place.state)
-    try:
+    with held(place):
         assert _run(place, "status") == 0
-    finally:
-        lock.release()
+    assert capsys.readouterr().out.startswith(f"running (pid {os.getpid()})")
+
+
+def test_a_unit_tells_it_in_its_runtime_directory(place, tmp_path, capsys):
+    """No shell is told that directory: it is looked for, and what an earlier daemon left is passed over."""
+    runtime = tmp_path / "run" / "offcloud-watchd"
+    runtime.mkdir(parents=True)
+    place.state.mkdir(mode=0o700)
+    (place.state / "status.json").write_text(json.dumps({**RUNNING, "counts": {"done": 99}}))
+    (runtime / "status.json").write_text(json.dumps({**RUNNING, "pid": os.getpid()}))
+    with held(place):
+        process = begin(place, "status", XDG_RUNTIME_DIR=str(tmp_path / "run"))
+        out, _ = process.communicate(timeout=20)
+    assert out.startswith(f"running (pid {os.getpid()}): 1 queued")
+
+
+def test_a_daemon_that_has_not_told_yet_is_running(place, capsys):
+    """Between the lock and the first status the counts come from the journal."""
+    place.state.mkdir(mode=0o700)
+    with held(place):
+        assert _run(place, "status") == 0
+        assert _run(place, "status", "--json") == 0
+    line, document = capsys.readouterr().out.splitlines()
+    assert line.startswith("running: 0 queued")
+    assert json.loads(document) == {"running": True, "counts": dict.fromkeys(map(str, JobState), 0)}
+
+
+def test_a_lock_without_a_number_is_believed(place, capsys):
+    """On a full disk the daemon could not write who it is; its own status counts all the same."""
+    place.state.mkdir(mode=0o700)
+    (place.state / "status.json").write_text(json.dumps(RUNNING))
+    with held(place):
+        (place.state / "lock").write_bytes(b"")
+        assert _run(place, "status") == 0
     assert capsys.readouterr().out.startswith("running (pid 7)")
 
 
@@ -115,7 +183,15 @@ def test_check_of_a_good_place(place, capsys):
     assert _run(place, "check") == 0
     out = capsys.readouterr().out
     assert "BAD" not in out
-    for what in ("config", "key", "plan", f"folder {place.drop}", f"output {place.output}", "clock"):
+    for what in (
+        "config",
+        "key",
+        "plan",
+        f"state {place.state}",
+        f"folder {place.drop}",
+        f"output {place.output}",
+        "clock",
+    ):
         assert f"ok  {what}: " in out
     assert KEY not in out
 
@@ -172,3 +248,131 @@ def test_check_of_a_wrong_configuration(place, capsys):
     place.config.write_text(place.config.read_text() + "nonsense: 1\n")
     assert _run(place, "check", "--offline") == 78
     assert "nonsense" in capsys.readouterr().err
+    assert _run(place, "check", "--offline", "--json") == 78
+    (finding,) = json.loads(capsys.readouterr().out)
+    assert (finding["what"], finding["ok"]) == ("config", False)
+    assert "nonsense" in finding["says"]
+
+
+def test_check_of_a_damaged_journal_ends_with_65(place, capsys):
+    """What would keep the daemon from starting is found by the check before it."""
+    lock = lock_state(place.state)
+    journal, _ = open_journal(place.state, FakeClock())
+    journal.append([queued("aaaaaaaaaaaa")])
+    journal.append([queued("bbbbbbbbbbbb", key="btih:" + "b" * 40)])
+    journal.close()
+    lock.release()
+    path = place.state / "journal.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"aaaaaaaaaaaa", b"caaaaaaaaaaa"))
+    assert _run(place, "check", "--offline") == 65
+    assert f"BAD state {place.state}: " in capsys.readouterr().out
+
+
+def test_check_of_a_state_that_is_no_directory(place, capsys):
+    """What cannot hold the journal is named."""
+    place.state.write_text("")
+    assert _run(place, "check", "--offline") == 1
+    assert f"BAD state {place.state}: " in capsys.readouterr().out
+
+
+def test_check_tells_whether_a_daemon_runs(place, capsys):
+    """The state, its jobs and who holds it."""
+    assert _run(place, "check", "--offline") == 0
+    place.state.mkdir(mode=0o700)
+    assert _run(place, "check", "--offline") == 0
+    with held(place):
+        assert _run(place, "check", "--offline") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ok  state")]
+    assert [line.partition(": ")[2] for line in lines] == [
+        "is created by the first start",
+        "no daemon runs with it, 0 jobs",
+        "a daemon runs with it, 0 jobs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("watch", "says"),
+    [("auto", "watched by events"), ("events", "watched by events"), ("poll", "looked at every")],
+)
+def test_check_tries_the_watch(place, capsys, watch, says):
+    """Whether events work is tried, not hoped."""
+    place.config.write_text(re.sub(r"watch: \w+", f"watch: {watch}", place.config.read_text()))
+    assert f"watch: {watch}" in place.config.read_text()
+    assert _run(place, "check", "--offline") == 0
+    assert says in capsys.readouterr().out
+
+
+def test_check_of_a_file_system_without_events(place, capsys):
+    """Such a folder is looked at by the clock, and that is said."""
+    folder = load(place.config, {}).folders[0]
+    real_path = os.path.realpath(folder.path)
+    found = folder_finding(folder, f"1 1 0:1 / {real_path} rw - nfs4 server:/x rw\n", Hints())
+    assert (found.ok, "on nfs4, which tells of no changes: looked at every" in found.says) == (True, True)
+
+
+@pytest.mark.parametrize(("watch", "ok"), [("auto", True), ("events", False)])
+def test_check_of_a_kernel_out_of_watches(place, watch, ok):
+    """With auto the clock takes over; who asked for events is told what to raise."""
+
+    class Full(Hints):
+        def ensure(self, *_: object) -> bool:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    place.config.write_text(re.sub(r"watch: \w+", f"watch: {watch}", place.config.read_text()))
+    folder = load(place.config, {}).folders[0]
+    found = folder_finding(folder, "", Full())
+    assert (found.ok, found.code) == (ok, 0 if ok else 1)
+    assert "raise fs.inotify.max_user_watches" in found.says
+
+
+def test_a_watch_ends_with_ctrl_c(place):
+    """Into a pipe the lines come again when they change; Ctrl-C is how it ends, and no error."""
+    process = begin(place, "status", "--watch")
+    assert process.stdout.readline().startswith("not running: 0 queued")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_table_fits_its_terminal(width):
+    """On every width the names are there, no line is longer, and no more rows than the screen has."""
+    job = {**RUNNING["active"][0], "name": "Some.Name"}
+    seen = {**RUNNING, "running": True, "active": [job] * 30, "active_total": 50}
+    console = Console(width=width, height=20, file=io.StringIO(), color_system=None)
+    console.print(drawn(seen, width, 20))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) <= 20
+    assert max(map(len, lines)) <= width
+    shown = sum("Some.N" in line for line in lines)
+    assert shown >= 10
+    assert lines[-1].rstrip() == f"and {50 - shown} more"
+    assert any("50%" in line for line in lines)
+
+
+def test_a_table_of_nothing_and_of_what_is_not_known():
+    """No jobs, no table; a job whose progress nobody tells has no bar."""
+    console = Console(width=120, height=20, file=io.StringIO(), color_system=None)
+    console.print(drawn({"running": False, "counts": {}}, 120, 20))
+    assert console.file.getvalue().strip() == "not running: 0 queued, 0 cloud, 0 fetching, 0 done, 0 failed"
+    console.print(
+        drawn({**RUNNING, "running": True, "active": RUNNING["active"][1:], "active_total": 1}, 120, 20)
+    )
+    assert "━" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_watch_on_a_terminal(place, term):
+    """A terminal shows how things are, also one that cannot be drawn on."""
+    leader, follower = pty.openpty()
+    process = begin(place, "status", "--watch", stdout=follower, TERM=term)
+    os.close(follower)
+    shown = b""
+    while b"not running: 0 queued" not in shown:
+        shown += os.read(leader, 4096)
+    process.send_signal(signal.SIGINT)
+    with suppress(OSError):  # the other end is closed
+        while os.read(leader, 4096):
+            pass
+    assert process.wait(20) == 0
+    os.close(leader)

@@ -102,4 +102,9 @@ def test_a_terminal_gets_a_table() -> None:
 
 def test_no_color_is_honoured() -> None:
     """With NO_COLOR no colour reaches the terminal."""
-    assert "\x1b[3" not in terminal({"NO_COLOR": "1"})
+    assert "\x1b" not in terminal({"NO_COLOR": "1"})
+
+
+def test_a_narrow_terminal_cuts_nothing() -> None:
+    """What does not fit goes on in the next line, so that it can be copied."""
+    assert "…" not in terminal({"COLUMNS": "20", "NO_COLOR": "1"})

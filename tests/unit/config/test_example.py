@@ -64,6 +64,7 @@ def test_the_schema_knows_the_keys_as_they_are_written() -> None:
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert schema["required"] == ["output_dir", "folders"]
     assert schema["additionalProperties"] is False
+    assert schema["properties"]["folders"]["minItems"] == 1
     folder = schema["$defs"]["Folder"]["properties"]
     assert {"settle", "rescan", "category", "output"} <= set(folder)
     assert folder["settle"] == {

@@ -76,7 +76,7 @@ def test_fault_112_a_missing_file(tmp_path: Path) -> None:
     problem = refused(config(tmp_path, "{api_key_file: absent}"))
     assert problem == (
         "config.yaml:1:26: offcloud.api_key_file: cannot be read: "
-        f"No such file or directory: {tmp_path}/absent"
+        f"No such file or directory: {tmp_path}/absent; write the key into it, mode 0600"
     )
 
 
@@ -156,4 +156,4 @@ def test_the_credential_stands_in_for_a_file_that_is_roots(tmp_path: Path) -> No
     )
     first, second = done.stdout.splitlines()
     assert first == "from-the-manager"
-    assert second.endswith(f"cannot be read: Permission denied: {tmp_path}/api-key")
+    assert second.endswith(f"Permission denied: {tmp_path}/api-key; run this as its owner")

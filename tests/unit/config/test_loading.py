@@ -166,7 +166,10 @@ def test_fault_110_every_problem_in_one_run(write: Write) -> None:
             "3:18: offcloud.poll: min must be at least 50ms and at most",
         ),
         ("offcloud: {requests_per_minute: 0}", "3:33: offcloud.requests_per_minute: must be at least 1"),
-        ("offcloud: {requests_per_minute: 9999}", "3:33: offcloud.requests_per_minute: must be at most 6000"),
+        (
+            "offcloud: {requests_per_minute: 1000001}",
+            "3:33: offcloud.requests_per_minute: must be at most 1000000",
+        ),
         (
             "offcloud: {requests_per_minute: 1.5}",
             "3:33: offcloud.requests_per_minute: must be a whole number",
@@ -363,10 +366,10 @@ def test_exactly_the_limit_is_read(write: Write) -> None:
     settings(write(GOOD.encode() + b"#" * (256 * 1024 - len(GOOD))))
 
 
-def test_not_utf_8(write: Write) -> None:
+def test_not_utf_8(write: Write, tmp_path: Path) -> None:
     """Another encoding is named with its place; a byte order mark is nothing special."""
     assert refused(write(b"a: 1\nb: \xff\n")) == [
-        "config.yaml:2:4: not UTF-8; save the file in that encoding"
+        f"config.yaml:2:4: not UTF-8; save the file in that encoding: {tmp_path}/config.yaml"
     ]
     settings(write(b"\xef\xbb\xbf" + GOOD.encode()))
 
@@ -382,6 +385,7 @@ def test_no_file_no_directory_no_fifo(tmp_path: Path) -> None:
         (problem,) = refused(tmp_path / name)
         assert word in problem
         assert str(tmp_path) in problem
+    assert f"offcloud-watchd config example > {tmp_path}/absent" in refused(tmp_path / "absent")[0]
 
 
 def test_the_whole_path_is_in_a_note(write: Write) -> None:
