@@ -4,9 +4,10 @@ Rules of this file:
 
 * Start: configuration, log, lock, journal, sweep, lanes, watchers, engine. Stop is the reverse; starting
   again after any crash is the same code.
-* A signal handler only sets a flag and wakes the inbox; the main thread does the rest.
+* A signal handler only sets a flag and wakes the inbox; the main thread does the rest. The handlers stand
+  before the configuration is read, so no signal ends a start half way and no reload is lost in one.
 * Reload is an orderly stop and a new start under the same process id, after the new configuration was
-  checked.
+  checked. A stop that is asked for meanwhile goes before it, up to the last moment.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from offcloud_watchd.wiring import KeySource, client_settings, policy, shelf_set
 
 log = logging.getLogger(__name__)
 
-STOP_WITHIN_S: Final = 18.0  # a POST in flight may end; the promise is 20 s in all
+STOP_WITHIN_S: Final = 17.0  # a POST in flight may end; the promise is 20 s in all
 CLOSE_WITHIN_S: Final = 1.5
 STATUS_EVERY_S: Final = 0.5
 MESSAGES_A_TURN: Final = 1000
@@ -76,24 +77,31 @@ def run(config_path: Path, env: Mapping[str, str]) -> int:
     Raises ``ConfigError``, ``StateLocked``, ``JournalDamaged`` or ``JournalUnwritable`` when it cannot start.
     A reload does not return: the process is replaced.
     """
+    signals = Signals()
+    signals.listen()
     config = checked_config(config_path, env)
     keys = KeySource(config, env)
     logs.configure(level=config.log.level, style=config.log.format, env=env, secrets=keys.given)
     log.info("offcloud-watchd %s starts", __version__)
-    with ExitStack() as stack:
-        loop = _assemble(stack, config, keys, env)
-        reload_wanted = loop.run(lambda: _may_reload(config_path, env))
-    if reload_wanted:
-        _start_again()
-    log.info("stopped")
-    return 0
+    while True:
+        with ExitStack() as stack:
+            loop = _assemble(stack, config, keys, env, signals)
+            reload_wanted = loop.run(lambda: may_reload(config, config_path, env))
+        if signals.stop or not reload_wanted:
+            log.info("stopped")
+            return 0
+        # The file may have become wrong while the stop took its time: then the old configuration starts anew.
+        if may_reload(config, config_path, env):
+            _start_again(signals)
 
 
-def _assemble(stack: ExitStack, config: Config, keys: KeySource, env: Mapping[str, str]) -> Loop:
+def _assemble(
+    stack: ExitStack, config: Config, keys: KeySource, env: Mapping[str, str], signals: Signals
+) -> Loop:
     """Open and start everything; the stack closes it in reverse order."""
     clock = SystemClock()
     notifier = Notifier.from_environment(env, os.getpid())
-    inbox: SimpleQueue[Message] = SimpleQueue()
+    inbox = signals.inbox
     state_dir = config.state_dir
     lock = lock_state(state_dir)
     stack.callback(lock.release)
@@ -119,9 +127,15 @@ def _assemble(stack: ExitStack, config: Config, keys: KeySource, env: Mapping[st
         capacity={Lane.API: API_PLACES, Lane.FETCH: config.fetch.jobs, Lane.DISK: 1},
         rescan_s=min((folder.rescan_s for folder in config.folders), default=30.0),
     )
-    publish = _StatusWriter(status.directory(env, state_dir), clock)
-    loop = Loop(engine=engine, inbox=inbox, clock=clock, notifier=notifier, publish=publish)
-    loop.listen_to_signals(look_again=watcher.ask)
+    publish = StatusWriter(status.directory(env, state_dir), clock)
+    loop = Loop(
+        engine=engine,
+        signals=signals,
+        clock=clock,
+        notifier=notifier,
+        publish=publish,
+        look_again=watcher.ask,
+    )
     watcher.start()
     stack.callback(watcher.stop)
     workers.start()
@@ -129,31 +143,90 @@ def _assemble(stack: ExitStack, config: Config, keys: KeySource, env: Mapping[st
     return loop
 
 
-def _may_reload(config_path: Path, env: Mapping[str, str]) -> bool:
-    """Tell whether the new configuration is good; say what is wrong with it when it is not."""
-    try:
-        checked_config(config_path, env)
-    except ConfigError as error:
-        log.error("reload refused, the old configuration stays:\n%s", error)  # noqa: TRY400 - no traceback for people
-        return False
-    return True
+def may_reload(config: Config, config_path: Path, env: Mapping[str, str]) -> bool:
+    """Tell whether the configuration in the file can take the place of this one; say what is wrong if not.
 
-
-def _start_again() -> None:
-    """Replace the process.
-
-    Until the new one has its handlers, a signal that is meant for the daemon must not end it.
+    The state directory stays: a daemon that went on in an empty one would know of none of its jobs.
     """
+    try:
+        problems = _unchangeable(config, checked_config(config_path, env))
+    except ConfigError as error:
+        problems = error.problems
+    for problem in problems:
+        log.error("reload refused, the old configuration stays: %s", problem)
+    return not problems
+
+
+def _unchangeable(config: Config, new: Config) -> list[str]:
+    if new.state_dir == config.state_dir:
+        return []
+    text = f"cannot change from {config.state_dir} to {new.state_dir} in a reload"
+    remedy = "stop the daemon, move the directory, start it again"
+    return [new.located("state_dir", f"{text}: {remedy}")]
+
+
+def _start_again(signals: Signals) -> None:
+    """Replace the process; return only when a stop was asked for.
+
+    Until the new one has its handlers, a signal that is meant for the daemon must not end it, and a stop must
+    not be lost: the kernel holds it back, also over ``exec``. A reload or a look is what a start does anyway.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    if signals.stop:
+        return
     log.info("reloading: starting again")
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     logging.shutdown()
-    arguments = [sys.executable, "-m", "offcloud_watchd", *sys.argv[1:]]
+    # As it was started: ``-m`` would look for the program in the working directory first.
+    arguments = [sys.executable, *sys.orig_argv[1:]]
     os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, our own arguments, no shell
 
 
 @dataclass(slots=True)
-class _StatusWriter:
+class Signals:
+    """What the process was told from outside. Handlers run in the main thread, between any two steps of it.
+
+    ``stop`` is never taken back. ``inbox`` is what the main thread waits for.
+    """
+
+    inbox: SimpleQueue[Message] = field(default_factory=SimpleQueue)
+    stop: bool = False
+    reload: bool = False
+    look: bool = False
+
+    def listen(self) -> None:
+        """Take over SIGTERM, SIGINT (a second one ends the process at once), SIGHUP and SIGUSR1."""
+        handlers = {
+            signal.SIGTERM: self.on_stop,
+            signal.SIGINT: self.on_stop,
+            signal.SIGHUP: self.on_reload,
+            signal.SIGUSR1: self.on_look,
+        }
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
+
+    def on_stop(self, number: int, _frame: FrameType | None) -> None:
+        """Ask for an orderly end. A service manager may repeat itself; a person who does is in a hurry."""
+        if self.stop and number == signal.SIGINT:
+            os._exit(128 + number)  # the journal is safe at any moment
+        self.stop = True
+        self.inbox.put(LookAgain())
+
+    def on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        """Ask for a reload."""
+        self.reload = True
+        self.inbox.put(LookAgain())
+
+    def on_look(self, _number: int, _frame: FrameType | None) -> None:
+        """Ask for a look at every folder."""
+        self.look = True
+        self.inbox.put(LookAgain())
+
+
+@dataclass(slots=True)
+class StatusWriter:
     """Writes ``status.json``; a failure is said once and nothing depends on it."""
 
     directory: Path
@@ -182,12 +255,12 @@ class Loop:
     """The main thread: messages from the inbox to the engine, news to the readers and the service manager."""
 
     engine: Engine
-    inbox: SimpleQueue[Message]
+    signals: Signals
     clock: Clock
     notifier: Notifier
     publish: Callable[[Picture], None]
+    look_again: Callable[[], None]
     _ready: bool = False
-    _reload_asked: bool = False
     _reload: bool = False
     _stop_at: float | None = None
     _alive_at: float = float("-inf")
@@ -195,22 +268,13 @@ class Loop:
     _untold: bool = True
     _told: str = ""
 
-    def listen_to_signals(self, look_again: Callable[[], None]) -> None:
-        """Take over SIGTERM, SIGINT (a second one ends the process at once), SIGHUP and SIGUSR1."""
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_reload)
-        signal.signal(signal.SIGUSR1, lambda _number, _frame: look_again())
-
     def run(self, may_reload: Callable[[], bool]) -> bool:
         """Turn until the end; return whether a reload is wanted."""
         self.engine.start()
         messages: list[Message] = []
         while True:
-            wait_s = self.engine.turn(messages)
-            if self._reload_asked:
-                self._reload_asked = False
-                self._begin_reload(may_reload)
+            # What a signal asks for comes first: a stop begins nothing more.
+            wait_s = self.engine.turn([*self._asked(may_reload), *messages])
             self._tell(messages)
             if self._is_over():
                 return self._reload
@@ -218,26 +282,25 @@ class Loop:
 
     # --- signals ---
 
-    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
-        if self._stop_at is not None and not self._reload:
-            os._exit(128 + number)  # asked twice: the journal is safe at any moment
-        self._reload = False
-        self._begin_stop()
-
-    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
-        self._reload_asked = True
-        self.inbox.put(LookAgain())
-
-    def _begin_reload(self, may_reload: Callable[[], bool]) -> None:
-        if self._stop_at is None and may_reload():
-            self._reload = True
-            self.notifier.reloading()
-            self._begin_stop()
-
-    def _begin_stop(self) -> None:
-        self._stop_at = self.clock.monotonic() + STOP_WITHIN_S
-        self.notifier.stopping()
-        self.inbox.put(Stopping())
+    def _asked(self, may_reload: Callable[[], bool]) -> list[Message]:
+        """Heed the signals that came; return what the engine must know of them."""
+        signals, begins = self.signals, self._stop_at is None
+        if signals.look:
+            signals.look = False
+            self.look_again()
+        if signals.reload:
+            signals.reload = False
+            if begins and not signals.stop and may_reload():
+                self._reload = True
+                self.notifier.reloading()
+        if signals.stop and (self._reload or begins):
+            self._reload = False
+            # Never in a reload: who manages the service would take it for the end.
+            self.notifier.stopping()
+        if begins and (signals.stop or self._reload):
+            self._stop_at = self.clock.monotonic() + STOP_WITHIN_S
+            return [Stopping()]
+        return []
 
     def _is_over(self) -> bool:
         if self._stop_at is None:
@@ -249,9 +312,9 @@ class Loop:
     def _receive(self, timeout_s: float) -> list[Message]:
         messages: list[Message] = []
         try:
-            messages.append(self.inbox.get(timeout=timeout_s))
+            messages.append(self.signals.inbox.get(timeout=timeout_s))
             while len(messages) < MESSAGES_A_TURN:
-                messages.append(self.inbox.get_nowait())
+                messages.append(self.signals.inbox.get_nowait())
         except Empty:
             pass
         return messages
@@ -274,7 +337,8 @@ class Loop:
         now = self.clock.monotonic()
         self._show_life(now)
         self._untold = self._untold or bool(messages)
-        first_look = not self._ready and any(isinstance(message, Looked) for message in messages)
+        starting = not self._ready and self._stop_at is None
+        first_look = starting and any(isinstance(message, Looked) for message in messages)
         if not first_look and (not self._untold or now < self._told_at + STATUS_EVERY_S):
             return
         picture = self.engine.picture()

@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* One line an event. Control characters that came from outside are escaped, so that a file's name cannot
-  forge a line or steer a terminal.
+* One line an event. Control characters that came from outside are escaped, line ends among them, so that a
+  file's name cannot forge a line or steer a terminal. A traceback has lines of its own, which are set in.
 * Whatever reaches a handler has been through ``Redaction`` first: the key never gets out, not even inside
   a traceback or another library's message.
 """
@@ -15,7 +15,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 PRIORITIES: Final = {
     logging.DEBUG: 7,
@@ -29,7 +29,7 @@ PRIORITIES: Final = {
 _KEY_IN_URL: Final = re.compile(r"(?i)([?&](?:key|api_?key|access_token)=)[^&\s\"']+")
 _BEARER: Final = re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
 _CONTROL: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
@@ -58,8 +58,14 @@ class _TextFormatter(logging.Formatter):
         self._redact = redact
         self._prefix_priority = prefix_priority
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - name and type are logging's
+        return "\n".join(f"  {printable(line)}" for line in super().formatException(ei).split("\n"))
+
     def format(self, record: logging.LogRecord) -> str:
-        text = self._redact("\n".join(printable(line) for line in super().format(record).split("\n")))
+        text = self._redact(super().format(record))
         if not self._prefix_priority:
             return text
         priority = PRIORITIES.get(record.levelno, 6)

@@ -56,10 +56,6 @@ class Notifier:
         """Give the sign of life that the watchdog waits for."""
         self._send("WATCHDOG=1")
 
-    def extend_timeout(self, seconds: float) -> None:
-        """Ask for more time before start-up or stop counts as hung."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * MICROSECONDS)}")
-
     def reloading(self) -> None:
         """Say that a reload began; ``ready`` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")

@@ -86,7 +86,8 @@ def _destination_for(config: Config, category: str | None) -> Destination:
         checked_category(name)
     except ValueError as error:
         raise BadDrop(f"the category cannot be used: {error}") from error
-    return Destination(name, str(config.directory_for(name)))
+    route = next((folder.route for folder in config.folders if folder.category == name), Route.CLOUD)
+    return Destination(name, str(config.directory_for(name)), Route(route))
 
 
 def shelf_settings(config: Config) -> ShelfSettings:

@@ -7,7 +7,8 @@ was not yet deleted does too. Both are known by their ids, and then nothing happ
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import assert_never
+from dataclasses import replace
+from typing import Final, assert_never
 
 from offcloud_watchd.core.lifecycle import OWES
 from offcloud_watchd.core.model import (
@@ -26,6 +27,9 @@ from offcloud_watchd.core.model import (
     Verb,
     job_id,
 )
+
+MAX_NAME_CHARS: Final = 1024
+"""What is kept of a name: a torrent may call itself by megabytes, and every record must fit the journal."""
 
 
 def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now: float) -> list[Event]:
@@ -49,7 +53,7 @@ def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now:
 def _accepted(
     intake: Intake, link: Link, release: str | None, relatives: Collection[Job], now: float
 ) -> Event | None:
-    drop = intake.drop
+    drop = replace(intake.drop, name=intake.drop.name[:MAX_NAME_CHARS])
     twins = [job for job in relatives if job.destination.category == intake.destination.category]
     if any(drop.id == known.id for job in twins for known in job.drops):
         return None
@@ -63,10 +67,10 @@ def _accepted(
     return Queued(
         job_id(drop.id, link.key),
         now,
-        link,
+        replace(link, name=link.name and link.name[:MAX_NAME_CHARS]),
         drop,
         intake.destination,
-        release,
+        release and release[:MAX_NAME_CHARS],
     )
 
 

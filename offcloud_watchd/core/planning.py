@@ -185,8 +185,13 @@ def _first(line: Mapping[str, Job], places: int, gate: _Gate, effect: Callable[[
 def _most_overdue(line: Mapping[str, Job], places: int, gate: _Gate) -> list[Act]:
     if not places:
         return []
-    due = [(gate.due_at(job), job.changed_at, job.id) for job in line.values()]
-    return [Poll(line[job_id]) for since, _, job_id in heapq.nsmallest(places, due) if since <= gate.now]
+    # Nothing is overdue since before it was there: else each that is new would go before all that wait.
+    due = [
+        (max(since, min(job.changed_at, gate.now)), job.changed_at, job.id)
+        for job in line.values()
+        if (since := gate.due_at(job)) <= gate.now
+    ]
+    return [Poll(line[job_id]) for _, _, job_id in heapq.nsmallest(places, due)]
 
 
 def _in_turns(first: Sequence[Act], second: Sequence[Act]) -> list[Act]:

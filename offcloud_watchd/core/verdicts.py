@@ -139,7 +139,9 @@ def searched(job: Job, found: Submission | None, as_of: float, now: float, polic
     a listing that seems to be from the future: the clock was set back since.
     """
     if found is not None:
-        return Submitted(job.id, now, found, adopted=True)
+        # Without what the history tells besides: memory holds what is recorded, and no more.
+        known = Submission(found.request_id, found.status, found.name, found.url, found.server)
+        return Submitted(job.id, now, known, adopted=True)
     if job.doubted_at + policy.history_lag_s <= as_of <= now:
         return NotFound(job.id, now)
     wait_s = min(max(policy.history_lag_s / 4, 1.0), 30.0)

@@ -99,8 +99,14 @@ class Engine:
 
     @property
     def settled_for_stop(self) -> bool:
-        """Tell whether nothing is in the air that may not be abandoned: a POST, an unrecorded outcome."""
-        return self._stopping and not self._flights.posting and not self._unrecorded
+        """Tell whether nothing is left that may not be abandoned: a POST in the air, its answer unrecorded.
+
+        Whatever else could not be recorded comes again by itself, also when the journal takes nothing.
+        """
+        if not self._stopping or self._flights.posting:
+            return False
+        kept = (one.effect for one in self._unrecorded if isinstance(one, Outcome))
+        return not any(isinstance(effect, Submit) for effect in kept)
 
     def start(self) -> None:
         """Try the key at once, so that a refused one is known before the first drop."""

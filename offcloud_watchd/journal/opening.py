@@ -101,7 +101,7 @@ def _begun(place: Place) -> Journal:
 
 
 def _resumed(place: Place, descriptor: int) -> tuple[Journal, dict[str, Job]]:
-    generation, fold = Generation(place.current), Fold()
+    generation, fold = Generation(place.current), Fold(place.translator)
     with open_for_reading(place.current) as file:
         generation.read(file, fold.take)
     if generation.flaw is not None:

@@ -70,7 +70,8 @@ class Follower:
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / JOURNAL_NAME
         self._generation = Generation(self._path)
-        self._fold = Fold()
+        self._translator = Translator()
+        self._fold = Fold(self._translator)
 
     def jobs(self) -> Mapping[str, Job]:
         """Return the jobs of now, none while there is no journal; the next call may change this mapping."""
@@ -88,7 +89,7 @@ class Follower:
 
     def _start_over(self) -> None:
         self._generation = Generation(self._path)
-        self._fold = Fold()
+        self._fold = Fold(self._translator)
 
 
 def read_jobs(state_dir: Path) -> dict[str, Job]:
@@ -159,7 +160,7 @@ def _refuse_damage(generation: Generation) -> None:
 def verify(state_dir: Path) -> Report:
     """Check every line of the current file; raise ``FileNotFoundError`` when there is none."""
     path = state_dir / JOURNAL_NAME
-    generation, fold = Generation(path), Fold()
+    generation, fold = Generation(path), Fold(Translator())
     with open_for_reading(path) as file:
         generation.read(file, fold.take)
         problems = tuple(islice(_problems(file, generation), _MOST_PROBLEMS))

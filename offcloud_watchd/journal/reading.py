@@ -183,10 +183,10 @@ class Generation:
 class Fold:
     """The jobs that the records of a generation leave. ``newest_at`` is the latest time in any of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, translator: Translator) -> None:
         self.jobs: dict[str, Job] = {}
         self.newest_at = 0.0
-        self._translator = Translator()
+        self._translator = translator
         self._ended = False
         self._last_id = ""
 

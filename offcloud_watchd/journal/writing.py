@@ -29,7 +29,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +56,7 @@ class Place:
     state_dir: Path
     clock: Clock
     disk: Disk
+    translator: Translator = field(default_factory=Translator)
 
     @property
     def current(self) -> Path:
@@ -92,7 +93,6 @@ class Journal:
         self._place = place
         self._disk = place.disk
         self._file = file
-        self._translator = Translator()
         self._distrust = ""
 
     def append(self, events: Sequence[Event]) -> None:
@@ -160,7 +160,7 @@ class Journal:
     def _sealed(self, events: Sequence[Event], chain: Chain) -> Iterator[bytes]:
         batch = chain.seq + 1
         for event in events:
-            line = chain.seal(self._translator.event_record(event, batch))
+            line = chain.seal(self._place.translator.event_record(event, batch))
             if len(line) > EVENT_CAP_BYTES:
                 raise ValueError(
                     f"{type(event).__name__} of job {event.job_id}: a record of {len(line)} bytes"
@@ -219,7 +219,7 @@ def begin(place: Place, jobs: Mapping[str, Job], journal_id: str, number: int, l
 def _fill(file: OpenFile, place: Place, jobs: Mapping[str, Job]) -> None:
     chunk: list[bytes] = []
     chunk_bytes = 0
-    for record in _records(file, place.clock.now(), jobs):
+    for record in _records(file, place, jobs):
         line = file.chain.seal(record)
         chunk.append(line)
         chunk_bytes += len(line)
@@ -232,13 +232,12 @@ def _fill(file: OpenFile, place: Place, jobs: Mapping[str, Job]) -> None:
     file.base_bytes = file.size_bytes
 
 
-def _records(file: OpenFile, now: float, jobs: Mapping[str, Job]) -> Iterable[Record]:
-    translator = Translator()
-    about: Record = {"batch": file.chain.seq + 1, "at": now, "job": ""}
+def _records(file: OpenFile, place: Place, jobs: Mapping[str, Job]) -> Iterable[Record]:
+    about: Record = {"batch": file.chain.seq + 1, "at": place.clock.now(), "job": ""}
     yield {**about, "kind": GENERATION, "data": {"journal": file.journal_id, "generation": file.number}}
     batch = file.chain.seq
     for job in jobs.values():
-        yield from translator.job_records(job, batch)
+        yield from place.translator.job_records(job, batch)
     yield {**about, "kind": END, "data": {"jobs": len(jobs)}}
 
 

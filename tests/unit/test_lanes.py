@@ -101,7 +101,7 @@ def test_adopt_takes_the_oldest_request() -> None:
     rig.requested()
     rig.requested()
     outcome = rig.perform(Adopt(a_job(unsure=True, posted_at=NOW, doubted_at=NOW)))
-    found = Sought("R1", "created", created_at=NOW)
+    found = Submission("R1", "created")
     assert outcome.event == Submitted("job", NOW, found, adopted=True)
 
 

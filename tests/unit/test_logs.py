@@ -83,6 +83,22 @@ def test_control_characters_are_escaped(logged):
     assert "b\\x1b[2Jc\\x0dd\\x202ee" in text
 
 
+def test_a_name_cannot_forge_a_line(logged):
+    """A line end from outside is escaped in the text and set in, with what follows it, in a traceback."""
+    stream = logged()
+    forged = "a\n2026-01-01 00:00:00,000 ERROR the disk is on fire"
+    logging.getLogger("x").info("took %s", forged)
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        logging.getLogger("x").exception("not taken")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].endswith("took a\\x0a2026-01-01 00:00:00,000 ERROR the disk is on fire")
+    assert lines[1].endswith("not taken")
+    assert len(lines) > 4
+    assert all(line.startswith("  ") for line in lines[2:])
+
+
 def test_lone_surrogates_can_be_written(logged):
     """A name that is not UTF-8 does not break the log."""
     stream = logged()

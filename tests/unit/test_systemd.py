@@ -34,7 +34,6 @@ def test_ready_carries_the_status(manager):
         (lambda notifier: notifier.status("fine"), b"STATUS=fine"),
         (lambda notifier: notifier.alive(), b"WATCHDOG=1"),
         (lambda notifier: notifier.stopping(), b"STOPPING=1"),
-        (lambda notifier: notifier.extend_timeout(2.5), b"EXTEND_TIMEOUT_USEC=2500000"),
     ],
 )
 def test_messages(manager, say, heard):

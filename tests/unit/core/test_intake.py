@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from offcloud_watchd.core.intake import accept, obey
+from offcloud_watchd.core.intake import MAX_NAME_CHARS, accept, obey
 from offcloud_watchd.core.lifecycle import OWES, evolve
 from offcloud_watchd.core.model import (
     Attached,
@@ -24,6 +27,7 @@ from offcloud_watchd.core.model import (
     Verb,
     job_id,
 )
+from offcloud_watchd.journal.records import EVENT_CAP_BYTES, Translator
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
 
 OPEN = [state for state in OWES if state is not JobState.REMOVED]
@@ -58,6 +62,22 @@ def test_a_file_names_the_release_when_it_holds_one_link(links: Links, release: 
     """The name of a list says nothing about each of its links."""
     events = accepted(Intake(a_drop(), links, Destination("tv", "/out/tv"), "stem"))
     assert {event.release for event in events if isinstance(event, Queued)} == {release}
+
+
+def test_no_name_is_longer_than_a_record_can_hold() -> None:
+    """A torrent that calls itself by megabytes is taken, and its record fits the journal."""
+    long = "\U0001f600" * 1_000_000
+    link = replace(a_link(), name=long, url="magnet:?" + "x" * 64 * 1024 * 12)
+    drop = replace(a_drop(), name=long)
+    [event] = accepted(Intake(drop, Links((link,)), Destination("tv", "/out/tv"), long))
+    assert isinstance(event, Queued)
+    short = long[:MAX_NAME_CHARS]
+    assert (event.link.name, event.drop.name, event.release) == (short, short, short)
+    assert len(json.dumps(Translator().event_record(event, 1))) < EVENT_CAP_BYTES
+    [joined] = accepted(
+        Intake(replace(drop, id="d2"), Links((link,)), Destination("tv", "/out/tv"), ""), a_job()
+    )
+    assert joined == Attached("job", NOW, replace(drop, id="d2", name=short))
 
 
 def test_what_a_drop_repeats_counts_once() -> None:

@@ -118,6 +118,15 @@ def test_the_most_overdue_poll_comes_first() -> None:
     assert names(due.effects) == ["Poll b", "Poll c"]
 
 
+def test_a_new_item_does_not_go_before_those_that_wait() -> None:
+    """A burst of submissions makes new items all the time; the finished among the old are not starved."""
+    old = a_job(JobState.CLOUD, id="old", key="one")
+    new = a_job(JobState.CLOUD, id="new", key="two", changed_at=NOW)
+    ahead = a_job(JobState.CLOUD, id="ahead", key="three", changed_at=NOW + 99)  # the clock was set back
+    due = planned(new, ahead, old, free={Lane.API: 2}, not_before={"old": NOW - 1})
+    assert names(due.effects) == ["Poll old", "Poll new"]
+
+
 def test_polls_and_submissions_take_turns() -> None:
     """A burst of submissions does not keep polls waiting, nor the other way round."""
     jobs = [a_job(id=f"q{n}", key=f"q{n}", changed_at=NOW - 9 + n) for n in range(3)]

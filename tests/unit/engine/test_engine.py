@@ -455,11 +455,6 @@ def test_progress_does_not_pile_up_while_the_journal_takes_nothing() -> None:
     for percent in range(100):
         desk.turn(Advanced("job", Progress(done_bytes=percent)), LookAgain(), Probed(Lane.API))
     assert desk.engine.picture().active[0][1] == Progress(done_bytes=99)
-    desk.journal.tears = lambda _count: None
-    desk.turn(Stopping())
-    assert not desk.engine.settled_for_stop, "a wish is still unrecorded"
-    desk.later(5)
-    assert desk.engine.settled_for_stop
 
 
 def test_compaction_when_it_is_wanted() -> None:
@@ -513,6 +508,33 @@ def test_stop_waits_for_a_post_and_begins_nothing() -> None:
     assert desk.engine.settled_for_stop
     assert desk.job().state is CLOUD
     assert (desk.take(), desk.lanes.looks) == ([], 0)
+
+
+def test_a_stop_on_a_full_disk_waits_for_nothing_but_the_answer_to_a_post() -> None:
+    """A drop that could not be recorded lies in its folder still; what a POST gave is known to us alone."""
+    desk = Desk(a_job())
+    desk.turn(desk.found([]))
+    submit, _ = desk.begun()
+    desk.journal.tears = lambda _count: 0
+    desk.turn(desk.wish(an_intake("two", drop_id="d2")))
+    desk.turn(Stopping())
+    assert not desk.engine.settled_for_stop, "the POST is in the air"
+    desk.turn(desk.submitted(submit))
+    assert not desk.engine.settled_for_stop, "its answer is not recorded"
+    desk.journal.tears = lambda _count: None
+    desk.later(5)
+    assert desk.engine.settled_for_stop
+    assert desk.job().state is CLOUD
+
+
+def test_a_stop_on_a_full_disk_ends_at_once() -> None:
+    """There is nothing to wait for when only a look could not be recorded."""
+    desk = Desk(a_job(FETCHING))
+    desk.turn(desk.found([]))
+    desk.journal.tears = lambda _count: 0
+    desk.turn(desk.wish(an_intake("two", drop_id="d2")), Stopping())
+    assert desk.engine.picture().journal_problem
+    assert desk.engine.settled_for_stop
 
 
 def test_a_post_that_had_not_begun_is_no_doubt() -> None:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from offcloud_watchd.core.lifecycle import IllegalTransition
-from offcloud_watchd.core.model import Attached, Discarded, JobState, Queued, Removed, Submitting
+from offcloud_watchd.core.model import (
+    Attached,
+    Deferred,
+    Discarded,
+    Event,
+    Failed,
+    JobState,
+    Queued,
+    Removed,
+    Resumed,
+    Submitting,
+)
 from offcloud_watchd.engine.ledger import RENEW_EVERY_S, Ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
@@ -17,7 +30,7 @@ QUEUED = Queued("new", NOW, a_link(), a_drop("d9"), an_intake().destination, Non
 def a_ledger(journal: MemoryJournal | None = None) -> Ledger:
     """Return a ledger that holds one job."""
     job = a_job()
-    return Ledger({job.id: job}, journal or MemoryJournal(), FakeClock())
+    return Ledger({job.id: job}, journal or MemoryJournal({job.id: job}), FakeClock())
 
 
 def test_decided_is_seen_before_it_is_recorded() -> None:
@@ -110,3 +123,47 @@ def test_of_two_with_one_key_the_other_stays() -> None:
     ledger.add(Discarded("other", NOW))
     ledger.flush()
     assert ledger.same_content(a_link()) == [a_job()]
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "line"),
+    [
+        (QUEUED, logging.INFO, "new one: taken from d9.txt for tv"),
+        (Failed("job", NOW, "no seeds"), logging.WARNING, "job release: failed: no seeds"),
+        (Deferred("job", NOW, "no answer", 0), logging.WARNING, "job release: not now: no answer"),
+        (Deferred("job", NOW, "early", 0, charged=False), logging.INFO, "job release: not now: early"),
+        (Submitting("job", NOW), None, ""),
+        (Resumed("job", NOW), None, ""),
+    ],
+)
+def test_what_is_recorded_is_told(
+    event: Event, level: int | None, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line for each event that means something to an operator, a warning for what went wrong."""
+    caplog.set_level(logging.DEBUG)
+    ledger = a_ledger()
+    ledger.add(event)
+    assert caplog.records == [], "nothing is told before it is durable"
+    ledger.flush()
+    assert [(one.levelno, one.getMessage()) for one in caplog.records] == ([(level, line)] if line else [])
+
+
+def test_what_was_not_recorded_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    """The journal's problem is said once; what did not happen is not."""
+    caplog.set_level(logging.INFO)
+    ledger = a_ledger(MemoryJournal(tears=lambda _count: 1))
+    for _ in range(2):
+        ledger.add(Failed("job", NOW, "no seeds"))
+        ledger.flush()
+    assert [one.levelno for one in caplog.records] == [logging.ERROR]
+    assert "nothing new is begun" in caplog.text
+
+
+def test_a_job_that_came_and_went_in_one_batch_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    """There is no name left to tell it by, and nobody asks."""
+    caplog.set_level(logging.INFO)
+    ledger = a_ledger()
+    for event in (QUEUED, Removed("new", NOW), Discarded("new", NOW)):
+        ledger.add(event)
+    ledger.flush()
+    assert caplog.records == []

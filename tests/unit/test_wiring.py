@@ -1,0 +1,146 @@
+"""From the settings to what each adapter is told; and the one holder of the key."""
+
+from __future__ import annotations
+
+import grp
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from offcloud_watchd import wiring
+from offcloud_watchd.config import Config, load
+from offcloud_watchd.core.model import Destination, Route
+from offcloud_watchd.errors import BadDrop, ConfigError
+from offcloud_watchd.watch import After, WatchMode
+
+Configure = Callable[..., Config]
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Configure:
+    """Return a function that loads a configuration with some lines in it."""
+    for folder in ("drop", "films"):
+        (tmp_path / folder).mkdir()
+    key = tmp_path / "key"
+    key.write_text("first-key-0123456789\n")
+    key.chmod(0o600)
+
+    def configured(
+        offcloud: str = "", fetch: str = "", folders: str = "[{path: drop, category: tv}, {path: films}]"
+    ) -> Config:
+        path = tmp_path / "config.yaml"
+        path.write_text(
+            f"offcloud: {{api_key_file: key{offcloud}}}\noutput_dir: out\nstate_dir: state\n"
+            f"folders: {folders}\nfetch: {{{fetch}}}\n"
+        )
+        return load(path, {})
+
+    return configured
+
+
+def test_the_key_is_read_anew_and_never_forgotten(configure: Configure, tmp_path: Path) -> None:
+    """A replaced key is taken up at the next question; the log goes on hiding the old one."""
+    keys = wiring.KeySource(configure(), {})
+    assert keys.given() == []
+    for text in ("first-key-0123456789", "first-key-0123456789", "second-key-0123456789"):
+        (tmp_path / "key").write_text(text + "\n")
+        assert keys.read() == text
+    assert keys.given() == ["first-key-0123456789", "second-key-0123456789"]
+    (tmp_path / "key").unlink()
+    with pytest.raises(ConfigError):
+        keys.read()
+
+
+def test_patience_comes_from_the_settings(configure: Configure) -> None:
+    """Polls and the history's lag are the operator's, the rest is ours."""
+    policy = wiring.policy(configure(", poll: {min: 2s, max: 9s}, history_lag: 4s"))
+    assert (policy.poll_min_s, policy.poll_max_s, policy.history_lag_s) == (2.0, 9.0, 4.0)
+
+
+def test_the_account_is_reached_as_the_settings_say(configure: Configure) -> None:
+    """Address, way of the key, pace and proxy reach the client; the key itself is asked for each time."""
+    config = configure(
+        ", base_url: 'http://127.0.0.1:1', auth: query, requests_per_minute: 7, proxy: 'http://p.invalid:3128'"
+    )
+    settings = wiring.client_settings(config, wiring.KeySource(config, {}))
+    assert (settings.base_url, settings.auth) == ("http://127.0.0.1:1", "query")
+    assert (settings.requests_per_minute, settings.proxy) == (7, "http://p.invalid:3128")
+    assert settings.read_key() == "first-key-0123456789"
+
+
+def test_drop_folders_reach_the_watcher(configure: Configure, tmp_path: Path) -> None:
+    """Each with its destination, its times and what becomes of its drops."""
+    settings = wiring.watch_settings(
+        configure(
+            folders="[{path: drop, category: tv, watch: poll, rescan: 9s, settle: 3s, after: delete}, "
+            "{path: films, subfolders: category, output: elsewhere/films}]"
+        )
+    )
+    first, second = settings.folders
+    assert first.path == tmp_path / "drop"
+    assert first.destination == Destination("tv", str(tmp_path / "out" / "tv"))
+    assert (first.watch, first.rescan_s, first.settle_s, first.after) == (WatchMode.POLL, 9, 3, After.DELETE)
+    assert first.subfolder_destination is None
+    assert second.subfolder_destination is not None
+    assert second.subfolder_destination("kids") == Destination("kids", str(tmp_path / "elsewhere" / "kids"))
+    assert settings.state_dir == tmp_path / "state"
+    assert settings.spool_dir == tmp_path / "state" / "spool"
+
+
+@pytest.mark.parametrize(
+    ("category", "expected"),
+    [
+        (None, ("tv", "out/tv", Route.INSTANT)),
+        ("films", ("films", "elsewhere", Route.CLOUD)),
+        ("new", ("new", "out/new", Route.CLOUD)),
+    ],
+)
+def test_what_is_added_goes_where_a_drop_of_its_category_goes(
+    configure: Configure, tmp_path: Path, category: str | None, expected: tuple[str, str, Route]
+) -> None:
+    """Same directory, same route; a category without a folder gets a directory of its own."""
+    config = configure(folders="[{path: drop, category: tv}, {path: films, output: elsewhere}]")
+    first, second = config.folders
+    routed = config.model_copy(update={"folders": (first.model_copy(update={"route": "instant"}), second)})
+    settings = wiring.watch_settings(routed)
+    name, directory, route = expected
+    assert settings.destination_for(category) == Destination(name, str(tmp_path / directory), route)
+
+
+@pytest.mark.parametrize("category", ["..", "a/b", ".hidden", "", "a\nb"])
+def test_a_category_that_no_directory_can_carry_is_refused(configure: Configure, category: str) -> None:
+    """What comes with a command is checked like what stands in the settings."""
+    settings = wiring.watch_settings(configure())
+    with pytest.raises(BadDrop, match="category"):
+        settings.destination_for(category)
+
+
+def test_the_shelf_knows_every_output_once(configure: Configure, tmp_path: Path) -> None:
+    """Two folders of one category share an output; modes and limits are passed on."""
+    config = configure(
+        fetch="min_free: 3MiB, min_rate: 2KiB/s, file_mode: '0640', dir_mode: '0750'",
+        folders="[{path: drop, category: films}, {path: films}]",
+    )
+    settings = wiring.shelf_settings(config)
+    assert settings.outputs == (str(tmp_path / "out" / "films"),)
+    assert (settings.min_free_bytes, settings.min_rate_bytes_per_s) == (3 << 20, 2 << 10)
+    assert (settings.file_mode, settings.dir_mode, settings.group) == (0o640, 0o750, None)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "allowed"), [("http://127.0.0.1:1", True), ("https://o.invalid", False)]
+)
+def test_files_come_unencrypted_only_from_a_sandbox(
+    configure: Configure, base_url: str, *, allowed: bool
+) -> None:
+    """Who is spoken to in the clear may hand out links in the clear, nobody else."""
+    assert wiring.shelf_settings(configure(f", base_url: '{base_url}'")).allow_http is allowed
+
+
+def test_a_group_is_named_or_numbered(configure: Configure) -> None:
+    """Either becomes the number the kernel wants."""
+    name = grp.getgrgid(os.getgid()).gr_name
+    assert wiring.shelf_settings(configure(fetch=f"group: '{name}'")).group == os.getgid()
+    assert wiring.shelf_settings(configure(fetch="group: '4711'")).group == 4711
