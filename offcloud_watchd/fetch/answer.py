@@ -21,6 +21,7 @@ from offcloud_watchd.fetch.line import Broken
 
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\Z")
 _UNSATISFIED: Final = re.compile(r"bytes \*/([0-9]{1,19})\Z")
+_COMPLAINT: Final = re.compile(rb'\s*\{\s*"(?:error|not_available)"\s*:')
 _PAGE_TYPES: Final = ("text/html", "application/xhtml+xml", "application/json", "text/json")
 _PAGE_NAMES: Final = (".html", ".htm", ".xhtml", ".json")
 _STALE: Final = (401, 403, 404, 410)
@@ -83,6 +84,15 @@ def understood(asked: Asked, status: int, headers: Mapping[str, str], now: float
     return Answer(asked.offset, _confirmed(asked, total), validator or asked.validator)
 
 
+def complains(asked: Asked, head: bytes) -> bool:
+    """Tell whether a body begins as the service's own complaint although its type does not say so.
+
+    Where the size was told, the size will tell. Source: public clients saw a JSON "Temporary error" with 200.
+    """
+    is_silent = asked.expected_bytes is None and not asked.name.lower().endswith(_PAGE_NAMES)
+    return is_silent and _COMPLAINT.match(head) is not None
+
+
 def _unsatisfied(asked: Asked, headers: Mapping[str, str]) -> Answer | None:
     """416 with our own size as the total means that nothing is missing."""
     found = _UNSATISFIED.match(headers.get("Content-Range", ""))
@@ -123,11 +133,10 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 def _confirmed(asked: Asked, total: int | None) -> int | None:
-    if None not in (total, asked.expected_bytes) and total != asked.expected_bytes:
-        raise Broken(
-            f"the file host has {total} bytes, the service said {asked.expected_bytes}", stale_link=True
-        )
-    return total if total is not None else asked.expected_bytes
+    expected = asked.expected_bytes or None  # none is also what a service says that does not know
+    if None not in (total, expected) and total != expected:
+        raise Broken(f"the file host has {total} bytes, the service said {expected}", stale_link=True)
+    return expected if total is None else total
 
 
 def _retry_after_s(text: str, now: float) -> float | None:

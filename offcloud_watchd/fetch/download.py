@@ -25,7 +25,7 @@ from offcloud_watchd.core.model import Progress, RemoteFile
 from offcloud_watchd.core.names import arranged
 from offcloud_watchd.core.ports import Clock, OnProgress, Stop
 from offcloud_watchd.errors import Cancelled, Transient
-from offcloud_watchd.fetch.answer import Asked, understood
+from offcloud_watchd.fetch.answer import Asked, complains, understood
 from offcloud_watchd.fetch.line import Broken, Line
 from offcloud_watchd.fetch.part import Marks, Part
 from offcloud_watchd.fetch.room import Room
@@ -225,12 +225,14 @@ class Gathering:
             part.begin(answer.offset, total=answer.total, validator=answer.validator)
             if not answer.complete:
                 self._make_room(number, part, answer.total)
-                self._stream(number, part, response)
+                self._stream(number, part, response, asked)
         return answer.total
 
-    def _stream(self, number: int, part: Part, response: requests.Response) -> None:
+    def _stream(self, number: int, part: Part, response: requests.Response, asked: Asked) -> None:
         total = part.total
         while piece := self._line.read(response):
+            if part.offset == 0 and complains(asked, piece):
+                raise Broken("the file host sent a complaint in place of the file", stale_link=True)
             part.add(piece)
             if total is not None and part.offset > total:
                 part.begin(0)

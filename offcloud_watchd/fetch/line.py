@@ -150,13 +150,15 @@ class Line:
             if urlsplit(url).scheme.lower() not in allowed:
                 raise Broken(f"a link of {host_of(url)} is not {' or '.join(allowed)}", stale_link=True)
             timeouts = (self._settings.connect_timeout_s, self._settings.read_timeout_s)
-            return self._session.get(
+            response = self._session.get(
                 url, headers=headers, stream=True, allow_redirects=False, timeout=timeouts
             )
         except _FOREIGN_ERRORS as error:
             raise self._broken(url, error) from None
         finally:
             self._watch.waits = False
+        self._wire.acknowledge()
+        return response
 
     def _broken(self, url: str, error: Exception) -> Broken:
         """Say what happened without the error's text, which holds the link."""
@@ -256,6 +258,16 @@ class Wire:
             self._public = self._public or public
         elif self._public and not public:
             raise Broken("a file host redirects to a private address", stale_link=True)
+
+    def acknowledge(self) -> None:
+        """Tell the host at once that its headers are here.
+
+        One that writes them apart from the body may hold the body back until then (Nagle), and the kernel
+        would let it wait for 40 ms: for each of many small files. Source: tcp(7), TCP_QUICKACK.
+        """
+        for sock in self._sockets:
+            with suppress(OSError):  # it is closed already
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def cut(self) -> None:
         """End every connection, whoever reads from it; called by the watch."""

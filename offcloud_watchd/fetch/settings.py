@@ -23,7 +23,8 @@ class ShelfSettings:
 
     ``allow_http`` lets file links be plain http: only where the service itself is reached over it (sandbox).
     A line slower than ``min_rate_bytes_per_s`` for ``rate_window_s`` is cut and the file resumed.
-    ``reconnects`` is how often in a row a file may be resumed within one call without progress to speak of.
+    ``reconnects`` is how often in a row a file may be resumed within one call without progress to speak of:
+    few, because a fetch that waits keeps others from their turn.
     """
 
     outputs: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ class ShelfSettings:
     sync_every_bytes: int = 32 * MIB
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 60.0
-    reconnects: int = 5
+    reconnects: int = 3
     reconnect_wait_s: float = 1.0
     user_agent: str = "offcloud-watchd"
 

@@ -26,6 +26,7 @@ FAR_S: Final = 1e9
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NUMBER: Final = re.compile(r"\s*([-+]?\d{1,30}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,3})?)")
+_TAG: Final = re.compile(r"<[a-z!/?]", re.IGNORECASE)
 _LINK: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{1,20}://|magnet:)\S*", re.IGNORECASE)
 _LONG_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{32,}")
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})-(\d{1,2})-(\d{4})")
@@ -98,7 +99,8 @@ def decode(answer: Answer) -> Content:
     except (ValueError, RecursionError):
         if body[0] in '{["':
             return Content(Form.BROKEN)
-        is_page = "html" in answer.content_type.lower()
+        # Text is labelled as HTML by servers that were told nothing else, the classic service's among them.
+        is_page = "html" in answer.content_type.lower() and _TAG.search(body) is not None
         return Content(Form.HTML) if is_page else Content(Form.TEXT, body)
     return Content(Form.JSON, value)
 
@@ -156,8 +158,10 @@ def size_bytes(value: object) -> int | None:
     """Return a size in bytes; None when none, or an impossible one, was told."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value if 0 <= value < 2**63 else None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.rstrip()):
+        return None  # "1.5 GB" is for people, and no exact size
     told = number(value)
-    return int(told) if told is not None and told >= 0 else None
+    return int(told) if told is not None and told >= 0 and told.is_integer() else None
 
 
 def when(value: object) -> float | None:

@@ -113,6 +113,7 @@ class Client:
         lines = self._again(partial(self._listed, own_id, stop), stop)
         if not isinstance(lines, Missing):
             return lines
+        self.status(submission, stop)  # raises Gone: "not found" may have meant the request, not the call
         raise Transient(f"the service tells no files of request {own_id}: {lines.value}", retry_after_s=60.0)
 
     def account(self, stop: Stop) -> Account:
@@ -147,7 +148,15 @@ class Client:
         return listing.single(_newer(submission, phase.submission), size_bytes, allow_http=self._allow_http)
 
     def _listed(self, own_id: str, stop: Stop) -> tuple[RemoteFile, ...] | Missing:
-        return listing.listed(self._get(f"cloud/list/{own_id}", stop), allow_http=self._allow_http)
+        """Read the text list; where nothing shows that it is whole, it must come alike twice."""
+        path = f"cloud/list/{own_id}"
+        answer = self._get(path, stop)
+        found = listing.listed(answer, allow_http=self._allow_http)
+        if listing.may_be_cut(answer):
+            again = listing.listed(self._get(path, stop), allow_http=self._allow_http)
+            if not listing.is_alike(found, again):
+                raise Transient(f"{answer.asked} was cut, or told two different lists; it is tried again")
+        return found
 
     def _account(self, path: str, generation: str, stop: Stop) -> Account | None:
         answer = self._get(path, stop)

@@ -27,6 +27,7 @@ from offcloud_watchd.offcloud.wire import first, not_understood
 MAX_URL: Final = 16 * 1024
 _JUNK: Final = (".aria2", ".aria2__temp", "/")
 _LINK: Final = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?(/.*)", re.IGNORECASE)
+_UNSENDABLE: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # any other character can be escaped
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _QUERY: Final = re.compile(r"[A-Za-z0-9_.~-]+=[^\s\[\]]*")
 _CLASSIC: Final = re.compile(r"/cloud/download/[^/?]+(?:/(?:\d{1,6}/(?=.))?(?P<path>.*))?")
@@ -66,9 +67,20 @@ def listed(answer: Answer, *, allow_http: bool) -> tuple[RemoteFile, ...] | Miss
     lines = [line.strip() for line in re.split(r"\r\n|\n|\r", content.value) if line.strip()]
     if not all(line.lower().startswith(("http://", "https://")) for line in lines):
         raise _refused(answer, content)
-    if not answer.framed and not answer.body.endswith((b"\n", b"\r")):
-        raise not_understood(answer, content, "an end: the list may be cut")
     return _files(answer, lines, allow_http=allow_http)
+
+
+def may_be_cut(answer: Answer) -> bool:
+    """Tell whether nothing shows that a text list is whole: neither HTTP nor the end of its last line."""
+    is_text = decode(answer).form is Form.TEXT
+    return is_text and not answer.framed and not answer.body.endswith((b"\n", b"\r"))
+
+
+def is_alike(one: Sequence[RemoteFile] | Missing, other: Sequence[RemoteFile] | Missing) -> bool:
+    """Tell whether two lists are of the same files, whatever their links are."""
+    if isinstance(one, Missing) or isinstance(other, Missing):
+        return one == other
+    return [file.path for file in one] == [file.path for file in other]
 
 
 def single(known_as: Submission, size: int | None, *, allow_http: bool) -> RemoteFile | None:
@@ -152,7 +164,7 @@ def usable(raw: str, *, allow_http: bool) -> str | None:
     The classic service does not escape the names in its links; what is escaped already stays as it is.
     """
     found = _LINK.fullmatch(raw.strip()) if len(raw) <= MAX_URL else None
-    if found is None or not found[4].isprintable():
+    if found is None or _UNSENDABLE.search(found[4]):
         return None
     scheme = found[1].lower()
     if scheme == "http" and not allow_http:

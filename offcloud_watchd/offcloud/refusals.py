@@ -175,11 +175,10 @@ def known(answer: Answer, content: Content) -> Rule | None:
 def is_absent(answer: Answer, content: Content) -> bool:
     """Tell whether the service has no such call at all, as far as one can tell.
 
+    A bare "not found" may speak of the call or of what was asked about; only ``cloud/status`` can tell then.
     Source: unknown paths give an HTML 404 and wrong verbs an HTML 405, both seen live in public clients.
     """
-    if answer.status not in (404, 405, 501) or known(answer, content) is not None:
-        return False
-    return not _is_gone(answer, content)
+    return answer.status in (404, 405, 501) and known(answer, content) is None
 
 
 def _is_gone(answer: Answer, content: Content) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offcloud_watchd.fetch.answer import Answer, Asked, understood
+from offcloud_watchd.fetch.answer import Answer, Asked, complains, understood
 from offcloud_watchd.fetch.line import Broken
 
 NOW = 1_800_000_000.0
@@ -47,6 +47,9 @@ def test_a_rest_is_asked_for_under_a_strong_condition(validator: str, condition:
         (asked(), 200, {"Content-Length": "5", "Last-Modified": "d"}, Answer(0, 5, "d")),
         (asked(), 200, {}, Answer(0, None, "")),
         (asked(expected=5), 200, {}, Answer(0, 5, "")),
+        (asked(expected=0), 200, {"Content-Length": "5"}, Answer(0, 5, "")),
+        (asked(expected=0), 200, {"Content-Length": "0"}, Answer(0, 0, "")),
+        (asked(expected=0), 200, {}, Answer(0, None, "")),
         (asked(3), 200, {"Content-Length": "5"}, Answer(0, 5, "")),
         (asked(3), 206, {"Content-Range": "bytes 3-4/5"}, Answer(3, 5, "")),
         (asked(3), 206, {"Content-Range": "bytes 3-4/*"}, Answer(3, None, "")),
@@ -67,7 +70,10 @@ def test_a_rest_is_asked_for_under_a_strong_condition(validator: str, condition:
 def test_what_an_answer_means(
     question: Asked, status: int, headers: dict[str, str], meaning: Answer | None
 ) -> None:
-    """A rest is joined only where start, total and tag agree; None asks anew from the beginning."""
+    """A rest is joined only where start, total and tag agree; None asks anew from the beginning.
+
+    A size of nothing is what a service says that does not know.
+    """
     assert understood(question, status, headers, NOW) == meaning
 
 
@@ -114,3 +120,19 @@ def test_the_patience_a_host_asks_for(status: int, text: str, seconds: float | N
     with pytest.raises(Broken) as raised:
         understood(asked(), status, {"Retry-After": text}, NOW)
     assert raised.value.retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("question", "head", "complaint"),
+    [
+        (asked(), b' {"error" : "Temporary error"}', True),
+        (asked(), b'{"not_available":"cloud"}', True),
+        (asked(), b'{"title":"x","error":"y"}', False),
+        (asked(), b"\x1a\x45\xdf\xa3", False),
+        (asked(expected=30), b'{"error":"Temporary error"}', False),
+        (asked(name="log.json"), b'{"error":"Temporary error"}', False),
+    ],
+)
+def test_a_complaint_without_a_type(question: Asked, head: bytes, *, complaint: bool) -> None:
+    """It is told by how it begins, unless the size will tell or such a file was asked for."""
+    assert complains(question, head) is complaint

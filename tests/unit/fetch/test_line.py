@@ -339,3 +339,17 @@ def test_a_stop_cuts_the_line(bench: Bench) -> None:
     bench.stop.set()
     watch.look()
     assert (line.cuts, watch.stalled) == (1, False)
+
+
+def test_headers_are_acknowledged_at_once() -> None:
+    """A host that writes them alone must not wait for the kernel's patience; a dead socket does no harm."""
+    wire = Wire()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address) as alive, socket.create_connection(address) as dead:
+            wire.connected(alive)
+            wire.connected(dead)
+            dead.close()
+            alive.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            wire.acknowledge()
+            assert alive.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1

@@ -37,6 +37,7 @@ def _answer(body: bytes, content_type: str = "application/json") -> Answer:
         (b"[]", "text/html; charset=UTF-8", Form.JSON),
         (b"null", "application/json", Form.JSON),
         (b"NOAUTH", "application/json", Form.TEXT),
+        (b"https://x.invalid/a 1 < 2.mkv", "text/html; charset=utf-8", Form.TEXT),
         (b'{"requestId":"R', "application/json", Form.BROKEN),
         (b'["a"', "text/plain", Form.BROKEN),
         (b'"a', "text/plain", Form.BROKEN),
@@ -94,10 +95,13 @@ def test_what_is_no_finite_number_is_not_told(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "told"),
-    [(456, 456), ("456", 456), (1.9, 1), (0, 0), (-1, None), ("-5", None), (2**63, None), (True, None)],
+    [
+        *[(456, 456), ("456", 456), (" 456\n", 456), (456.0, 456), (0, 0), (1.9, None), ("1.50 GB", None)],
+        *[("456 B", None), (-1, None), ("-5", None), (2**63, None), (True, None)],
+    ],
 )
 def test_sizes_are_whole_and_possible(value: object, told: int | None) -> None:
-    """A size is a whole number of bytes that a file can have."""
+    """A size is a whole number of bytes that a file can have; what is rounded for people is none."""
     assert size_bytes(value) == told
 
 

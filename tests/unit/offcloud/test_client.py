@@ -445,10 +445,40 @@ def test_the_text_list_alone_carries_a_fetch(play: Play, stop: threading.Event, 
 
 def test_no_list_at_all_is_asked_for_again_later(play: Play, stop: threading.Event) -> None:
     """A finished request without files is a riddle time may solve."""
-    client, _ = play(PAGE, PAGE, PAGE)
+    client, _ = play(PAGE, PAGE, PAGE, says({"status": {"status": "downloaded"}}))
     with pytest.raises(Transient) as raised:
         client.files(ITEM, stop)
     assert raised.value.retry_after_s == 60.0
+
+
+@pytest.mark.parametrize("body", [{"error": "Not found"}, {"detail": "Not Found"}])
+def test_a_bare_not_found_may_mean_the_call(play: Play, stop: threading.Event, body: object) -> None:
+    """A service without explore may say so in JSON; a request that is really gone is told by its status."""
+    absent = says(body, 404)
+    client, server = play(absent, absent, says(f"{FILE}\n".encode()))
+    assert client.files(ITEM, stop) == (RemoteFile("a.mkv", FILE),)
+    assert _asked(server) == [DETAILED, PLAIN, LIST]
+    client, server = play(absent)
+    with pytest.raises(Gone):
+        client.files(ITEM, stop)
+    assert _asked(server) == [DETAILED, PLAIN, LIST, STATUS]
+
+
+def _endless(*links: str) -> Turn:
+    """Answer with a text list that only the end of the connection ends."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    return Turn(head + "\n".join(links).encode(), ending="close")
+
+
+def test_a_text_list_that_may_be_cut_must_come_alike_twice(play: Play, stop: threading.Event) -> None:
+    """Neither a length nor a line end shows that it is whole; one that was cut is not taken."""
+    fresh, second = FILE.replace("token", "fresh"), FILE.replace("a.mkv", "b.mkv")
+    client, server = play(PAGE, PAGE, _endless(FILE, second), _endless(fresh, second))
+    assert [file.path for file in client.files(ITEM, stop)] == ["a.mkv", "b.mkv"]
+    assert _asked(server) == [DETAILED, PLAIN, LIST, LIST]
+    client, _ = play(PAGE, PAGE, *[_endless(FILE, second[:-2]), _endless(FILE, second)] * 3)
+    with pytest.raises(Transient, match="cut"):
+        client.files(ITEM, stop)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from offcloud_watchd.core.model import RemoteFile, Submission
 from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Transient
 from offcloud_watchd.offcloud.answer import Answer
-from offcloud_watchd.offcloud.listing import Missing, explored, listed, single, usable
+from offcloud_watchd.offcloud.listing import Missing, explored, is_alike, listed, may_be_cut, single, usable
 
 CDN = "https://1-cdn.files.invalid/cdn3sto/sto/obj/u/1767323045/tok_en"
 CLASSIC = "https://s1.offcloud.invalid/cloud/download/R1"
@@ -73,6 +73,7 @@ def test_a_plain_list_takes_names_from_its_links() -> None:
         (f"{CLASSIC}/Who? Me?.mkv", f"{CLASSIC}/Who%3F%20Me%3F.mkv", "Who? Me?.mkv"),
         (f"{CLASSIC}/a.mkv?key=v", f"{CLASSIC}/a.mkv?key=v", "a.mkv"),
         (f"{CLASSIC}/4/Extras/ünï.srt", f"{CLASSIC}/4/Extras/%C3%BCn%C3%AF.srt", "Extras/ünï.srt"),
+        (f"{CLASSIC}/6/a\u3000b\u202ec.srt", f"{CLASSIC}/6/a%E3%80%80b%E2%80%AEc.srt", "a\u3000b\u202ec.srt"),
         (f"{CLASSIC}/5", f"{CLASSIC}/5", "5"),
         (CLASSIC, CLASSIC, "file 1"),
     ],
@@ -156,12 +157,22 @@ def test_a_text_list_may_come_as_json_or_not_at_all() -> None:
     assert listed(_answer(b"<html>", 404), allow_http=False) is Missing.ABSENT
 
 
-def test_a_text_list_that_may_be_cut_is_not_taken() -> None:
-    """Without a length only a line end shows that the last line is whole."""
+def test_what_shows_that_a_text_list_is_whole() -> None:
+    """A length, a line end, or a form that has an end of its own."""
     body = f"{CDN}/a.mkv\n{CDN}/b.mkv".encode()
-    with pytest.raises(Transient):
-        listed(_answer(body, framed=False), allow_http=False)
-    assert len(_paths(listed(_answer(body + b"\n", framed=False), allow_http=False))) == 2
+    assert may_be_cut(_answer(body, framed=False))
+    assert not may_be_cut(_answer(body))
+    assert not may_be_cut(_answer(body + b"\n", framed=False))
+    assert not may_be_cut(_answer([f"{CDN}/a.mkv"], framed=False))
+
+
+def test_two_lists_are_alike_by_their_files() -> None:
+    """Links are minted anew each time, so they do not count."""
+    one, renewed, other = (RemoteFile("a", "x:1"),), (RemoteFile("a", "x:2"),), (RemoteFile("b", "x:1"),)
+    assert is_alike(one, renewed)
+    assert not is_alike(one, other)
+    assert not is_alike(one, Missing.ABSENT)
+    assert is_alike(Missing.EMPTY, Missing.EMPTY)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +224,7 @@ def test_a_single_file_is_built_from_what_is_known(known: Submission, file: Remo
         "https://u@x.invalid/a",
         "https://x.invalid/a\r\nHost: y",
         "https://x.invalid/a\x00",
+        "https://x.invalid/a\ud800",
         "https://x.invalid/" + "a" * 20_000,
     ],
 )

@@ -188,6 +188,14 @@ def test_a_missing_page_does_not_prove_that_a_request_is_gone(body: object, stat
     assert is_absent(answer, decode(answer))
 
 
+@pytest.mark.parametrize("body", [{"error": "Not found"}, {"detail": "Not Found"}, {"error": "unknown"}])
+def test_a_bare_not_found_speaks_of_the_call_or_of_the_request(body: object) -> None:
+    """Where the call is known to be there the request is gone; elsewhere the next way is to be tried."""
+    answer = _answer(body, 404)
+    assert is_absent(answer, decode(answer))
+    assert isinstance(_asked(body, 404), Gone)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
