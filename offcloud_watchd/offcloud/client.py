@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 MAX_TRIES: Final = 3
 MAX_RETRYING_S: Final = 15.0
 MAX_HISTORY_BYTES: Final = 64 * 1024 * 1024
+CLOCK_STEP_S: Final = 1.0  # the two clocks go apart by more only when one was set
 RUSH_S: Final = {429: 5.0, 503: 0.0}
 """How long nobody asks after these statuses when the service does not say; see ``Pace.hold``."""
 NOBODY: Final = "0" * 24
@@ -58,6 +59,7 @@ class Client:
         self._allow_http = settings.base_url.lower().startswith("http://")
         self._key: str | None = None
         self._listing: history.Listing | None = None
+        self._listed_at_offset_s = 0.0
         self._generation = ""
         self._forms = False
 
@@ -78,11 +80,14 @@ class Client:
     def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
         """Return the account's live entries for this link, oldest first, and when the listing was taken.
 
-        One listing serves every job it is new enough for.
+        One listing serves every job it is new enough for, until the clock is set.
         """
-        if self._listing is None or self._listing.as_of < not_before:
+        offset_s = self._clock.now() - self._clock.monotonic()
+        was_set = abs(offset_s - self._listed_at_offset_s) > CLOCK_STEP_S
+        if self._listing is None or was_set or self._listing.as_of < not_before:
             self._listing = None  # the old one makes room for the new one
             self._listing = self._again(partial(self._history, stop), stop)
+            self._listed_at_offset_s = offset_s
         return self._listing.matching(link), self._listing.as_of
 
     def status(self, submission: Submission, stop: Stop) -> Phase:

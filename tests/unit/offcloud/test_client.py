@@ -8,6 +8,7 @@ import pytest
 
 from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import Account, RemoteFile, Submission
+from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import (
     Blocked,
     Cancelled,
@@ -48,6 +49,16 @@ class Keys:
         return key
 
 
+class SetClock(RealClock):
+    """The machine's time on a clock that somebody sets."""
+
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        """Return what the clock shows."""
+        return super().now() + self.ahead_s
+
+
 @pytest.fixture
 def stop() -> threading.Event:
     """A flag that is not raised."""
@@ -60,7 +71,7 @@ def play() -> Iterator[Play]:
     servers: list[WireServer] = []
     clients: list[Client] = []
 
-    def start(*turns: Turn, **changes: object) -> tuple[Client, WireServer]:
+    def start(*turns: Turn, clock: Clock | None = None, **changes: object) -> tuple[Client, WireServer]:
         server = WireServer(*turns).__enter__()
         servers.append(server)
         quick: dict[str, object] = {
@@ -70,7 +81,7 @@ def play() -> Iterator[Play]:
             "retry_wait_s": 0.0,
             "read_timeout_s": 2.0,
         }
-        client = Client(ClientSettings(**(quick | changes)), RealClock())  # type: ignore[arg-type]
+        client = Client(ClientSettings(**(quick | changes)), clock or RealClock())  # type: ignore[arg-type]
         clients.append(client)
         return client, server
 
@@ -331,6 +342,16 @@ def test_one_listing_serves_many_jobs(play: Play, stop: threading.Event) -> None
     assert client.find(parse_link("https://x.invalid/a"), as_of, stop) == ((), as_of)
     assert _asked(server) == ["GET cloud/history"]
     assert client.find(LINK, as_of + 1e-6, stop)[1] > as_of
+    assert len(server.asked) == 2
+
+
+def test_a_listing_dies_with_the_clock_it_was_dated_by(play: Play, stop: threading.Event) -> None:
+    """After the clock was set nobody can tell whether a listing is older than a POST (fault 104)."""
+    clock = SetClock()
+    client, server = play(says([MINE]), clock=clock)
+    _, as_of = client.find(LINK, 0.0, stop)
+    clock.ahead_s = -3600.0
+    assert client.find(LINK, as_of - 3600.0, stop)[1] < as_of
     assert len(server.asked) == 2
 
 
