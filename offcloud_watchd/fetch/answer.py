@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
 
+from offcloud_watchd.core.retry_after import retry_after_s
 from offcloud_watchd.fetch.line import Broken
 
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\Z")
@@ -104,7 +104,7 @@ def _unsatisfied(asked: Asked, headers: Mapping[str, str]) -> Answer | None:
 
 
 def _refused(status: int, headers: Mapping[str, str], now: float) -> Broken:
-    asked_s = _retry_after_s(headers.get("Retry-After", ""), now) if status in (429, 503) else None
+    asked_s = retry_after_s(headers.get("Retry-After"), now) if status in (429, 503) else None
     return Broken(
         f"the file host answered {status}",
         stale_link=status in _STALE or status >= 500,
@@ -137,12 +137,3 @@ def _confirmed(asked: Asked, total: int | None) -> int | None:
     if None not in (total, expected) and total != expected:
         raise Broken(f"the file host has {total} bytes, the service said {expected}", stale_link=True)
     return expected if total is None else total
-
-
-def _retry_after_s(text: str, now: float) -> float | None:
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None

@@ -27,7 +27,7 @@ from offcloud_watchd.journal.reading import (
     damaged,
     open_for_reading,
 )
-from offcloud_watchd.journal.records import DROPS, JOB, LINE_CAP_BYTES, Record, misfit
+from offcloud_watchd.journal.records import DROPS, JOB, LINE_CAP_BYTES, Record, Translator, misfit
 
 CARRIED_OVER: Final = "carried_over"
 """The name of a history entry that sums up what came before the oldest generation that is kept."""

@@ -16,13 +16,13 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final
 
+from offcloud_watchd.core.retry_after import retry_after_s
+
 MAX_TEXT: Final = 4096
 MAX_QUOTED: Final = 200
-FAR_S: Final = 1e9
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NUMBER: Final = re.compile(r"\s*([-+]?\d{1,30}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,3})?)")
@@ -183,20 +183,3 @@ def when(value: object) -> float | None:
 
 def _utc(date: datetime) -> float:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-
-
-def retry_after_s(header: str | None, now: float) -> float | None:
-    """Return the seconds a ``Retry-After`` asks for, from 0 to ``FAR_S``; None for none and for garbage.
-
-    Source: RFC 9110, section 10.2.3.
-    """
-    told = (header or "").strip()
-    asked = number(told) if re.fullmatch(r"[-+]?\d{1,30}(\.\d{1,30})?", told) else None
-    if asked is None:
-        if re.fullmatch(r"\d{31,}", told):
-            return FAR_S
-        try:
-            asked = _utc(parsedate_to_datetime(told)) - now
-        except (ValueError, OverflowError):
-            return None
-    return min(max(asked, 0.0), FAR_S)

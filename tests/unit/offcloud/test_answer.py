@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offcloud_watchd.offcloud.answer import (
-    FAR_S,
     MAX_QUOTED,
     Answer,
     Form,
@@ -15,7 +14,6 @@ from offcloud_watchd.offcloud.answer import (
     name,
     number,
     request_id,
-    retry_after_s,
     size_bytes,
     text,
     when,
@@ -139,30 +137,6 @@ def test_a_name_comes_as_it_is_but_bounded_and_writable() -> None:
     """Half a surrogate pair, which JSON can hold, does not break the journal's encoding."""
     assert name("Show \ud800.mkv") == "Show ?.mkv"
     assert len(text("x" * 100_000)) == 4096
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("30", 30.0),
-        (" 1.5 ", 1.5),
-        ("0", 0.0),
-        ("-1", 0.0),
-        ("1000000000", FAR_S),
-        ("9" * 40, FAR_S),
-        ("Fri, 02 Jan 2026 03:04:35 GMT", 30.0),
-        ("Fri, 02 Jan 2026 03:04:35 -0000", 30.0),
-        ("Fri, 02 Jan 2026 03:00:00 GMT", 0.0),
-        ("soon", None),
-        ("nan", None),
-        ("12 apples", None),
-    ],
-)
-def test_retry_after_is_read_in_every_form(header: str | None, seconds: float | None) -> None:
-    """Seconds, a date, nothing, the past, the impossible and garbage all have one meaning."""
-    assert retry_after_s(header, 1767323045.0) == seconds
 
 
 def test_what_is_quoted_holds_no_link_no_key_and_no_control_characters() -> None:
