@@ -32,10 +32,13 @@ class SlowLanes:
     inbox: list[Message] = field(default_factory=list)
     before_dispatch: Callable[[], None] = lambda: None
     dispatched: int = 0
+    _in_the_air: set[str] = field(default_factory=set)
 
     def dispatch(self, effect: Act, stop: Stop) -> None:
         """Queue an effect."""
         self.before_dispatch()
+        assert effect.job.id not in self._in_the_air, "two effects of one job in the air"
+        self._in_the_air.add(effect.job.id)
         self.dispatched += 1
         word = type(effect).__name__.lower()
         self.tasks.append(Task(word, lambda: self._carry_out(effect, stop)))
@@ -59,6 +62,7 @@ class SlowLanes:
     def take(self) -> list[Message]:
         """Return what was answered since the last call."""
         messages, self.inbox = self.inbox, []
+        self._in_the_air -= {message.effect.job.id for message in messages if isinstance(message, Outcome)}
         return messages
 
     def run(self, index: int = 0) -> str:
@@ -73,6 +77,8 @@ class SlowLanes:
             return
         try:
             outcome = perform(effect, self.ports, self._list_files, lambda _progress: None, stop)
+        except AssertionError:
+            raise  # a law of the test is broken
         except Exception as error:  # noqa: BLE001 - as in the real lanes: every error is an answer
             outcome = Outcome(effect, error=error)
         self.inbox.append(outcome)  # only now: the inbox may have been taken while this was carried out

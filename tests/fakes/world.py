@@ -8,12 +8,11 @@ disk, the account, the output directory, drops and commands that were not yet ta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
-    Account,
     Command,
     Destination,
     Drop,
@@ -25,181 +24,66 @@ from offcloud_watchd.core.model import (
     Link,
     LinkKind,
     Links,
-    Phase,
-    Publication,
-    RemoteFile,
     Removed,
-    Sought,
-    Submission,
     Verb,
 )
-from offcloud_watchd.core.ports import ListFiles, Look, OnProgress, Stop, Wish
+from offcloud_watchd.core.ports import Look, Wish
 from offcloud_watchd.engine import Engine
-from offcloud_watchd.errors import Cancelled, Transient
 from offcloud_watchd.lanes import Ports
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
+from tests.fakes.disk import Died
+from tests.fakes.fate import Fate
 from tests.fakes.journal_memory import MemoryJournal
 from tests.fakes.lanes import SlowLanes
+from tests.fakes.mortal import MortalCloud, MortalShelf
 from tests.fakes.shelf import FakeShelf
 
 LAG_S = 120.0
-POST_TAKES_S = 25.0
 POLICY = Policy()
 CAPACITY = {Lane.API: 2, Lane.FETCH: 2, Lane.DISK: 1}
 RESCAN_S = 30.0
 
 
-class Death(BaseException):
-    """The process is gone. Not an ``Exception``: no boundary of the program catches a power cut."""
+class SurvivingJournal(Protocol):
+    """A journal that survives its writer, with the hands that break it; see ``MemoryJournal``."""
+
+    tears: Callable[[int], int | None]
+    on_record: Callable[[Event, Job | None], None]
+    wants_compaction: bool
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether the fold must be what was recorded, no more and no less."""
+        ...
+
+    def append(self, events: Sequence[Event]) -> None:
+        """As in ``core.ports``."""
+        ...
+
+    def renew(self, jobs: Mapping[str, Job]) -> None:
+        """As in ``core.ports``."""
+        ...
+
+    def fold(self) -> dict[str, Job]:
+        """Return what a new start would read."""
+        ...
+
+    def restart(self) -> dict[str, Job]:
+        """Begin a new life after the death of the writer; return the jobs."""
+        ...
+
+    def break_renewals(self, call: str) -> None:
+        """Let a call of each renewal fail, or (empty) none."""
+        ...
 
 
-@dataclass
-class Fate:
-    """Where death strikes next, how often it did where, and which acts fail how."""
-
-    deaths: Counter[str] = field(default_factory=Counter)
-    place: str = ""
-    skip: int = 0
-    glitches: dict[str, str] = field(default_factory=dict)
-
-    def doom(self, place: str, skip: int = 0) -> None:
-        """Let death strike at the ``skip + 1``-th passing of a place, like ``submit done``."""
-        self.place, self.skip = place, skip
-
-    def at(self, place: str) -> None:
-        """Pass a place; die there when it is the one."""
-        if place != self.place:
-            return
-        if self.skip:
-            self.skip -= 1
-            return
-        self.place = ""
-        self.deaths[place] += 1
-        raise Death(place)
-
-    def glitch(self, act: str) -> str:
-        """Return how an act fails this time, and be done with it."""
-        return self.glitches.pop(act, "")
+MakeJournal = Callable[[Fate, FakeClock], SurvivingJournal]
 
 
-@dataclass
-class MortalCloud:
-    """The account as seen by a process that may die at every call, over a network that loses answers."""
-
-    inner: FakeCloud
-    fate: Fate
-    meanwhile: Callable[[], None]
-    check_post: Callable[[Link], None]
-
-    def submit(self, link: Link, stop: Stop) -> Submission:
-        """Pass on; the POST takes its time and the world goes on meanwhile."""
-        self.fate.at("submit before")
-        glitch = self.fate.glitch("submit")
-        if glitch == "transient":
-            raise Transient("connection refused")
-        self.check_post(link)
-        self.meanwhile()
-        self.inner.effect_after_s = POST_TAKES_S if glitch == "late" else 0.0
-        answer = self.inner.submit(link, stop)
-        self.fate.at("submit done")
-        self._fail(glitch, maybe_sent=True)
-        return answer
-
-    def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
-        """Pass on."""
-        self.fate.at("find before")
-        answer = self.inner.find(link, not_before, stop)
-        self.fate.at("find done")
-        self._fail(self.fate.glitch("find"))
-        return answer
-
-    def status(self, submission: Submission, stop: Stop) -> Phase:
-        """Pass on."""
-        self.fate.at("status before")
-        answer = self.inner.status(submission, stop)
-        self.fate.at("status done")
-        self._fail(self.fate.glitch("status"))
-        return answer
-
-    def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
-        """Pass on."""
-        self.fate.at("files before")
-        answer = self.inner.files(submission, stop)
-        self.fate.at("files done")
-        self._fail(self.fate.glitch("files"))
-        return answer
-
-    def account(self, stop: Stop) -> Account:
-        """Pass on."""
-        self._fail(self.fate.glitch("account"))
-        return self.inner.account(stop)
-
-    def _fail(self, glitch: str, *, maybe_sent: bool = False) -> None:
-        if glitch == "bug":
-            raise ValueError("a bug of ours")
-        if glitch:
-            raise Transient("the answer was lost", maybe_sent=maybe_sent)
-
-
-@dataclass
-class MortalShelf:
-    """The output directory as seen by a process that may die; ``writing``: the jobs of fetches under way."""
-
-    inner: FakeShelf
-    fate: Fate
-    meanwhile: Callable[[], None]
-    published: list[tuple[str, int]] = field(default_factory=list)
-    writing: set[str] = field(default_factory=set)
-
-    def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
-        """Pass on; a fetch takes its time and the world goes on meanwhile."""
-        self.fate.at("publish before")
-        self._fail()
-        assert job.id not in self.writing, "two fetches of one job at once"
-        self.writing.add(job.id)
-        try:
-            self.meanwhile()
-            if stop.is_set():
-                raise Cancelled("stopped")
-            before = self.inner.publications
-            publication = self.inner.fetch(job, list_files, on_progress, stop)
-        finally:
-            self.writing.discard(job.id)
-        if self.inner.publications > before:
-            assert (job.id, job.round) not in self.published, "published twice"
-            self.published.append((job.id, job.round))
-        self.fate.at("publish done")
-        return publication
-
-    def tidy(self, job: Job) -> None:
-        """Pass on."""
-        assert job.id not in self.writing, "staging cleared under a fetch that still writes"
-        self.fate.at("tidy before")
-        self.inner.tidy(job)
-        self.fate.at("tidy done")
-
-    def discard(self, job: Job, stop: Stop) -> None:
-        """Pass on."""
-        assert job.id not in self.writing, "discarded under a fetch that still writes"
-        self.fate.at("discard before")
-        self.inner.discard(job, stop)
-        if job.remove_files:
-            self.published = [place for place in self.published if place[0] != job.id]
-        self.fate.at("discard done")
-        if self.fate.glitch("discard"):
-            raise Transient("the directory is busy")
-
-    def probe(self) -> None:
-        """Pass on."""
-        self.inner.probe()
-
-    def _fail(self) -> None:
-        glitch = self.fate.glitch("publish")
-        if glitch == "bug":
-            raise ValueError("a bug of ours")
-        if glitch:
-            raise Transient("the connection broke")
+def in_memory(fate: Fate, _clock: FakeClock) -> SurvivingJournal:
+    """Make a journal in memory."""
+    return MemoryJournal(during=fate.at)
 
 
 class World:
@@ -209,25 +93,27 @@ class World:
     """
 
     def __init__(
-        self, meanwhile: Callable[[], None] = lambda: None, dead_keys: frozenset[str] = frozenset()
+        self,
+        make_journal: MakeJournal = in_memory,
+        meanwhile: Callable[[], None] = lambda: None,
+        dead_keys: frozenset[str] = frozenset(),
     ) -> None:
         self.fate = Fate()
         self.clock = FakeClock()
         self.cloud = FakeCloud(self.clock, dead_keys=dead_keys, caches=True)
         self.shelf = FakeShelf()
-        self.journal = MemoryJournal(during=self._during_journal, on_record=self._recorded)
+        self.journal = make_journal(self.fate, self.clock)
+        self.journal.on_record = self._recorded
         self.drops: dict[str, Intake] = {}
         self.commands: dict[str, Command] = {}
         self.archived: dict[str, Intake] = {}
         self.forgotten: set[str] = set()
         self.forgotten_keys: set[str] = set()
         self.deleted_keys: set[str] = set()
-        self.lives = 0
-        self.full_turns = 0
         self._meanwhile = meanwhile
         self._inside = False
         self._numbers = iter(range(1, 1_000_000))
-        self._mortal_shelf = MortalShelf(self.shelf, self.fate, self._go_on)
+        self._mortal_shelf = MortalShelf(self.shelf, self.fate, self._go_on, self._wanted)
         cloud = MortalCloud(self.cloud, self.fate, self._go_on, self._check_post)
         self._ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, POLICY)
         self.live()
@@ -235,15 +121,18 @@ class World:
     # --- lives ---
 
     def live(self) -> None:
-        """Begin a life: everything is made anew from what survives."""
-        self.lives += 1
+        """Begin a life: everything is made anew from what survives. A start that dies is begun again."""
+        while True:
+            try:
+                jobs = self.journal.restart()
+            except Died:
+                continue
+            break
         self._inside = False
         self._mortal_shelf.writing.clear()
-        self.journal.trusted = True
-        self.fate.place = ""
         self.lanes = SlowLanes(self._ports, before_dispatch=lambda: self.fate.at("dispatch before"))
         self.engine = Engine(
-            jobs=self.journal.fold(),
+            jobs=jobs,
             journal=self.journal,
             lanes=self.lanes,
             clock=self.clock,
@@ -257,7 +146,7 @@ class World:
         """Do something; when it is death, begin a new life and tell so."""
         try:
             act()
-        except Death:
+        except Died:
             self.live()
             return True
         return False
@@ -295,6 +184,11 @@ class World:
             self.work()
         else:
             self.clock.advance(wait_s)
+
+    def run_disk(self) -> None:
+        """Let the disk lane look, so that what was laid down is seen by the next turn."""
+        self.lanes.look()
+        self.work(-1)
 
     def run(self, seconds: float, *, until_ended: bool = False) -> None:
         """Let everything go its way for a time, or until nothing is owed; what is too busy is an error."""
@@ -342,8 +236,8 @@ class World:
                 self.cloud.lag_s = lag_s
             case "journal torn at", None | int() as torn:
                 self.journal.tears = lambda count: None if torn is None else min(torn, count)
-            case "renewable", bool(renewable):
-                self.journal.renewable = renewable
+            case "unrenewable", str(call):
+                self.journal.break_renewals(call)
             case "compact", None:
                 self.journal.wants_compaction = True
             case "delete in account", int(index):
@@ -359,18 +253,18 @@ class World:
 
     def mend(self) -> None:
         """Take every fault away."""
-        self.fate.place = ""
+        self.fate.doom("")
         self.fate.glitches.clear()
         self.cloud.refuse_key = self.cloud.history_down = self.shelf.full = False
         self.cloud.lag_s = 0.0
         self.journal.tears = lambda _count: None
-        self.journal.renewable = True
+        self.journal.break_renewals("")
 
     # --- what must be true ---
 
     def check(self) -> None:
         """Hold the laws that are true at every moment."""
-        if self.journal.trusted:
+        if self.journal.certain:
             assert self.journal.fold() == self.engine.jobs, "the journal's fold is not the state"
         live = Counter(
             item.key
@@ -378,6 +272,9 @@ class World:
             if not item.fails and item.key not in self.forgotten_keys
         )
         assert all(count <= 1 for count in live.values()), f"posted twice: {live}"
+        for job in self.engine.jobs.values():
+            assert len({drop.id for drop in job.drops}) == len(job.drops), f"a drop was taken twice: {job}"
+            assert len(set(job.commands)) == len(job.commands), f"a command was obeyed twice: {job}"
         known = {drop.id for job in self.engine.jobs.values() for drop in job.drops}
         for drop_id in self.archived:
             assert drop_id in known | self.forgotten, f"the jobs of drop {drop_id} are lost"
@@ -398,9 +295,6 @@ class World:
 
     # --- inside ---
 
-    def _during_journal(self, moment: str) -> None:
-        self.fate.at(f"journal {moment}")
-
     def _go_on(self) -> None:
         if self._inside:
             return
@@ -408,9 +302,14 @@ class World:
         self._meanwhile()
         self._inside = False
 
+    def _wanted(self, job: Job) -> bool:
+        now = self.engine.jobs.get(job.id)
+        return now is not None and (now.state, now.round) == (job.state, job.round)
+
     def _check_post(self, link: Link) -> None:
-        intents = [job for job in self.journal.fold().values() if job.link.key == link.key and job.posted_at]
-        assert intents or link.key in self.forgotten_keys, "a POST without a durable intent"
+        jobs = self.journal.fold() if self.journal.certain else self.engine.jobs
+        intents = [job for job in jobs.values() if job.link.key == link.key and job.unsure]
+        assert any(job.state is JobState.QUEUED for job in intents), "a POST without a durable intent"
 
     def _look(self) -> Look:
         wishes = [Wish(intake, self._archive(drop_id)) for drop_id, intake in self.drops.items()]
@@ -435,12 +334,7 @@ class World:
 
         return settled
 
-    def _recorded(self, event: Event) -> None:
-        if isinstance(event, Removed):
-            self._forget(event.job_id)
-
-    def _forget(self, job_id: str) -> None:
-        job = self.journal.fold().get(job_id)
-        if job is not None:
+    def _recorded(self, event: Event, job: Job | None) -> None:
+        if isinstance(event, Removed) and job is not None:
             self.forgotten |= {drop.id for drop in job.drops}
             self.forgotten_keys.add(job.link.key)

@@ -1,0 +1,145 @@
+"""The account and the output directory as seen by a process that may die at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from offcloud_watchd.core.model import (
+    Account,
+    Job,
+    Link,
+    Phase,
+    Publication,
+    RemoteFile,
+    Sought,
+    Submission,
+)
+from offcloud_watchd.core.ports import ListFiles, OnProgress, Stop
+from offcloud_watchd.errors import Cancelled, Transient
+from tests.fakes.cloud import FakeCloud
+from tests.fakes.fate import Fate
+from tests.fakes.shelf import FakeShelf
+
+POST_TAKES_S = 25.0
+
+
+@dataclass
+class MortalCloud:
+    """The account as seen by a process that may die at every call, over a network that loses answers."""
+
+    inner: FakeCloud
+    fate: Fate
+    meanwhile: Callable[[], None]
+    check_post: Callable[[Link], None]
+
+    def submit(self, link: Link, stop: Stop) -> Submission:
+        """Pass on; the POST takes its time and the world goes on meanwhile."""
+        self.fate.at("submit before")
+        glitch = self.fate.glitch("submit")
+        if glitch == "transient":
+            raise Transient("connection refused")
+        self.check_post(link)
+        self.meanwhile()
+        self.inner.effect_after_s = POST_TAKES_S if glitch == "late" else 0.0
+        answer = self.inner.submit(link, stop)
+        self.fate.at("submit done")
+        self._fail(glitch, maybe_sent=True)
+        return answer
+
+    def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+        """Pass on."""
+        self.fate.at("find before")
+        answer = self.inner.find(link, not_before, stop)
+        self.fate.at("find done")
+        self._fail(self.fate.glitch("find"))
+        return answer
+
+    def status(self, submission: Submission, stop: Stop) -> Phase:
+        """Pass on."""
+        self.fate.at("status before")
+        answer = self.inner.status(submission, stop)
+        self.fate.at("status done")
+        self._fail(self.fate.glitch("status"))
+        return answer
+
+    def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+        """Pass on."""
+        self.fate.at("files before")
+        answer = self.inner.files(submission, stop)
+        self.fate.at("files done")
+        self._fail(self.fate.glitch("files"))
+        return answer
+
+    def account(self, stop: Stop) -> Account:
+        """Pass on."""
+        self._fail(self.fate.glitch("account"))
+        return self.inner.account(stop)
+
+    def _fail(self, glitch: str, *, maybe_sent: bool = False) -> None:
+        if glitch == "bug":
+            raise ValueError("a bug of ours")
+        if glitch:
+            raise Transient("the answer was lost", maybe_sent=maybe_sent)
+
+
+@dataclass
+class MortalShelf:
+    """The output directory as seen by a process that may die; ``writing``: the jobs of fetches under way."""
+
+    inner: FakeShelf
+    fate: Fate
+    meanwhile: Callable[[], None]
+    wanted: Callable[[Job], bool]
+    published: list[tuple[str, int]] = field(default_factory=list)
+    writing: set[str] = field(default_factory=set)
+
+    def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
+        """Pass on; a fetch takes its time and the world goes on meanwhile."""
+        self.fate.at("publish before")
+        self._fail()
+        assert job.id not in self.writing, "two fetches of one job at once"
+        self.writing.add(job.id)
+        try:
+            self.meanwhile()
+            if stop.is_set():
+                raise Cancelled("stopped")
+            assert self.wanted(job), "not called back although nobody wants it any more"
+            before = self.inner.publications
+            publication = self.inner.fetch(job, list_files, on_progress, stop)
+        finally:
+            self.writing.discard(job.id)
+        if self.inner.publications > before:
+            assert (job.id, job.round) not in self.published, "published twice"
+            self.published.append((job.id, job.round))
+        self.fate.at("publish done")
+        return publication
+
+    def tidy(self, job: Job) -> None:
+        """Pass on."""
+        assert job.id not in self.writing, "staging cleared under a fetch that still writes"
+        self.fate.at("tidy before")
+        self.inner.tidy(job)
+        self.fate.at("tidy done")
+
+    def discard(self, job: Job, stop: Stop) -> None:
+        """Pass on."""
+        assert job.id not in self.writing, "discarded under a fetch that still writes"
+        self.fate.at("discard before")
+        self.inner.discard(job, stop)
+        if job.remove_files:
+            self.published = [place for place in self.published if place[0] != job.id]
+        self.fate.at("discard done")
+        if self.fate.glitch("discard"):
+            raise Transient("the directory is busy")
+
+    def probe(self) -> None:
+        """Pass on."""
+        self.inner.probe()
+
+    def _fail(self) -> None:
+        glitch = self.fate.glitch("publish")
+        if glitch == "bug":
+            raise ValueError("a bug of ours")
+        if glitch:
+            raise Transient("the connection broke")
