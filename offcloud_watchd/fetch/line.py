@@ -126,6 +126,8 @@ class Line:
         if not piece:
             self._check_watch(response.url)  # a line that was cut looks like one that ended
         self.received_bytes += len(piece)
+        if self._wire.at_once:
+            self._wire.acknowledge(at_once=False)
         return piece
 
     def _piece(self, response: requests.Response) -> bytes:
@@ -157,7 +159,7 @@ class Line:
             raise self._broken(url, error) from None
         finally:
             self._watch.waits = False
-        self._wire.acknowledge()
+        self._wire.acknowledge(at_once=True)
         return response
 
     def _broken(self, url: str, error: Exception) -> Broken:
@@ -235,10 +237,14 @@ def _session(settings: ShelfSettings, wire: Wire) -> requests.Session:
 
 
 class Wire:
-    """The sockets of a line, and whether the present request is still with the host its link names."""
+    """The sockets of a line, and whether the present request is still with the host its link names.
+
+    ``at_once``: what comes in is acknowledged at once.
+    """
 
     def __init__(self) -> None:
         self.redirected = False
+        self.at_once = False
         self._public = False
         self._sockets: list[socket.socket] = []
 
@@ -259,15 +265,16 @@ class Wire:
         elif self._public and not public:
             raise Broken("a file host redirects to a private address", stale_link=True)
 
-    def acknowledge(self) -> None:
-        """Tell the host at once that its headers are here.
+    def acknowledge(self, *, at_once: bool) -> None:
+        """Tell the host at once that its headers are here; for the body the kernel's own way is cheaper.
 
         One that writes them apart from the body may hold the body back until then (Nagle), and the kernel
         would let it wait for 40 ms: for each of many small files. Source: tcp(7), TCP_QUICKACK.
         """
+        self.at_once = at_once
         for sock in self._sockets:
             with suppress(OSError):  # it is closed already
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, at_once)
 
     def cut(self) -> None:
         """End every connection, whoever reads from it; called by the watch."""

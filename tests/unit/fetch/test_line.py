@@ -351,5 +351,5 @@ def test_headers_are_acknowledged_at_once() -> None:
             wire.connected(dead)
             dead.close()
             alive.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-            wire.acknowledge()
+            wire.acknowledge(at_once=True)
             assert alive.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
