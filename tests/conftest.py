@@ -1,8 +1,12 @@
 """What holds for every test."""
 
+import os
 import signal
 
 import pytest
+
+# Output that is only seen because a machine sets this would hide a missing flush.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -133,16 +133,24 @@ def carry_out(arguments: argparse.Namespace) -> int:
     except OffcloudWatchdError as error:
         return _explain(error)
     except BrokenPipeError:
-        # The reader has seen enough. Nothing may be written at exit, when the interpreter flushes once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_output()  # the reader has seen enough
         return 0
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         complain(f"{error.strerror or 'the system refused'}{where}{_who(error)}")
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _let_go_of_output()
         return FAILED
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _let_go_of_output() -> None:
+    """See to it that nothing is written at exit, when the interpreter flushes once more and ends with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _who(error: OSError) -> str:

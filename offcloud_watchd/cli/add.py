@@ -7,6 +7,7 @@ ends when every job has ended: 0 when all were published, 1 when one failed, 69 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,9 +132,11 @@ def _exists(path: Path) -> bool:
 def _wait(state_dir: Path, expected: list[Expected]) -> bool:
     """Say how each job ends; return whether all are done."""
     good = True
+    sys.stdout.flush()  # whoever reads a pipe must hear what was handed in before the wait, not after it
     for one, job in follow(state_dir, expected):
         if job is not None and job.state is JobState.DONE and job.publication is not None:
             text.say(f"published: {job.id} {display_name(job)} -> {job.publication.path}")
+            sys.stdout.flush()
             continue
         good = False
         if job is None:
