@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -175,7 +175,8 @@ def test_close_ends_everything() -> None:
         assert idle.recv(1000)
         server.stopping.set()
         server.close()
-        assert everything(hanging) == b""
+        with suppress(ConnectionResetError):  # it ends so when its request was not read yet
+            assert everything(hanging) == b""
         assert threading.active_count() == before
 
 
