@@ -1,4 +1,4 @@
-"""What a service manager wants to hear: ready, status, watchdog, stopping, and where the credentials lie.
+"""What a service manager wants to hear: ready, status, watchdog, stopping.
 
 Rules of this file:
 
@@ -14,7 +14,6 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -78,15 +77,3 @@ class Notifier:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def credential_path(env: Mapping[str, str], name: str) -> Path | None:
-    """Return where the service manager laid a credential, None when it did not.
-
-    Source: systemd.exec(5), "Credentials".
-    """
-    directory = env.get("CREDENTIALS_DIRECTORY")
-    if not directory:
-        return None
-    path = Path(directory) / name
-    return path if path.is_file() else None

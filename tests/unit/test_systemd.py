@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.systemd import Notifier, credential_path
+from offcloud_watchd.systemd import Notifier
 
 
 @pytest.fixture
@@ -80,12 +80,3 @@ def test_nobody_listens(address):
 def test_watchdog_interval(env, expected_s):
     """The watchdog counts only when it is meant for this process."""
     assert Notifier.from_environment(env, 4711).watchdog_s == expected_s
-
-
-def test_credentials(tmp_path: Path):
-    """A credential is found in the manager's directory, and only there."""
-    (tmp_path / "offcloud-api-key").write_text("x")
-    env = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert credential_path(env, "offcloud-api-key") == tmp_path / "offcloud-api-key"
-    assert credential_path(env, "other") is None
-    assert credential_path({}, "offcloud-api-key") is None
