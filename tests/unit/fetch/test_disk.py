@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -182,3 +183,21 @@ def test_a_tree_goes_and_a_missing_one_is_gone(tmp_path: Path, here: int) -> Non
     disk.remove_tree("a", here)
     disk.remove_tree("a", here)
     assert [path.name for path in tmp_path.iterdir()] == ["keep"]
+
+
+def test_what_is_synced_does_not_stay_in_memory(tmp_path: Path) -> None:
+    """The pages of a film are of no more use to us; those that were not named stay."""
+    path = tmp_path / "film"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.write(fd, bytes(4 << 20))
+    disk.sync_and_release(fd, 0, 3 << 20)
+    os.close(fd)
+    told = subprocess.run(
+        ["fincore", "--bytes", "--noheadings", "--output", "RES", path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    in_memory = {"tmpfs": 4 << 20}  # it has no other place
+    kind = subprocess.run(["stat", "-fc", "%T", path], capture_output=True, text=True, check=True)
+    assert int(told.stdout) == in_memory.get(kind.stdout.strip(), 1 << 20)
