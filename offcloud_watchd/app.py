@@ -25,8 +25,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final
 
-from offcloud_watchd import __version__, logs, status
-from offcloud_watchd.config import Config, check_places, load
+from offcloud_watchd import __version__, blueprint, logs, status
+from offcloud_watchd.blueprint import Blueprint
 from offcloud_watchd.core.messages import LookAgain, Looked, Message, Stopping
 from offcloud_watchd.core.model import JobState, Lane
 from offcloud_watchd.core.picture import Picture
@@ -35,11 +35,11 @@ from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import DiskShelf
 from offcloud_watchd.journal import lock_state, open_journal
+from offcloud_watchd.key import KeySource
 from offcloud_watchd.lanes import Ports, Workers
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.systemd import Notifier
 from offcloud_watchd.watch import Watcher, sweep_spool
-from offcloud_watchd.wiring import KeySource, client_settings, policy, shelf_settings, watch_settings
 
 log = logging.getLogger(__name__)
 
@@ -62,68 +62,65 @@ class SystemClock:
         return time.monotonic()
 
 
-def checked_config(config_path: Path, env: Mapping[str, str]) -> Config:
-    """Read the configuration and hold it against the disk; raise ``ConfigError`` with every problem."""
-    config = load(config_path, env)
-    check_places(config, env)
-    return config
-
-
-def run(config_path: Path, env: Mapping[str, str]) -> int:
+def run(config_path: Path | None, env: Mapping[str, str]) -> int:
     """Run the daemon until it is told to stop; return the exit code.
 
+    ``config_path`` is None where nobody named a file.
     Raises ``ConfigError``, ``StateLocked``, ``JournalDamaged`` or ``JournalUnwritable`` when it cannot start.
     A reload does not return: the process is replaced.
     """
     signals = Signals()
     signals.listen()
-    config = checked_config(config_path, env)
-    keys = KeySource(config, env)
-    logs.configure(level=config.log.level, style=config.log.format, env=env, secrets=keys.given)
+    try:
+        plan = blueprint.read(config_path, env)
+    except ConfigError:
+        if signals.stop:  # whoever ends the service ends all its processes
+            return 0
+        raise
+    keys = KeySource(plan.key, env)
+    logs.configure(level=plan.log_level, style=plan.log_format, env=env, secrets=keys.given)
     log.info("offcloud-watchd %s starts", __version__)
     while True:
         with ExitStack() as stack:
-            loop = _assemble(stack, config, keys, env, signals)
-            reload_wanted = loop.run(lambda: may_reload(config, config_path, env))
+            loop = _assemble(stack, plan, keys, env, signals)
+            reload_wanted = loop.run(lambda: may_reload(plan, config_path, env))
         if signals.stop or not reload_wanted:
             log.info("stopped")
             return 0
         # The file may have become wrong while the stop took its time: then the old configuration starts anew.
-        if may_reload(config, config_path, env):
+        if may_reload(plan, config_path, env):
             _start_again(signals)
 
 
 def _assemble(
-    stack: ExitStack, config: Config, keys: KeySource, env: Mapping[str, str], signals: Signals
+    stack: ExitStack, plan: Blueprint, keys: KeySource, env: Mapping[str, str], signals: Signals
 ) -> Loop:
     """Open and start everything; the stack closes it in reverse order."""
     clock = SystemClock()
     notifier = Notifier.from_environment(env, os.getpid())
     inbox = signals.inbox
-    state_dir = config.state_dir
+    state_dir = plan.state_dir
     lock = lock_state(state_dir)
     stack.callback(lock.release)
     journal, jobs = open_journal(state_dir, clock)
     stack.callback(journal.close)
     log.info("journal read: %d jobs", len(jobs))
 
-    shelf = DiskShelf(shelf_settings(config), clock)
+    shelf = DiskShelf(plan.shelf, clock)
     shelf.sweep(jobs)
     sweep_spool(state_dir / "spool", {drop.sha256 for job in jobs.values() for drop in job.drops})
-    watcher = Watcher(watch_settings(config), clock, lambda: inbox.put(LookAgain()))
-    client = Client(client_settings(config, keys), clock)
+    watcher = Watcher(plan.watch, clock, lambda: inbox.put(LookAgain()))
+    client = Client(plan.client(read_key=keys.read), clock)
     stack.callback(client.close)
-    workers = Workers(
-        Ports(client, shelf, watcher.look, clock, policy(config)), inbox, fetchers=config.fetch.jobs
-    )
+    workers = Workers(Ports(client, shelf, watcher.look, clock, plan.policy), inbox, fetchers=plan.fetch_jobs)
     engine = Engine(
         jobs=jobs,
         journal=journal,
         lanes=workers,
         clock=clock,
-        policy=policy(config),
-        capacity={Lane.API: API_PLACES, Lane.FETCH: config.fetch.jobs, Lane.DISK: 1},
-        rescan_s=min((folder.rescan_s for folder in config.folders), default=30.0),
+        policy=plan.policy,
+        capacity={Lane.API: API_PLACES, Lane.FETCH: plan.fetch_jobs, Lane.DISK: 1},
+        rescan_s=min((folder.rescan_s for folder in plan.watch.folders), default=30.0),
     )
     publish = StatusWriter(status.directory(env, state_dir), clock)
     loop = Loop(
@@ -141,13 +138,13 @@ def _assemble(
     return loop
 
 
-def may_reload(config: Config, config_path: Path, env: Mapping[str, str]) -> bool:
+def may_reload(plan: Blueprint, config_path: Path | None, env: Mapping[str, str]) -> bool:
     """Tell whether the configuration in the file can take the place of this one; say what is wrong if not.
 
     The state directory stays: a daemon that went on in an empty one would know of none of its jobs.
     """
     try:
-        problems = _unchangeable(config, checked_config(config_path, env))
+        problems = _unchangeable(plan, blueprint.read(config_path, env))
     except ConfigError as error:
         problems = error.problems
     for problem in problems:
@@ -155,12 +152,12 @@ def may_reload(config: Config, config_path: Path, env: Mapping[str, str]) -> boo
     return not problems
 
 
-def _unchangeable(config: Config, new: Config) -> list[str]:
-    if new.state_dir == config.state_dir:
+def _unchangeable(plan: Blueprint, new: Blueprint) -> list[str]:
+    if new.state_dir == plan.state_dir:
         return []
-    text = f"cannot change from {config.state_dir} to {new.state_dir} in a reload"
+    text = f"cannot change from {plan.state_dir} to {new.state_dir} in a reload"
     remedy = "stop the daemon, move the directory, start it again"
-    return [new.located("state_dir", f"{text}: {remedy}")]
+    return [f"{new.state_dir_setting}: {text}: {remedy}"]
 
 
 def _start_again(signals: Signals) -> None:

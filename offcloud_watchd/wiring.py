@@ -1,39 +1,55 @@
-"""From the user's settings to what each adapter wants to know; and the one holder of the key."""
+"""From the user's configuration to the plan a daemon is built from.
+
+Rules of this file:
+
+* The daemon runs it as a process of its own (``python -m offcloud_watchd.wiring``), at its start and at every
+  reload: a configuration is checked by libraries that are needed for a moment and weigh as much as all else.
+* What that process prints is read by the one that began it (``blueprint.read``) and by nobody else.
+"""
 
 from __future__ import annotations
 
+import functools
 import grp
+import os
+import pickle
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from offcloud_watchd import __version__
-from offcloud_watchd.config import Config, Folder, read_key
-from offcloud_watchd.config.values import checked_category
+from offcloud_watchd.blueprint import Answer, Blueprint, CategoryDestinations, SubfolderDestinations
+from offcloud_watchd.config import Config, Folder, check_places, find_path, load
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Destination, Route
-from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import ShelfSettings
+from offcloud_watchd.key import KeySource
 from offcloud_watchd.offcloud import ClientSettings
 from offcloud_watchd.watch import After, FolderSettings, WatchMode, WatchSettings
 
 
-class KeySource:
-    """Reads the key where it lies each time it is asked; remembers every key it gave, for the redaction."""
+def checked_config(config_path: Path, env: Mapping[str, str]) -> Config:
+    """Read the configuration and hold it against the disk; raise ``ConfigError`` with every problem."""
+    config = load(config_path, env)
+    check_places(config, env)
+    return config
 
-    def __init__(self, config: Config, env: Mapping[str, str]) -> None:
-        self._config = config
-        self._env = env
-        self._given: list[str] = []
 
-    def read(self) -> str:
-        """Return the key; raise ``ConfigError`` when it cannot be read."""
-        key = read_key(self._config, self._env)
-        if key not in self._given:
-            self._given.append(key)
-        return key
-
-    def given(self) -> list[str]:
-        """Return every key this process has held."""
-        return self._given
+def blueprint(config: Config) -> Blueprint:
+    """Return what a daemon with this configuration is built from."""
+    return Blueprint(
+        state_dir=config.state_dir,
+        state_dir_setting=config.located("state_dir", "").rstrip(": "),
+        log_level=config.log.level,
+        log_format=config.log.format,
+        key=config.key_place,
+        client=_client(config),
+        policy=policy(config),
+        watch=watch_settings(config),
+        shelf=shelf_settings(config),
+        fetch_jobs=config.fetch.jobs,
+    )
 
 
 def policy(config: Config) -> Policy:
@@ -44,9 +60,13 @@ def policy(config: Config) -> Policy:
 
 def client_settings(config: Config, keys: KeySource) -> ClientSettings:
     """Return how the account is reached."""
+    return _client(config)(read_key=keys.read)
+
+
+def _client(config: Config) -> functools.partial[ClientSettings]:
     offcloud = config.offcloud
-    return ClientSettings(
-        read_key=keys.read,
+    return functools.partial(
+        ClientSettings,
         base_url=offcloud.base_url,
         auth=offcloud.auth,
         requests_per_minute=offcloud.requests_per_minute,
@@ -56,38 +76,31 @@ def client_settings(config: Config, keys: KeySource) -> ClientSettings:
 
 def watch_settings(config: Config) -> WatchSettings:
     """Return the drop folders, and where an added link of a category goes."""
+    folders = tuple(_folder_settings(config, folder) for folder in config.folders)
+    # The first folder of a category is the one that says where it goes.
+    known = {folder.destination.category: folder.destination for folder in reversed(folders)}
     return WatchSettings(
-        folders=tuple(_folder_settings(config, folder) for folder in config.folders),
+        folders=folders,
         spool_dir=config.state_dir / "spool",
         state_dir=config.state_dir,
-        destination_for=lambda category: _destination_for(config, category),
+        destination_for=CategoryDestinations(config.default_category, config.output_dir, known),
     )
 
 
 def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
-    def subfolder_destination(name: str) -> Destination:
-        return Destination(name, str(config.directory_of(folder, name)), Route(folder.route))
-
+    directory, route = config.directory_of(folder), Route(folder.route)
+    parent = config.output_dir if folder.given_output is None else folder.given_output.parent
     return FolderSettings(
         path=folder.path,
-        destination=Destination(folder.category, str(config.directory_of(folder)), Route(folder.route)),
-        subfolder_destination=subfolder_destination if folder.subfolders == "category" else None,
+        destination=Destination(folder.category, str(directory), route),
+        subfolder_destination=SubfolderDestinations(parent, route)
+        if folder.subfolders == "category"
+        else None,
         watch=WatchMode(folder.watch),
         rescan_s=folder.rescan_s,
         settle_s=folder.settle_s,
         after=After(folder.after),
     )
-
-
-def _destination_for(config: Config, category: str | None) -> Destination:
-    """Resolve the category of an ``add`` command; raise ``BadDrop`` when no directory can carry its name."""
-    name = config.default_category if category is None else category
-    try:
-        checked_category(name)
-    except ValueError as error:
-        raise BadDrop(f"the category cannot be used: {error}") from error
-    route = next((folder.route for folder in config.folders if folder.category == name), Route.CLOUD)
-    return Destination(name, str(config.directory_for(name)), Route(route))
 
 
 def shelf_settings(config: Config) -> ShelfSettings:
@@ -108,3 +121,17 @@ def shelf_settings(config: Config) -> ShelfSettings:
 
 def _group_id(name: str) -> int:
     return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+
+
+def main() -> None:
+    """Print what the configuration comes to; the argument is its path, if it was given one."""
+    try:
+        path = find_path(Path(sys.argv[1]) if sys.argv[1:] else None, os.environ)
+        answer = Answer(blueprint(checked_config(path, os.environ)))
+    except ConfigError as error:
+        answer = Answer(None, error.problems, getattr(error, "__notes__", []))
+    sys.stdout.buffer.write(pickle.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

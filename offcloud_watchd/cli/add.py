@@ -15,7 +15,8 @@ from pathlib import Path
 from offcloud_watchd.cli import foresight, known, text
 from offcloud_watchd.cli.exits import FAILED, UNREACHABLE, CommandFailed
 from offcloud_watchd.cli.handing import Expected, follow, hand_over, say_when
-from offcloud_watchd.config import Config, checked_category
+from offcloud_watchd.config import Config
+from offcloud_watchd.core.categories import checked_category
 from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import Destination, Job, JobState, Links
 from offcloud_watchd.core.story import display_name

@@ -24,10 +24,11 @@ from offcloud_watchd.cli.text import say, say_json, size
 from offcloud_watchd.config import Config, Folder, find_path
 from offcloud_watchd.errors import Blocked, ConfigError, JournalDamaged, OffcloudWatchdError
 from offcloud_watchd.journal import is_locked, read_jobs
+from offcloud_watchd.key import KeySource
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.watch.hints import Flag, Hints
 from offcloud_watchd.watch.mounts import file_system_type, read_mountinfo, silent_type
-from offcloud_watchd.wiring import KeySource, client_settings
+from offcloud_watchd.wiring import checked_config, client_settings
 
 EARLIEST_SANE_TIME_AT: Final = 1_767_225_600.0  # 2026-01-01: a clock before this was never set
 _AS_DAEMON: Final = "give it to the daemon's user, or run this check as that user"
@@ -53,7 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Print what was found; return the exit code."""
     path = find_path(arguments.config, os.environ)
     try:
-        config = app.checked_config(path, os.environ)
+        config = checked_config(path, os.environ)
     except ConfigError as error:
         if arguments.json:
             say_json([{"what": "config", "ok": False, "says": problem} for problem in error.problems])
@@ -86,7 +87,7 @@ def _found(config: Config, *, offline: bool) -> Iterator[Finding]:
 
 
 def _account(config: Config, *, offline: bool) -> Iterator[Finding]:
-    keys = KeySource(config, os.environ)
+    keys = KeySource(config.key_place, os.environ)
     try:
         keys.read()
     except ConfigError as error:

@@ -6,7 +6,6 @@ import argparse
 import os
 
 from offcloud_watchd import app
-from offcloud_watchd.config import find_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,4 +15,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run until it is told to stop; errors of the start are the caller's to print."""
-    return app.run(find_path(arguments.config, os.environ), os.environ)
+    return app.run(arguments.config, os.environ)

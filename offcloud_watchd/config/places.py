@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from pathlib import Path
 
-from offcloud_watchd.config.key import read_key
 from offcloud_watchd.config.settings import Config
 from offcloud_watchd.errors import ConfigError
+from offcloud_watchd.key import read_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
     for key, text in (*_same_directory(config), *_file_systems(config), *_group(config)):
         problems.append(config.located(key, text))
     try:
-        read_key(config, env)
+        read_key(config.key_place, env)
     except ConfigError as error:
         problems += error.problems
     if problems:

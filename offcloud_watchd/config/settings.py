@@ -31,9 +31,10 @@ from offcloud_watchd.config.values import (
     StateDirectory,
     VariableName,
     at_least_one,
-    checked_category,
     is_loopback,
 )
+from offcloud_watchd.core.categories import checked_category
+from offcloud_watchd.key import KeyPlace
 
 ANYTHING: Final = None
 UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
@@ -308,6 +309,16 @@ class Config(Section):
             if folder.category == category:
                 return self.directory_of(folder)
         return self.output_dir / category
+
+    @property
+    def key_place(self) -> KeyPlace:
+        """Where the API key lies; what is said of it names the place in the file."""
+        settings = ("offcloud", "offcloud.api_key_file", "offcloud.api_key_env")
+        return KeyPlace(
+            variable=self.offcloud.api_key_env,
+            file=self.offcloud.api_key_file,
+            settings={name: self.located(name, "").rstrip(": ") for name in settings},
+        )
 
     @property
     def default_category(self) -> str:

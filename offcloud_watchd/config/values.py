@@ -20,8 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from offcloud_watchd.config.units import parse_duration, parse_mode, parse_rate, parse_size
-
-MAX_CATEGORY_BYTES: Final = 100
+from offcloud_watchd.core.categories import checked_category
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
@@ -68,18 +67,8 @@ def _state_directory(value: object, info: ValidationInfo) -> object:
     return found
 
 
-def checked_category(value: object) -> str:
-    """Return a category that can name a directory; raise ``ValueError`` with the rule it breaks."""
-    name = _text(value, "must be text; put it in quotes")
-    if name.strip() != name:
-        raise ValueError("a category may not begin or end with a space")
-    if name.startswith(".") or "/" in name:
-        raise ValueError("a category names a directory: it may not begin with a dot nor hold a /")
-    if any(unicodedata.category(sign) in {"Cc", "Cf", "Cs"} for sign in name):
-        raise ValueError("a category may not hold control characters")
-    if len(name.encode()) > MAX_CATEGORY_BYTES:
-        raise ValueError(f"a category may be {MAX_CATEGORY_BYTES} bytes long at most")
-    return name
+def _category(value: object) -> str:
+    return checked_category(_text(value, "must be text; put it in quotes"))
 
 
 def at_least_one(value: object) -> object:
@@ -159,7 +148,7 @@ StateDirectory = Annotated[
     BeforeValidator(_state_directory),
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]}),
 ]
-Category = Annotated[str, BeforeValidator(checked_category)]
+Category = Annotated[str, BeforeValidator(_category)]
 ServiceUrl = Annotated[str, BeforeValidator(_service_url)]
 Proxy = Annotated[str, BeforeValidator(_proxy)]
 Listen = Annotated[str, BeforeValidator(_listen)]

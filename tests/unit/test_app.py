@@ -13,9 +13,9 @@ from queue import SimpleQueue
 
 import pytest
 
-from offcloud_watchd import status
+from offcloud_watchd import blueprint, status
 from offcloud_watchd.app import STOP_WITHIN_S, Loop, Signals, StatusWriter, may_reload, status_line
-from offcloud_watchd.config import Config, load
+from offcloud_watchd.blueprint import Blueprint
 from offcloud_watchd.core.messages import LookAgain, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Act, Job, JobState, Lane, Submission, Submit, Submitted, Submitting
 from offcloud_watchd.core.picture import LanePause, Picture
@@ -323,7 +323,7 @@ def test_live_progress_that_cannot_be_written_is_said_once(
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def plan(tmp_path: Path) -> Blueprint:
     """A small configuration that is good."""
     (tmp_path / "drop").mkdir()
     key = tmp_path / "key"
@@ -332,7 +332,7 @@ def config(tmp_path: Path) -> Config:
     (tmp_path / "config.yaml").write_text(
         "offcloud: {api_key_file: key}\noutput_dir: out\nstate_dir: state\nfolders: [{path: drop}]\n"
     )
-    return load(tmp_path / "config.yaml", {})
+    return blueprint.read(tmp_path / "config.yaml", {})
 
 
 @pytest.mark.parametrize(
@@ -347,21 +347,21 @@ def config(tmp_path: Path) -> Config:
     ids=["good", "another state", "unknown key", "places that cannot be", "no YAML"],
 )
 def test_a_reload_is_checked_first(
-    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture, old: str, new: str, said: str
+    plan: Blueprint, tmp_path: Path, caplog: pytest.LogCaptureFixture, old: str, new: str, said: str
 ) -> None:
     """A configuration that cannot take over is refused with every problem, each on a line of its own."""
     path = tmp_path / "config.yaml"
     path.write_text(path.read_text().replace(old, new))
-    assert may_reload(config, path, {}) == (not said)
+    assert may_reload(plan, path, {}) == (not said)
     assert said in caplog.text
     assert all("\n" not in record.getMessage() for record in caplog.records)
     assert all("the old configuration stays" in record.getMessage() for record in caplog.records)
 
 
-def test_a_configuration_that_is_gone_is_no_reload(config: Config, tmp_path: Path) -> None:
+def test_a_configuration_that_is_gone_is_no_reload(plan: Blueprint, tmp_path: Path) -> None:
     """The file may be missing while it is being replaced."""
     (tmp_path / "config.yaml").unlink()
-    assert not may_reload(config, tmp_path / "config.yaml", {})
+    assert not may_reload(plan, tmp_path / "config.yaml", {})
 
 
 def test_a_queue_of_ones_own() -> None:

@@ -12,7 +12,8 @@ import pytest
 from offcloud_watchd import wiring
 from offcloud_watchd.config import Config, load
 from offcloud_watchd.core.model import Destination, Route
-from offcloud_watchd.errors import BadDrop, ConfigError
+from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.key import KeySource
 from offcloud_watchd.watch import After, WatchMode
 
 Configure = Callable[..., Config]
@@ -40,19 +41,6 @@ def configure(tmp_path: Path) -> Configure:
     return configured
 
 
-def test_the_key_is_read_anew_and_never_forgotten(configure: Configure, tmp_path: Path) -> None:
-    """A replaced key is taken up at the next question; the log goes on hiding the old one."""
-    keys = wiring.KeySource(configure(), {})
-    assert keys.given() == []
-    for text in ("first-key-0123456789", "first-key-0123456789", "second-key-0123456789"):
-        (tmp_path / "key").write_text(text + "\n")
-        assert keys.read() == text
-    assert keys.given() == ["first-key-0123456789", "second-key-0123456789"]
-    (tmp_path / "key").unlink()
-    with pytest.raises(ConfigError):
-        keys.read()
-
-
 def test_patience_comes_from_the_settings(configure: Configure) -> None:
     """Polls and the history's lag are the operator's, the rest is ours."""
     policy = wiring.policy(configure(", poll: {min: 2s, max: 9s}, history_lag: 4s"))
@@ -64,7 +52,7 @@ def test_the_account_is_reached_as_the_settings_say(configure: Configure) -> Non
     config = configure(
         ", base_url: 'http://127.0.0.1:1', auth: query, requests_per_minute: 7, proxy: 'http://p.invalid:3128'"
     )
-    settings = wiring.client_settings(config, wiring.KeySource(config, {}))
+    settings = wiring.client_settings(config, KeySource(config.key_place, {}))
     assert (settings.base_url, settings.auth) == ("http://127.0.0.1:1", "query")
     assert (settings.requests_per_minute, settings.proxy) == (7, "http://p.invalid:3128")
     assert settings.read_key() == "first-key-0123456789"

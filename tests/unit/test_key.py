@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.config import Config, load, read_key
+from offcloud_watchd.config import Config, load
 from offcloud_watchd.errors import ConfigError
+from offcloud_watchd.key import KeySource, read_key
 
 SECRET = "s3cr3t-KEY"
 
@@ -31,7 +32,7 @@ def key_file(tmp_path: Path, content: bytes, mode: int = 0o600) -> Config:
 def refused(settings: Config, env: dict[str, str] | None = None) -> str:
     """Return the one problem; it never shows the key."""
     with pytest.raises(ConfigError) as caught:
-        read_key(settings, env or {})
+        read_key(settings.key_place, env or {})
     (problem,) = caught.value.problems
     assert SECRET not in problem
     return problem
@@ -43,7 +44,7 @@ def refused(settings: Config, env: dict[str, str] | None = None) -> str:
 )
 def test_fault_112_what_editors_add_is_trimmed(tmp_path: Path, content: bytes) -> None:
     """Fault 112: spaces, line ends and a byte order mark around the key do not count."""
-    assert read_key(key_file(tmp_path, content), {}) == SECRET
+    assert read_key(key_file(tmp_path, content).key_place, {}) == SECRET
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o610])
@@ -91,15 +92,15 @@ def test_a_fifo_or_a_directory_is_no_key_file(tmp_path: Path) -> None:
 def test_the_file_is_read_again_each_time(tmp_path: Path) -> None:
     """The operator mends the file and nothing needs to be started anew."""
     settings = key_file(tmp_path, b"old")
-    assert read_key(settings, {}) == "old"
+    assert read_key(settings.key_place, {}) == "old"
     (tmp_path / "api-key").write_bytes(b"new")
-    assert read_key(settings, {}) == "new"
+    assert read_key(settings.key_place, {}) == "new"
 
 
 def test_the_environment(tmp_path: Path) -> None:
     """A named variable holds the key; empty and missing are the same."""
     settings = config(tmp_path, "{api_key_env: THE_KEY}")
-    assert read_key(settings, {"THE_KEY": f" {SECRET}\n"}) == SECRET
+    assert read_key(settings.key_place, {"THE_KEY": f" {SECRET}\n"}) == SECRET
     assert "offcloud.api_key_env: $THE_KEY is empty" in refused(settings)
     assert "in one line" in refused(settings, {"THE_KEY": f"{SECRET}\udcff"})
 
@@ -112,7 +113,7 @@ def test_the_credential_of_the_service_manager(tmp_path: Path) -> None:
     assert "no API key is named" in refused(settings, {"CREDENTIALS_DIRECTORY": "."})
     (tmp_path / "offcloud-api-key").write_text(SECRET)
     (tmp_path / "offcloud-api-key").chmod(0o444)
-    assert read_key(settings, env) == SECRET
+    assert read_key(settings.key_place, env) == SECRET
     (tmp_path / "offcloud-api-key").write_text("")
     assert "offcloud-api-key is empty" in refused(settings, env)
 
@@ -120,19 +121,21 @@ def test_the_credential_of_the_service_manager(tmp_path: Path) -> None:
 def test_the_setting_wins_over_the_credential(tmp_path: Path) -> None:
     """What the file says is what is meant."""
     (tmp_path / "offcloud-api-key").write_text("other")
-    assert read_key(key_file(tmp_path, SECRET.encode()), {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == SECRET
+    settings = key_file(tmp_path, SECRET.encode())
+    assert read_key(settings.key_place, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == SECRET
 
 
 _AS_SOMEBODY_ELSE = """
 import os, sys
 from pathlib import Path
-from offcloud_watchd.config import load, read_key
+from offcloud_watchd.config import load
 from offcloud_watchd.errors import ConfigError
+from offcloud_watchd.key import read_key
 settings = load(Path(sys.argv[1]) / "config.yaml", {})
 os.setuid(65534)
 for env in ({"CREDENTIALS_DIRECTORY": sys.argv[1] + "/credentials"}, {}):
     try:
-        print(read_key(settings, env))
+        print(read_key(settings.key_place, env))
     except ConfigError as error:
         print(error)
 """
@@ -157,3 +160,16 @@ def test_the_credential_stands_in_for_a_file_that_is_roots(tmp_path: Path) -> No
     first, second = done.stdout.splitlines()
     assert first == "from-the-manager"
     assert second.endswith(f"Permission denied: {tmp_path}/api-key; run this as its owner")
+
+
+def test_the_key_is_read_anew_and_never_forgotten(tmp_path: Path) -> None:
+    """A replaced key is taken up at the next question; the log goes on hiding the old one."""
+    keys = KeySource(key_file(tmp_path, b"first-key-0123456789").key_place, {})
+    assert keys.given() == []
+    for text in ("first-key-0123456789", "first-key-0123456789", "second-key-0123456789"):
+        (tmp_path / "api-key").write_text(text + "\n")
+        assert keys.read() == text
+    assert keys.given() == ["first-key-0123456789", "second-key-0123456789"]
+    (tmp_path / "api-key").unlink()
+    with pytest.raises(ConfigError):
+        keys.read()
