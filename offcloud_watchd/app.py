@@ -47,7 +47,7 @@ STOP_WITHIN_S: Final = 17.0  # a POST in flight may end; the promise is 20 s in 
 CLOSE_WITHIN_S: Final = 1.5
 STATUS_EVERY_S: Final = 0.5
 MESSAGES_A_TURN: Final = 1000
-API_PLACES: Final = 2  # one is carried out, one waits; each is an intent that a crash would leave open
+API_PLACES: Final = 8  # one is carried out, the others wait; each is an intent that a crash leaves open
 
 
 class SystemClock:

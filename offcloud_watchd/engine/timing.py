@@ -9,12 +9,19 @@ from offcloud_watchd.core.ports import Clock, Look
 
 log = logging.getLogger(__name__)
 
-LOOK_SPACING_S: Final = 0.2  # a file that is being written tells of every write
+LOOK_LEAST_S: Final = 0.002
+LOOK_EVERY_S: Final = 0.2
+LOOK_BURST: Final = 20
+"""Looks by a hint: some at once, because a drop should not wait for the one before it; in the long run few,
+because a folder that is busy hints all the time."""
 CLOCK_STEP_S: Final = 2.0
 
 
 class Looks:
-    """One look at a time: at the rescan, when a file may have settled, soon after a hint."""
+    """One look at a time: at the rescan, when a file may have settled, at once after a hint.
+
+    Hinted looks are a token bucket, kept as the moment at which it is full again.
+    """
 
     def __init__(self, clock: Clock, rescan_s: float) -> None:
         self._clock = clock
@@ -22,6 +29,7 @@ class Looks:
         self._ended_at = self._next_at = clock.monotonic()
         self._looking = False
         self._hinted = False
+        self._full_at = clock.monotonic()
 
     def hint(self) -> None:
         """Something changed: look soon, and after the present look again."""
@@ -31,6 +39,9 @@ class Looks:
         """Tell whether a look is due; it has begun then."""
         if self._looking or self.wait_s() > 0:
             return False
+        now = self._clock.monotonic()
+        if now < self._next_at:  # only the hint brought it on
+            self._full_at = max(self._full_at, now) + LOOK_EVERY_S
         self._looking, self._hinted = True, False
         return True
 
@@ -49,7 +60,10 @@ class Looks:
         """Return how long it is until the next look; the rescan while one is under way."""
         if self._looking:
             return self._rescan_s
-        next_at = min(self._next_at, self._ended_at + LOOK_SPACING_S) if self._hinted else self._next_at
+        next_at = self._next_at
+        if self._hinted:
+            by_hint_at = max(self._ended_at + LOOK_LEAST_S, self._full_at - (LOOK_BURST - 1) * LOOK_EVERY_S)
+            next_at = min(next_at, by_hint_at)
         return max(0.0, next_at - self._clock.monotonic())
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from offcloud_watchd.core.ports import Look
-from offcloud_watchd.engine.timing import CLOCK_STEP_S, LOOK_SPACING_S, ClockWatch, Looks
+from offcloud_watchd.engine.timing import (
+    CLOCK_STEP_S,
+    LOOK_BURST,
+    LOOK_EVERY_S,
+    LOOK_LEAST_S,
+    ClockWatch,
+    Looks,
+)
 from tests.fakes.clock import FakeClock
 
 RESCAN_S = 30.0
@@ -48,16 +57,42 @@ def test_a_look_says_when_the_next_is_due(look: Look | None, wait_s: float) -> N
     assert looks.begin()
 
 
-def test_hints_are_spaced() -> None:
-    """A hint brings a look soon, not at once after the last."""
+def test_a_hint_brings_a_look() -> None:
+    """As soon as can be after the last one."""
     looks, clock = looks_after(Look(()))
     looks.hint()
-    assert looks.wait_s() == pytest.approx(LOOK_SPACING_S)
+    assert looks.wait_s() == pytest.approx(LOOK_LEAST_S)
     clock.advance(5)
     assert looks.wait_s() == 0.0
     assert looks.begin()
     looks.ended(Look(()))
     assert looks.wait_s() == RESCAN_S, "the hint is used up"
+
+
+def test_many_hints_are_spaced() -> None:
+    """A few looks come at once; a folder that hints without end is looked at some times a second."""
+    looks, clock = looks_after(Look(()))
+    began_at = []
+    while len(began_at) < 2 * LOOK_BURST:
+        looks.hint()
+        clock.advance(looks.wait_s() + 1e-6)
+        assert looks.begin()
+        began_at.append(clock.monotonic())
+        looks.ended(Look(()))
+    spaces = [after - before for before, after in pairwise(began_at)]
+    assert spaces[: LOOK_BURST - 1] == pytest.approx([LOOK_LEAST_S] * (LOOK_BURST - 1), abs=1e-5)
+    assert spaces[LOOK_BURST:] == pytest.approx([LOOK_EVERY_S] * (LOOK_BURST - 1), abs=1e-5)
+
+
+def test_looks_that_nothing_hinted_at_cost_no_credit() -> None:
+    """Those of the clock come when they must."""
+    looks, clock = looks_after(Look((), next_look_s=0.1))
+    for _ in range(3 * LOOK_BURST):
+        clock.advance(0.1)
+        assert looks.begin()
+        looks.ended(Look((), next_look_s=0.1))
+    looks.hint()
+    assert looks.wait_s() == pytest.approx(LOOK_LEAST_S)
 
 
 def test_a_hint_during_a_look_is_not_lost() -> None:
@@ -66,7 +101,7 @@ def test_a_hint_during_a_look_is_not_lost() -> None:
     looks.begin()
     looks.hint()
     looks.ended(Look(()))
-    assert looks.wait_s() == pytest.approx(LOOK_SPACING_S)
+    assert looks.wait_s() == pytest.approx(LOOK_LEAST_S)
 
 
 @pytest.mark.parametrize("step_s", [CLOCK_STEP_S + 0.5, -CLOCK_STEP_S - 0.5, 1e6, -1e6])
