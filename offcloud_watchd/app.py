@@ -286,6 +286,7 @@ class Loop:
         if signals.reload:
             signals.reload = False
             if begins and not signals.stop and may_reload():
+                log.info("the new configuration is good: it is taken up when what is under way has ended")
                 self._reload = True
                 self.notifier.reloading()
         if signals.stop and (self._reload or begins):

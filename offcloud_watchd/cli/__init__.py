@@ -57,6 +57,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
         ("cancel", "cancel", "stop jobs; they end as failed and can be retried"),
         ("forget", "forget", "remove jobs, with --files also what they published"),
         ("explain", "explain", "what would be done with a file, and why, without doing it"),
+        ("cached", "cached", "whether the service has torrents already"),
+        ("accounts", "accounts", "the remote accounts the service can send files to"),
+        ("proxies", "proxies", "the servers instant downloads can go through"),
+        ("history", "history", "what is in the account, the newest first"),
+        ("account", "account", "whose account it is, its plan, what is left"),
+        ("login", "login", "get the API key and write it into the key file"),
         ("config", "settings", "the commented example; JSON Schema for editors"),
         ("journal", "journal", "check the journal"),
         ("sandbox", "sandbox", "an Offcloud of one's own on this machine"),
@@ -83,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """Parse; what is left over is the business of the command it was given to, and its usage is shown."""
-    arguments, left = _parser(words).parse_known_args(words)
+    arguments, left = parser_for(words).parse_known_args(words)
     if left:
         arguments.command_parser.error(f"this is not taken here: {' '.join(map(printable, left))}")
     return arguments
@@ -100,8 +106,11 @@ class _Parser(argparse.ArgumentParser):
         super().error(printable(message + (f"; did you mean {near[0]}?" if near else "")))
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Build the parser; only commands that were named are imported to declare their arguments."""
+def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser; only commands that were named are imported to declare their arguments.
+
+    The man pages and the completions are made from it, with every name of ``COMMANDS``.
+    """
     parser = _Parser(
         prog="offcloud-watchd",
         description="Offcloud drop folder service",

@@ -55,7 +55,8 @@ class Answer:
     """One HTTP answer. ``asked`` is the method with host and path, fit to be shown.
 
     ``at`` is when it came (UTC seconds). ``framed`` tells whether HTTP itself says where the body ends.
-    ``secret`` is the key that was sent, so that it can be taken out of whatever is quoted.
+    ``set_cookie`` is the header of that name, a secret. ``secrets`` are what was sent of keys and passwords,
+    so that they can be taken out of whatever is quoted.
     """
 
     asked: str
@@ -65,7 +66,8 @@ class Answer:
     retry_after: str | None = None
     at: float = 0.0
     framed: bool = True
-    secret: str = field(default="", repr=False)
+    set_cookie: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_success(self) -> bool:
@@ -80,8 +82,8 @@ class Answer:
     def quoted(self, value: object) -> str:
         """Return the other side's words fit for people: one short line, without links, keys and controls."""
         said = value if isinstance(value, str) else ""
-        if self.secret:
-            said = said.replace(self.secret, "[key]")
+        for secret in filter(None, self.secrets):
+            said = said.replace(secret, "[key]")
         said = _LONG_TOKEN.sub("[...]", _LINK.sub("[link]", said[: 4 * MAX_TEXT]))
         said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
         return said if len(said) <= MAX_QUOTED else said[: MAX_QUOTED - 1] + "…"

@@ -1,150 +1,280 @@
-"""The account behind the key: ``core.ports.Cloud`` over HTTP.
+"""The account behind the key: ``core.ports.Cloud`` over HTTP, and the service's other ways.
 
 Rules of this file:
 
-* Only ``submit`` changes anything, and it is sent once. Everything else may be asked again, up to three times
-  within fifteen seconds; what takes longer is for the journal to wait for.
+* What makes an item (``submit`` and its kin) is sent once. Everything else may be asked again, up to three
+  times within fifteen seconds; what takes longer is for the journal to wait for.
 * What an answer means is decided in the pure files beside this one; here questions are only put in order.
 * Not a word of this client depends on which generation of the service answers: calls that one of them lacks
-  are told by their absence, and the other way is taken.
+  are told by their absence, and the other way is taken, or a person is told.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
-import tenacity
-
-from offcloud_watchd.core.model import Account, Link, Phase, RemoteFile, Sought, Submission
+from offcloud_watchd.core.model import Account, Link, Phase, RemoteFile, Route, Sought, Submission
 from offcloud_watchd.core.ports import Clock, Stop
-from offcloud_watchd.errors import Blocked, ConfigError, Permanent, Transient
-from offcloud_watchd.offcloud import history, listing, wire
-from offcloud_watchd.offcloud.answer import Answer, Form, decode, request_id
+from offcloud_watchd.errors import Permanent, Transient
+from offcloud_watchd.offcloud import cache, history, listing, wire
+from offcloud_watchd.offcloud.answer import request_id
+from offcloud_watchd.offcloud.asker import Asker
 from offcloud_watchd.offcloud.listing import Missing
-from offcloud_watchd.offcloud.pace import Pace
-from offcloud_watchd.offcloud.refusals import Kind, is_absent, known
-from offcloud_watchd.offcloud.session import Question, Transport
+from offcloud_watchd.offcloud.places import RemoteAccount
+from offcloud_watchd.offcloud.service import MAX_HISTORY_BYTES, Service
+from offcloud_watchd.offcloud.session import Question
 from offcloud_watchd.offcloud.settings import ClientSettings
 
-log = logging.getLogger(__name__)
-
-MAX_TRIES: Final = 3
-MAX_RETRYING_S: Final = 15.0
-MAX_HISTORY_BYTES: Final = 64 * 1024 * 1024
 CLOCK_STEP_S: Final = 1.0  # the two clocks go apart by more only when one was set
-RUSH_S: Final = {429: 5.0, 503: 0.0}
-"""How long nobody asks after these statuses when the service does not say; see ``Pace.hold``."""
-NOBODY: Final = "0" * 24
-"""An id in the form of the service's own that no request has."""
+FEW: Final = 4
+"""So many requests are asked for one by one rather than by reading a whole history."""
+STATUS_BATCH: Final = 100
+CACHE_BATCH: Final = 1000  # debrid-media-manager sends as many; 5,000 were answered in 2.1 s
 
-T = TypeVar("T")
+_UPLOAD_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]+")
 
 
 class Client:
     """An Offcloud account; implements ``core.ports.Cloud``. One thread at a time.
 
     Every method raises ``Transient``, ``Permanent``, ``Blocked`` or ``Cancelled`` and nothing else. No text
-    of these holds the key, a submitted link or a link to a file.
+    of these holds the key, a password, a submitted link or a link to a file. ``service`` is what stands
+    behind the account: it is asked in the same thread.
     """
 
     def __init__(self, settings: ClientSettings, clock: Clock) -> None:
-        self._settings = settings
         self._clock = clock
-        self._transport = Transport(settings, clock)
-        self._pace = Pace(settings.requests_per_minute, clock)
+        self._asker = Asker(settings, clock)
+        self.service = Service(self._asker)
         self._allow_http = settings.base_url.lower().startswith("http://")
-        self._key: str | None = None
-        self._listing: history.Listing | None = None
+        self._listings: dict[Route, history.Listing] = {}
         self._listed_at_offset_s = 0.0
-        self._generation = ""
-        self._forms = False
+        self._batches = True
+        self._removal = 0
 
     def close(self) -> None:
         """Close the connections that are kept; it may be called again."""
-        self._transport.close()
+        self._asker.close()
 
-    # --- core.ports.Cloud ---
+    # --- Handing in: once, and ``Transient.maybe_sent`` tells whether it may have been taken ---
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken.
 
         A submission that is under way is not cut short by ``stop``.
         """
-        answer = self._post("cloud", {"url": link.url}, stop, once=True)
+        return wire.submission(self._asker.post("cloud", {"url": link.url}, stop, once=True))
+
+    def submit_instant(self, link: Link, proxy_id: str | None, stop: Stop) -> Submission:
+        """Have the link fetched at once, once: its ``url`` leads to the file, a secret with a short life.
+
+        Raises ``Permanent`` where the service takes such a link into its cloud only, or has no such call.
+        """
+        body = {"url": link.url} | ({"proxyId": proxy_id} if proxy_id is not None else {})
+        answer = self._asker.post("instant", body, stop, once=True)
+        self.service.must_have(answer, "instant downloads: use `route: cloud`", stop, submitting=True)
+        taken = wire.submission(answer)
+        if listing.single(taken, None, allow_http=self._allow_http) is None:
+            raise Transient(f"{answer.asked} gave no usable link; it is tried again", maybe_sent=True)
+        return taken
+
+    def submit_remote(self, link: Link, option_id: str, folder_id: str | None, stop: Stop) -> Submission:
+        """Have the link sent to a remote account, once: ``RemoteAccount.option_id``, and a folder there.
+
+        Raises ``Permanent`` where the service has no remote accounts, as the current one.
+        """
+        body = {"url": link.url, "remoteOptionId": option_id}
+        body |= {"folderId": folder_id} if folder_id is not None else {}
+        answer = self._asker.post("remote", body, stop, once=True)
+        self.service.must_have(answer, "remote accounts: use `route: cloud`", stop, submitting=True)
         return wire.submission(answer)
 
-    def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+    def upload(self, name: str, data: bytes, stop: Stop) -> str:
+        """Hand a .torrent or .nzb over and return the address it was given, to be submitted. Safe to repeat.
+
+        Nothing is in the account yet. The address is a secret. Raises ``Permanent`` when the service takes no
+        files, or not this one.
+        """
+        # Only the ending counts, and a name from outside has no business in a header.
+        plain = _UPLOAD_NAME.sub("_", name)[-120:]
+        question = Question("POST", "/torrent/upload", upload=(plain, data))
+
+        def ask() -> str:
+            answer = self._asker.ask(question, stop)
+            self.service.must_have(answer, "uploads: a torrent can be sent as a magnet", stop)
+            return wire.uploaded(answer)
+
+        return self._asker.again(ask, stop)
+
+    def submit_upload(self, url: str, name: str, stop: Stop) -> Submission:
+        """Hand in what was uploaded, once. An NZB gets the name it would otherwise lack."""
+        named = {"customFileName": name.rpartition(".")[0]} if name.lower().endswith(".nzb") else {}
+        return wire.submission(self._asker.post("cloud", {"url": url, **named}, stop, once=True))
+
+    # --- Following ---
+
+    def find(
+        self, link: Link, not_before: float, stop: Stop, route: Route = Route.CLOUD
+    ) -> tuple[Sequence[Sought], float]:
         """Return the account's live entries for this link, oldest first, and when the listing was taken.
 
         One listing serves every job it is new enough for, until the clock is set.
         """
-        offset_s = self._clock.now() - self._clock.monotonic()
-        was_set = abs(offset_s - self._listed_at_offset_s) > CLOCK_STEP_S
-        if self._listing is None or was_set or self._listing.as_of < not_before:
-            self._listing = None  # the old one makes room for the new one
-            self._listing = self._again(partial(self._history, stop), stop)
-            self._listed_at_offset_s = offset_s
-        return self._listing.matching(link), self._listing.as_of
+        taken = self._listing(route, not_before, stop)
+        return taken.matching(link), taken.as_of
 
-    def status(self, submission: Submission, stop: Stop) -> Phase:
-        """Return how far a request is; raise ``Gone`` when the service does not hold it."""
-        own_id = _checked(submission)
+    def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
+        """Return how far a request is; raise ``Gone`` when the service does not hold it.
 
-        def ask() -> Phase:
-            return wire.phase(self._post("cloud/status", {"requestId": own_id}, stop), submission)
-
-        return self._again(ask, stop)
-
-    def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
-        """Mint the links of a finished request; they are secrets with a short life. Safe to repeat.
-
-        Detailed list, plain list, the one file the request is, text list: the first that the service has.
+        An instant one is ready from the beginning, and its status stays ``created``. Source: the official
+        document.
         """
         own_id = _checked(submission)
+        if route is Route.INSTANT:
+            return Phase(submission.status or "created", "ready", submission)
+
+        def ask() -> Phase:
+            return wire.phase(self._asker.post(f"{route}/status", {"requestId": own_id}, stop), submission)
+
+        return self._asker.again(ask, stop)
+
+    def statuses(
+        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+    ) -> Mapping[str, Phase]:
+        """Return how far many requests are, by id, with as few questions as the service allows.
+
+        Safe to repeat. Classic: a hundred a question. Current: the whole history in one, unless they are few.
+        Whatever is not mentioned (a failed one, a new one the history does not show yet, a vanished one, an
+        id that is none) is to be asked for alone.
+        """
+        found: dict[str, Phase] = {}
+        asked = [one for one in submissions if request_id(one.request_id) is not None]
+        if len(asked) <= FEW:
+            return found
+        batches = [asked[at : at + STATUS_BATCH] for at in range(0, len(asked), STATUS_BATCH)]
+        for batch in batches:
+            told = (
+                self._asker.again(partial(self._batch, batch, route, stop), stop) if self._batches else None
+            )
+            if told is None:
+                self._batches = False
+                return self._listing(route, self._clock.now(), stop).phases(asked)
+            found |= told
+        return found
+
+    def files(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Sequence[RemoteFile]:
+        """Mint the links of a finished request; they are secrets with a short life. Safe to repeat.
+
+        Detailed list, plain list, the one file the request is, text list: the first that the service has. An
+        instant request is the one file it was answered with; a dead link is minted by submitting it again.
+        """
+        own_id = _checked(submission)
+        if route is Route.INSTANT:
+            return (self._instant_file(submission),)
         explore = f"cloud/explore/{own_id}"
-        detailed = self._again(partial(self._explored, f"{explore}?format=detailed", stop), stop)
+        detailed = self._asker.again(partial(self._explored, f"{explore}?format=detailed", stop), stop)
         if not isinstance(detailed, Missing):
             return detailed
-        plain = self._again(partial(self._explored, explore, stop), stop)
+        plain = self._asker.again(partial(self._explored, explore, stop), stop)
         if not isinstance(plain, Missing):
             return plain
         one = self._single(submission, stop) if Missing.SINGLE in (detailed, plain) else None
         if one is not None:
             return (one,)
-        lines = self._again(partial(self._listed, own_id, stop), stop)
+        lines = self._asker.again(partial(self._listed, own_id, stop), stop)
         if not isinstance(lines, Missing):
             return lines
         self.status(submission, stop)  # raises Gone: "not found" may have meant the request, not the call
         raise Transient(f"the service tells no files of request {own_id}: {lines.value}", retry_after_s=60.0)
+
+    def retry(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> bool:
+        """Let a failed request begin anew; False when the service has no such call. Safe to repeat.
+
+        Then it is to be removed and submitted again. Raises ``Gone`` when the service does not hold it.
+        """
+        path = f"{route}/retry/{_checked(submission)}"
+        return self._asker.again(lambda: wire.retried(self._asker.get(path, stop)), stop)
+
+    def remove(self, submission: Submission, stop: Stop) -> None:
+        """Remove one request from the account, with its files. Safe to repeat: one that is gone is removed.
+
+        Three spellings are known; the one that is not a GET is tried first.
+        """
+        own_id = _checked(submission)
+        ways = (
+            Question("POST", "cloud/remove", {"requests": [own_id]}),
+            Question("GET", f"cloud/remove/{own_id}"),
+            Question("GET", f"/cloud/remove/{own_id}"),
+        )
+        for number in (self._removal, *(one for one in range(len(ways)) if one != self._removal)):
+            if self._asker.again(partial(self._removed, ways[number], stop), stop):
+                self._removal = number
+                return
+        raise Permanent(f"the service has no call to remove request {own_id}: remove it on its page")
+
+    # --- What it has already ---
+
+    def cached(self, info_hashes: Iterable[str], stop: Stop) -> frozenset[str]:
+        """Return which v1 info hashes (40 hex digits) are cached, in small letters. Safe to repeat."""
+        wanted = sorted({one.lower() for one in info_hashes})
+        batches = (wanted[at : at + CACHE_BATCH] for at in range(0, len(wanted), CACHE_BATCH))
+        return frozenset().union(
+            *(self._asker.again(partial(self._hits, batch, stop), stop) for batch in batches)
+        )
+
+    def cached_files(self, link: Link, stop: Stop) -> Sequence[RemoteFile] | None:
+        """Mint links to something cached without an item in the account. Safe to repeat.
+
+        None when it is not cached, or the service has no such call, as the classic one.
+        """
+
+        def ask() -> Sequence[RemoteFile] | None:
+            answer = self._asker.post("cache/download", {"url": link.url}, stop)
+            return cache.links(answer, allow_http=self._allow_http)
+
+        return self._asker.again(ask, stop)
+
+    # --- Who we are ---
 
     def account(self, stop: Stop) -> Account:
         """Ask who we are, with the key as it stands in its file now. Safe to repeat.
 
         Raises ``Blocked`` when the key is refused. The generation that answered is asked first the next time.
         """
-        self._key = None
-        ways = {"current": "account/info", "classic": "account/stats"}
-        for generation in sorted(ways, key=lambda one: (one != self._generation, one != "current")):
-            found = self._again(partial(self._account, ways[generation], generation, stop), stop)
-            if found is not None:
-                self._generation = generation
-                return found
-        # Neither call is there: what is said of a request that does not exist proves the key as well.
-        self._again(partial(self._prove_key, stop), stop)
-        return Account(generation=self._generation)
+        return self.service.statement(stop).account
+
+    def remote_accounts(self, stop: Stop) -> Sequence[RemoteAccount]:
+        """List the accounts files can be sent to. Raises ``Permanent`` where the service has none at all."""
+        return self.service.remote_accounts(stop)
 
     # --- Questions ---
 
-    def _history(self, stop: Stop) -> history.Listing:
+    def _listing(self, route: Route, not_before: float, stop: Stop) -> history.Listing:
+        offset_s = self._clock.now() - self._clock.monotonic()
+        if abs(offset_s - self._listed_at_offset_s) > CLOCK_STEP_S:
+            self._listings.clear()
+        taken = self._listings.get(route)
+        if taken is None or taken.as_of < not_before:
+            self._listings.pop(route, None)  # the old one makes room for the new one
+            taken = self._asker.again(partial(self._history, route, stop), stop)
+            self._listings[route] = taken
+            self._listed_at_offset_s = offset_s
+        return taken
+
+    def _history(self, route: Route, stop: Stop) -> history.Listing:
         as_of = self._clock.now()
-        return history.listing(self._get("cloud/history", stop, cap_bytes=MAX_HISTORY_BYTES), as_of)
+        return history.listing(self._asker.get(f"{route}/history", stop, cap_bytes=MAX_HISTORY_BYTES), as_of)
+
+    def _batch(self, batch: Sequence[Submission], route: Route, stop: Stop) -> dict[str, Phase] | None:
+        body = {"requestIds": [one.request_id for one in batch]}
+        return wire.phases(self._asker.post_as_is(f"{route}/status", body, stop), batch)
 
     def _explored(self, path: str, stop: Stop) -> tuple[RemoteFile, ...] | Missing:
-        return listing.explored(self._get(path, stop), allow_http=self._allow_http)
+        return listing.explored(self._asker.get(path, stop), allow_http=self._allow_http)
 
     def _single(self, submission: Submission, stop: Stop) -> RemoteFile | None:
         """Build the link of a request that is one file, with what its status tells of name, host and size."""
@@ -152,101 +282,30 @@ class Client:
         size_bytes = phase.progress.total_bytes
         return listing.single(_newer(submission, phase.submission), size_bytes, allow_http=self._allow_http)
 
+    def _instant_file(self, submission: Submission) -> RemoteFile:
+        found = listing.single(submission, None, allow_http=self._allow_http)
+        if found is None:
+            raise Permanent("the link to this file was not kept; `offcloud-watchd retry` asks for it again")
+        return found
+
     def _listed(self, own_id: str, stop: Stop) -> tuple[RemoteFile, ...] | Missing:
         """Read the text list; where nothing shows that it is whole, it must come alike twice."""
         path = f"cloud/list/{own_id}"
-        answer = self._get(path, stop)
+        answer = self._asker.get(path, stop)
         found = listing.listed(answer, allow_http=self._allow_http)
         if listing.may_be_cut(answer):
-            again = listing.listed(self._get(path, stop), allow_http=self._allow_http)
+            again = listing.listed(self._asker.get(path, stop), allow_http=self._allow_http)
             if not listing.is_alike(found, again):
                 raise Transient(f"{answer.asked} was cut, or told two different lists; it is tried again")
         return found
 
-    def _account(self, path: str, generation: str, stop: Stop) -> Account | None:
-        answer = self._get(path, stop)
-        content = decode(answer)
-        # A page in place of an answer: this generation does not have the call.
-        if is_absent(answer, content) or (answer.is_success and content.form is Form.HTML):
-            return None
-        return wire.account(answer, generation)
+    def _removed(self, question: Question, stop: Stop) -> bool:
+        return wire.removed(self._asker.ask(question, stop))
 
-    def _prove_key(self, stop: Stop) -> None:
-        wire.proves_key(self._post("cloud/status", {"requestId": NOBODY}, stop))
-
-    def _post(self, path: str, body: dict[str, str], stop: Stop, *, once: bool = False) -> Answer:
-        """Post a body as JSON, or as a form where the service says that it could not read JSON."""
-        answer = self._ask(Question("POST", path, body, as_form=self._forms, once=once), stop)
-        rule = known(answer, decode(answer))
-        if rule is None or rule.kind is not Kind.UNREAD or answer.status >= 500:
-            return answer
-        self._forms = not self._forms
-        log.info("the service does not read %s; trying the other way", "forms" if not self._forms else "JSON")
-        return self._ask(Question("POST", path, body, as_form=self._forms, once=once), stop)
-
-    def _get(self, path: str, stop: Stop, *, cap_bytes: int = 8 * 1024 * 1024) -> Answer:
-        return self._ask(Question("GET", path, cap_bytes=cap_bytes), stop)
-
-    def _ask(self, question: Question, stop: Stop) -> Answer:
-        key = self._read_key()
-        self._pace.take(stop)
-        answer = self._transport.ask(question, key, stop)
-        if answer.status in (401, 403) or _is_noauth(answer):
-            self._key = None
-        if answer.status in (429, 503):
-            self._pace.hold(answer.retry_after_s or RUSH_S[answer.status])
-        return answer
-
-    def _read_key(self) -> str:
-        if self._key is None:
-            failure = None
-            try:
-                key = self._settings.read_key().strip()
-            except ConfigError as error:
-                failure = str(error)
-            except OSError as error:
-                failure = error.strerror or type(error).__name__
-            if failure is not None:
-                raise Blocked("api", f"the API key cannot be read: {failure}")
-            if not (key.isascii() and key.isprintable() and key and " " not in key):
-                raise Blocked(
-                    "api",
-                    "the API key is empty or holds characters no key has: write it again",
-                    key_refused=True,
-                )
-            self._key = key
-        return self._key
-
-    def _again(self, ask: Callable[[], T], stop: Stop) -> T:
-        """Ask a question that is safe to repeat, up to three times.
-
-        A raised flag ends the pause, and the try after it ends as ``Cancelled`` before anything is asked.
-        """
-        limits = tenacity.stop_any(
-            tenacity.stop_after_attempt(MAX_TRIES), tenacity.stop_before_delay(MAX_RETRYING_S)
-        )
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_pass_soon),
-            stop=limits,
-            wait=tenacity.wait_random_exponential(multiplier=self._settings.retry_wait_s, max=5.0),
-            sleep=lambda seconds: _wait(stop, seconds),
-            reraise=True,
-        )
-        return retrying(ask)
-
-
-def _wait(stop: Stop, seconds: float) -> None:
-    stop.wait(seconds)
-
-
-def _may_pass_soon(error: BaseException) -> bool:
-    """Tell whether a second try within seconds makes sense: not where a time was named."""
-    return isinstance(error, Transient) and error.retry_after_s is None
-
-
-def _is_noauth(answer: Answer) -> bool:
-    rule = known(answer, decode(answer)) if len(answer.body) < 4096 else None
-    return rule is not None and rule.kind is Kind.KEY
+    def _hits(self, batch: Sequence[str], stop: Stop) -> frozenset[str]:
+        answer = self._asker.post("cache", {"hashes": batch}, stop)
+        self.service.must_have(answer, "cache to look into", stop)
+        return cache.hits(answer)
 
 
 def _checked(submission: Submission) -> str:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from offcloud_watchd.core.links import info_hashes, parse_link
-from offcloud_watchd.core.model import Link, LinkKind, Sought
+from offcloud_watchd.core.model import Link, LinkKind, Phase, Sought, Submission
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.offcloud.answer import Answer, decode, when
 from offcloud_watchd.offcloud.refusals import refusal
-from offcloud_watchd.offcloud.wire import FAILED_WORDS, first, not_understood, told
+from offcloud_watchd.offcloud.wire import FAILED_WORDS, READY_WORDS, first, not_understood, told
 
 MAX_LINK: Final = 64 * 1024
 
@@ -48,6 +48,12 @@ class Listing:
         found = {entry.sought.request_id: entry.sought for entry in alike}
         return tuple(sorted(found.values(), key=_age))
 
+    def phases(self, known: Sequence[Submission]) -> dict[str, Phase]:
+        """Return how far requests are, by id, as far as they are listed; those that failed are not."""
+        wanted = {one.request_id for one in known}
+        found = (entry.sought for entry in self.entries if entry.sought.request_id in wanted)
+        return {one.request_id: _phase(one) for one in found if one.status}
+
     def _torrents(self, link: Link) -> Iterator[Entry]:
         keys = {link.key, *info_hashes(link.url)}
         # Taking every text apart costs seconds for a large account; looking for the digits does not.
@@ -65,6 +71,17 @@ class Listing:
 
 def listing(answer: Answer, as_of: float) -> Listing:
     """Read the history. Raises ``Blocked`` and ``Transient``."""
+    # It comes with the newest first.
+    entries = (_entry(one) for one in reversed(_rows(answer)))
+    return Listing(as_of, [entry for entry in entries if entry is not None])
+
+
+def requests(answer: Answer) -> tuple[Sought, ...]:
+    """Read every request that can be read, the newest first, also those that failed."""
+    return tuple(found for row in _rows(answer) if (found := _sought(row)) is not None)
+
+
+def _rows(answer: Answer) -> Sequence[object]:
     content = decode(answer)
     value = content.value
     if isinstance(value, dict):
@@ -74,21 +91,23 @@ def listing(answer: Answer, as_of: float) -> Listing:
         raise error
     if not isinstance(value, list) or (value and not any(isinstance(entry, dict) for entry in value)):
         raise not_understood(answer, content, "a list of requests")
-    # It comes with the newest first.
-    entries = (_entry(one) for one in reversed(value))
-    return Listing(as_of, [entry for entry in entries if entry is not None])
+    return value
 
 
 def _entry(value: object) -> Entry | None:
-    known = told(value)
-    if known is None or not isinstance(value, dict) or known.status in FAILED_WORDS:
+    sought = _sought(value)
+    if sought is None or not isinstance(value, dict) or sought.status in FAILED_WORDS:
         return None
     names = (first(value, "originalLink", "original_link"), first(value, "fileName", "filename"))
-    texts = tuple(text for text in names if isinstance(text, str) and len(text) <= MAX_LINK)
+    return Entry(tuple(text for text in names if isinstance(text, str) and len(text) <= MAX_LINK), sought)
+
+
+def _sought(value: object) -> Sought | None:
+    known = told(value)
+    if known is None or not isinstance(value, dict):
+        return None
     created_at = when(first(value, "createdOn", "created_on"))
-    return Entry(
-        texts, Sought(known.request_id, known.status, known.name, known.url, known.server, created_at)
-    )
+    return Sought(known.request_id, known.status, known.name, known.url, known.server, created_at)
 
 
 def _spellings(key: str) -> tuple[str, ...]:
@@ -107,6 +126,15 @@ def _normal(text: str) -> str:
         return parse_link(text).key
     except BadDrop:
         return ""
+
+
+def _phase(sought: Sought) -> Phase:
+    outcome = "ready" if sought.status in READY_WORDS else "waiting"
+    return Phase(
+        sought.status,
+        outcome,
+        Submission(sought.request_id, sought.status, sought.name, sought.url, sought.server),
+    )
 
 
 def _age(sought: Sought) -> float:

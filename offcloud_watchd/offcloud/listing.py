@@ -121,7 +121,7 @@ def _files(
     for place, entry in enumerate(entries, 1):
         raw = _raw_link(entry)
         url = usable(raw, allow_http=allow_http)
-        path = _told_path(entry) or (_path_of(url) if url else raw)
+        path = told_path(entry) or (_path_of(url) if url else raw)
         if path.lower().endswith(_JUNK):
             continue
         if url is None:
@@ -143,8 +143,8 @@ def _raw_link(entry: object) -> str:
     return entry if isinstance(entry, str) else ""
 
 
-def _told_path(entry: object) -> str:
-    """Return the path an object tells; empty when it tells none."""
+def told_path(entry: object) -> str:
+    """Return the path an object tells, unsafe as it came; empty when it tells none."""
     if not isinstance(entry, dict):
         return ""
     path = text(entry.get("path"))

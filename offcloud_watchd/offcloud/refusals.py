@@ -30,6 +30,7 @@ class Kind(Enum):
     LINK = "the link itself"
     GONE = "a request the service does not hold"
     TAKEN = "a link the service holds already"
+    ROUTE = "a link that is taken on another way"
     SINGLE = "a request without a list of files"
     UNREADY = "a request that is not finished"
     UNREAD = "a body the service could not read"
@@ -52,6 +53,7 @@ _PLAN_ADVICE: Final = (
 )
 _LINK_ADVICE: Final = "the service cannot use this link: check it, or try another source"
 _BUSY_ADVICE: Final = "it is tried again"
+_REMOTE_ADVICE: Final = "the account to send to is not there: `offcloud-watchd accounts` lists those that are"
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(r"noauth", Kind.KEY, _KEY_ADVICE),
@@ -84,6 +86,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         r"(request|transfer|item) (was )?not found|no such (request|transfer)|unknown request", Kind.GONE, ""
     ),
+    Rule(
+        r"supported only via cloud",
+        Kind.ROUTE,
+        "the service takes this link into its cloud only: drop it into a folder with `route: cloud`",
+    ),
+    Rule(r"remote account (was )?not found|missing remoteoptionid", Kind.ROUTE, _REMOTE_ADVICE),
     Rule(r"bad archive", Kind.SINGLE, _BUSY_ADVICE, 30.0),
     Rule(r"downloaded yet|not (yet )?(finished|ready|downloaded)", Kind.UNREADY, _BUSY_ADVICE, 30.0),
     Rule(
@@ -181,7 +189,7 @@ def is_absent(answer: Answer, content: Content) -> bool:
     return answer.status in (404, 405, 501) and known(answer, content) is None
 
 
-def _is_gone(answer: Answer, content: Content) -> bool:
+def is_gone(answer: Answer, content: Content) -> bool:
     """Tell whether a 404 speaks of the request rather than of the path; a web page proves nothing."""
     said = complaint(answer, content)
     if answer.status not in (404, 410) or said is None or content.form is not Form.JSON:
@@ -208,7 +216,7 @@ def refusal(
     rule = _rule(answer, content, said)
     if rule is None:
         return None
-    if about_request and _is_gone(answer, content):
+    if about_request and is_gone(answer, content):
         rule = Rule("", Kind.GONE, "")
     return _error(
         answer, rule, _told(answer, content, said), submitting=submitting, about_request=about_request
@@ -248,7 +256,7 @@ def _error(
             return Blocked("api", reason, key_refused=True)
         case Kind.PLAN:
             return Blocked("api", reason)
-        case Kind.LINK if submitting:
+        case Kind.LINK | Kind.ROUTE if submitting:
             return Permanent(reason)
         case Kind.GONE if about_request:
             return Gone(reason)

@@ -17,8 +17,8 @@ from __future__ import annotations
 import http.client
 import ssl
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,7 +30,10 @@ from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.errors import Blocked, Cancelled, OffcloudWatchdError, Transient
 from offcloud_watchd.offcloud.answer import Answer
 from offcloud_watchd.offcloud.connection import Call, Overdue, Session
+from offcloud_watchd.offcloud.credentials import Credential, Way
 from offcloud_watchd.offcloud.settings import ClientSettings
+
+Body = Mapping[str, str | bool | Sequence[str]]
 
 READ_BYTES: Final = 64 * 1024
 _FOREIGN: Final = (
@@ -46,18 +49,27 @@ _FOREIGN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One call; ``path`` follows ``/api/``.
+    """One call; ``path`` follows ``/api/``, or the host itself when it begins with a slash.
 
+    ``body`` goes out as JSON, or as a form with ``as_form``; a value may be a list of texts. ``upload`` is
+    the name and the bytes of a file, sent as a form of its own. ``secret`` must never be shown.
     ``once``: it cannot be asked twice, so it is not cut short by the stop flag and goes over a connection of
     its own, as a kept one may be half dead.
     """
 
     method: str
     path: str
-    body: Mapping[str, str] | None = None
+    body: Body | None = field(default=None, repr=False)
     as_form: bool = False
     once: bool = False
     cap_bytes: int = 8 * 1024 * 1024
+    upload: tuple[str, bytes] | None = field(default=None, repr=False)
+    secret: str = field(default="", repr=False)
+
+    @property
+    def address(self) -> str:
+        """The path from the host on."""
+        return self.path if self.path.startswith("/") else f"/api/{self.path}"
 
 
 class _BadBody(ValueError):  # noqa: N818 - the noun says it
@@ -75,20 +87,20 @@ class Transport:
         self._call = Call(clock)
         self._session = Session(self._call, _proxies(settings, self._base))
 
-    def ask(self, question: Question, key: str, stop: Stop) -> Answer:
+    def ask(self, question: Question, credential: Credential, stop: Stop) -> Answer:
         """Ask, and return the answer whatever its status.
 
         Raises ``Transient`` when there is none; its ``maybe_sent`` tells of any question whether a byte of it
         went out. Raises ``Cancelled`` when stopped before that or, unless it is to be asked once only, at any
         time; ``Blocked`` when the settings make no address.
         """
-        asked = f"{question.method} {self._host}/api/{question.path.partition('?')[0]}"
+        asked = f"{question.method} {self._host}{question.address.partition('?')[0]}"
         if question.once:
             self._session.close()  # a kept connection may be closed on the other side just now
         self._call.begin(self._settings, None if question.once else stop)
         failure: OffcloudWatchdError
         try:
-            return self._exchange(question, asked, key)
+            return self._exchange(question, asked, credential)
         except Cancelled as stopped:
             failure = stopped
         except _FOREIGN as error:
@@ -99,18 +111,24 @@ class Transport:
         """Close the connections that are kept; it may be called again."""
         self._session.close()
 
-    def _exchange(self, question: Question, asked: str, key: str) -> Answer:
-        settings = self._settings
-        request = requests.Request(
-            question.method,
-            f"{self._base}/api/{question.path}",
-            data=question.body if question.as_form else None,
-            json=None if question.as_form else question.body,
-            params={"key": key} if settings.auth == "query" else None,
-            auth=_Bearer(key if settings.auth == "bearer" else ""),
+    def _prepared(self, question: Question, credential: Credential) -> requests.PreparedRequest:
+        as_json = question.body is not None and not question.as_form
+        return self._session.prepare_request(
+            requests.Request(
+                question.method,
+                f"{self._base}{question.address}",
+                data=_form(question.body) if question.body is not None and not as_json else None,
+                json=question.body if as_json else None,
+                files={"file": question.upload} if question.upload is not None else None,
+                params={"key": credential.secret} if credential.way is Way.QUERY else None,
+                auth=_Shown(credential),
+            )
         )
+
+    def _exchange(self, question: Question, asked: str, credential: Credential) -> Answer:
+        settings = self._settings
         response = self._session.send(
-            self._session.prepare_request(request),
+            self._prepared(question, credential),
             stream=True,
             allow_redirects=False,
             timeout=(settings.connect_timeout_s, settings.read_timeout_s),
@@ -124,7 +142,8 @@ class Transport:
                 retry_after=response.headers.get("Retry-After"),
                 at=self._clock.now(),
                 framed="Content-Length" in response.headers or "Transfer-Encoding" in response.headers,
-                secret=key,
+                set_cookie=response.headers.get("Set-Cookie", ""),
+                secrets=(credential.secret, question.secret),
             )
 
     def _failure(self, error: BaseException, asked: str) -> OffcloudWatchdError:
@@ -136,16 +155,28 @@ class Transport:
         return Transient(f"{asked}: {what}; it is tried again", maybe_sent=sent)
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Puts the key into the header of one request; without a key it only keeps ``.netrc`` away."""
+class _Shown(requests.auth.AuthBase):
+    """Puts a secret into the header of one request; without one it only keeps ``.netrc`` away."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
+        if self._credential.way is Way.BEARER:
+            request.headers["Authorization"] = f"Bearer {self._credential.secret}"
+        elif self._credential.way is Way.COOKIE:
+            request.headers["Cookie"] = f"connect.sid={self._credential.secret}"
         return request
+
+
+def _form(body: Body) -> dict[str, object]:
+    """Spell a body as a form: lists get brackets, which is what the classic service's clients send."""
+    return {
+        name if isinstance(value, (str, bool)) else f"{name}[]": str(value).lower()
+        if isinstance(value, bool)
+        else value
+        for name, value in body.items()
+    }
 
 
 def _kind_of(error: BaseException, settings: ClientSettings) -> str:

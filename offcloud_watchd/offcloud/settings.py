@@ -6,18 +6,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An e-mail address and a password, for the classic service."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+def read_no_key() -> str:
+    """Stand in for a key where nobody has one yet."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
     """How the account is reached. Times in seconds.
 
     ``read_key`` gives the API key; it is called before the first use, before each ``account`` and again after
     a refusal, so that a key which was replaced is taken up without a restart. It may raise ``ConfigError`` or
-    ``OSError``. ``auth`` is ``bearer`` (a header) or ``query`` (``?key=``, all the classic service knows).
+    ``OSError``, and so may ``read_login``, which is asked in its place with ``auth`` ``login``.
+    ``auth`` is ``bearer`` (a header), ``query`` (``?key=``) or ``login`` (a password, for a session's cookie
+    and the key it gives). The classic service knows no header: that is found out, ``query`` saves a call.
     ``proxy`` is None, ``env`` for the environment's proxies, or a URL. ``connect_timeout_s`` and
     ``read_timeout_s`` bound one silence, ``total_timeout_s`` one whole answer.
     """
 
     read_key: Callable[[], str] = field(repr=False)
+    read_login: Callable[[], Login] | None = field(default=None, repr=False)
     base_url: str = "https://offcloud.com"
     auth: str = "bearer"
     requests_per_minute: int = 120

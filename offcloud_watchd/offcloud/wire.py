@@ -13,11 +13,12 @@ Source: the official document of 2018 and the public clients of either generatio
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from offcloud_watchd.core.model import Account, Phase, Progress, Submission
-from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Transient
+from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Permanent, Transient
 from offcloud_watchd.offcloud.answer import (
     Answer,
     Content,
@@ -29,12 +30,13 @@ from offcloud_watchd.offcloud.answer import (
     size_bytes,
     text,
 )
-from offcloud_watchd.offcloud.refusals import refusal
+from offcloud_watchd.offcloud.refusals import is_absent, is_gone, refusal
 
 READY_WORDS: Final = frozenset({"downloaded", "finished", "completed"})
 FAILED_WORDS: Final = frozenset({"error", "failed", "dead", "canceled", "cancelled"})
-BARE_WORDS: Final = frozenset({"created", "queued", "downloading", "processing"})
+BARE_WORDS: Final = frozenset({"created", "queued", "pending", "downloading", "processing", "uploading"})
 MAX_DEPTH: Final = 4
+MAX_LIMITS: Final = 32
 
 _SERVER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -118,13 +120,12 @@ def phase(answer: Answer, known: Submission) -> Phase:
     entry = _status_of(content.value, known.request_id)
     if not answer.is_success or isinstance(error, Blocked) or entry is None or not word(entry.get("status")):
         raise error or not_understood(answer, content, "a status of the request")
-    fresh = replace(_described(known.request_id, entry), request_id=known.request_id)
-    said = fresh.status
+    said = word(entry.get("status"))
     if said in FAILED_WORDS:
         reasons = (answer.quoted(entry.get(one)) for one in ("errorMessage", "error", "message", "info"))
+        fresh = _described(known.request_id, entry)
         return Phase(said, "failed", fresh, reason=next(filter(None, reasons), ""))
-    outcome = "ready" if said in READY_WORDS else "waiting"
-    return Phase(said, outcome, fresh, _progress(answer, entry))
+    return _living(answer, said, entry, known.request_id)
 
 
 def _status_of(value: object, own_id: str, depth: int = 0) -> dict[str, object] | None:
@@ -171,11 +172,106 @@ def _fraction(told: object, done: int | None, total: int | None) -> float | None
     return value if 0 <= value <= 1 else None
 
 
+def phases(answer: Answer, known: Sequence[Submission]) -> dict[str, Phase] | None:
+    """Read how far many requests are, by id; None when the service answers for one at a time only.
+
+    One that failed is left out, as one that is not mentioned: whoever asks for it alone is told why.
+    """
+    content = decode(answer)
+    entries = content.value.get("requests") if isinstance(content.value, dict) else None
+    if not answer.is_success or not isinstance(entries, list):
+        error = refusal(answer, content)
+        if isinstance(error, Blocked) or (error is not None and answer.status not in (400, 404, 405, 422)):
+            raise error
+        return None
+    told_of = {own_id: entry for entry in entries if (own_id := _id_of(entry)) is not None}
+    found: dict[str, Phase] = {}
+    for one in known:
+        entry = told_of.get(one.request_id)
+        said = word(entry.get("status")) if entry is not None else ""
+        if entry is not None and said and said not in FAILED_WORDS:
+            found[one.request_id] = _living(answer, said, entry, one.request_id)
+    return found
+
+
+def _id_of(entry: object) -> str | None:
+    return request_id(first(entry, "requestId", "request_id")) if isinstance(entry, dict) else None
+
+
+def _living(answer: Answer, said: str, entry: dict[str, object], own_id: str) -> Phase:
+    outcome = "ready" if said in READY_WORDS else "waiting"
+    return Phase(said, outcome, _described(own_id, entry), _progress(answer, entry))
+
+
+# --- Removing, trying again, uploading ---------------------------------------------------------------------
+
+
+def removed(answer: Answer) -> bool:
+    """Tell whether a request is gone now; False when the service does not know this way to remove.
+
+    Raises what the answer stands for otherwise. A request that was not there is gone as well.
+    """
+    content = decode(answer)
+    if is_absent(answer, content) and not is_gone(answer, content):
+        return False
+    error = refusal(answer, content, about_request=True)
+    if isinstance(error, Gone):
+        return True
+    if error is not None:
+        raise error
+    value = content.value
+    if not isinstance(value, dict) or not (flag(value.get("success")) or value.get("removed")):
+        raise not_understood(answer, content, "a word that it was removed")
+    return True
+
+
+def retried(answer: Answer) -> bool:
+    """Tell whether a failed request begins anew; False when the service has no such call.
+
+    Raises ``Gone`` when the service does not hold it.
+    """
+    content = decode(answer)
+    if is_absent(answer, content) and not is_gone(answer, content):
+        return False
+    error = refusal(answer, content, about_request=True)
+    if error is not None:
+        raise error
+    value = content.value
+    nested = value.get("status") if isinstance(value, dict) else None
+    said = word(nested.get("status") if isinstance(nested, dict) else nested)
+    if not isinstance(value, dict) or not (said or flag(value.get("success"))):
+        raise not_understood(answer, content, "a word that it is tried again")
+    return True
+
+
+def uploaded(answer: Answer) -> str:
+    """Return the address an uploaded file was given. Raises ``Permanent`` when it is not taken."""
+    content = decode(answer)
+    value = content.value
+    if isinstance(value, dict) and value.get("success") is False and answer.is_success:
+        raise Permanent(f"{answer.asked} does not take this file; check it, or try another source")
+    error = refusal(answer, content)
+    if error is not None:
+        raise error
+    url = text(value.get("url")) if isinstance(value, dict) else ""
+    if not url.lower().startswith(("https://", "http://")):
+        raise not_understood(answer, content, "the address of the uploaded file")
+    return url
+
+
 # --- Account -----------------------------------------------------------------------------------------------
 
 
-def account(answer: Answer, generation: str) -> Account:
-    """Read who we are, in snake or camel case."""
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Who we are, and what is left of each allowance (empty where the service does not tell)."""
+
+    account: Account
+    limits: Mapping[str, int]
+
+
+def statement(answer: Answer, generation: str) -> Statement:
+    """Read who we are, in snake or camel case, and what is left."""
     content = decode(answer)
     error = refusal(answer, content)
     value = content.value
@@ -184,13 +280,17 @@ def account(answer: Answer, generation: str) -> Account:
     names = ("user_id", "userId", "email", "is_premium", "isPremium")
     if not isinstance(value, dict) or first(value, *names) is None:
         raise not_understood(answer, content, "an account")
-    return Account(
+    account = Account(
         email=text(value.get("email"))[:254],
-        premium=_flag(first(value, "is_premium", "isPremium")),
-        can_download=_flag(first(value, "can_download", "canDownload")),
+        premium=flag(first(value, "is_premium", "isPremium")),
+        can_download=flag(first(value, "can_download", "canDownload")),
         expires=_date(first(value, "expiration_date", "expirationDate")),
         generation=generation,
     )
+    limits = value.get("limits")
+    told = limits.items() if isinstance(limits, dict) else ()
+    amounts = {_date(kind): left for kind, amount in told if (left := size_bytes(amount)) is not None}
+    return Statement(account, dict(list(amounts.items())[:MAX_LIMITS]))
 
 
 def proves_key(answer: Answer) -> None:
@@ -205,7 +305,8 @@ def proves_key(answer: Answer) -> None:
         raise error
 
 
-def _flag(value: object) -> bool | None:
+def flag(value: object) -> bool | None:
+    """Return a truth in any spelling; None when none was told."""
     if isinstance(value, str):
         return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower())
     return bool(value) if isinstance(value, (bool, int)) else None

@@ -28,6 +28,8 @@ A word in brackets in a magnet's name (``dn``) or in an address, or the first la
 =============  =============================================================================================
 
 People look at ``/sandbox``; programs at ``GET /sandbox/books`` and ``POST /sandbox/faults`` (see ``faults``).
+A device that asks to be let in is let in at ``/activate``. The classic service takes torrents and NZBs as
+files, and sends to two remote accounts that are made up.
 
 Only the standard library. The rest of the program does not know the sandbox: it is just another base URL.
 """
@@ -35,7 +37,7 @@ Only the standard library. The rest of the program does not know the sandbox: it
 from offcloud_watchd.sandbox.books import Books, ContentBooks
 from offcloud_watchd.sandbox.content import GeneratedLibrary, Library, Release, StoredFile, sha256_of
 from offcloud_watchd.sandbox.faults import Fault, Faults
-from offcloud_watchd.sandbox.service import Sandbox
+from offcloud_watchd.sandbox.service import Sandbox, Transfer
 from offcloud_watchd.sandbox.settings import Generation, SandboxSettings
 
 __all__ = [
@@ -50,5 +52,6 @@ __all__ = [
     "Sandbox",
     "SandboxSettings",
     "StoredFile",
+    "Transfer",
     "sha256_of",
 ]

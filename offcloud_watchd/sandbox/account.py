@@ -1,11 +1,12 @@
-"""The sandbox's one account: items, and where each stands on its timeline.
+"""The sandbox's one account: items on every route, and where each stands on its timeline.
 
 Rules of this file:
 
 * An item's stage is a function of the item and the clock; nothing runs in the background.
 * Items are frozen and replaced whole; the table of them guards itself with a lock because each connection
   has its own thread. No call inside the lock leaves this file, but for the tally.
-* Removed items are kept, marked: links of the current service outlive their item.
+* Removed items are kept, marked: links of the current service outlive their item. A ``loose`` item was never
+  in the account at all: it stands behind the links that are given without one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from offcloud_watchd.sandbox.books import Tally
 from offcloud_watchd.sandbox.content import GeneratedLibrary, Release
@@ -26,6 +27,14 @@ STUCK_AT: Final = 0.37
 FAILS_AT: Final = 0.6
 REASON: Final = "Cannot download torrent. Timeout."
 
+Way = Literal["cloud", "instant", "remote", "loose"]
+"""Where the bytes go: into the cloud, to the asker at once (with an item or without), to a remote account."""
+
+
+def book_key(way: Way, key: str) -> str:
+    """Return the name the books use for a content on a way: its key for the cloud, else ``WAY:KEY``."""
+    return key if way == "cloud" else f"{way}:{key}"
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -33,6 +42,7 @@ class Item:
 
     ``started_at`` moves when it is tried again, ``attempt`` counts the tries. ``at_once``: it was cached.
     ``minted_at`` is when its links were last asked for; ``epoch`` changes when they are made to expire.
+    ``account_id`` and ``folder_id`` say where a remote transfer goes.
     """
 
     id: str
@@ -45,6 +55,14 @@ class Item:
     minted_at: float | None = None
     epoch: int = 0
     removed: bool = False
+    way: Way = "cloud"
+    account_id: str = ""
+    folder_id: str = ""
+
+    @property
+    def book_key(self) -> str:
+        """The item's name in the books."""
+        return book_key(self.way, self.source.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,34 +106,39 @@ class Account:
         """Return the content of a link: what was first submitted under its key, else what it would be."""
         return self._releases.get(source.key) or self._library.release(source)
 
-    def submit(self, source: Source) -> Item:
+    def submit(self, source: Source, way: Way = "cloud", account_id: str = "", folder_id: str = "") -> Item:
         """Take a link; raise ``TooManyItems`` at the cap.
 
         In a generation that keeps one item for each magnet, a live item is returned again, and one that
         failed is tried anew under its id. Whether http links are kept so is not known: each is a new item.
         """
         with self._lock:
-            known = self._items.get(self._newest.get(source.key, ""))
-            if known and not known.removed and self._keeps_one(source):
+            known = self._items.get(self._newest.get(book_key(way, source.key), ""))
+            if known and not known.removed and way == "cloud" and self._keeps_one(source):
                 return self._restarted(known) if self.stage(known).word == "error" else known
             if len(self._items) >= self._settings.max_items:
                 raise TooManyItems
-            return self._created(source, attempt=known.attempt + 1 if known else 1)
+            item = self._made(source, way, attempt=known.attempt + 1 if known else 1)
+            return self._kept_item(replace(item, account_id=account_id, folder_id=folder_id))
 
-    def find(self, request_id: str) -> Item | None:
-        """Return a live item."""
+    def find(self, request_id: str, way: Way = "cloud") -> Item | None:
+        """Return a live item of one way."""
         item = self._items.get(request_id)
-        return None if item is None or item.removed else item
+        return None if item is None or item.removed or item.way != way else item
 
     def find_any(self, request_id: str) -> Item | None:
         """Return an item, removed or not."""
         return self._items.get(request_id)
 
-    def history(self) -> Sequence[tuple[Item, Stage]]:
-        """Return the live items, newest first, as they were ``history_lag_s`` ago."""
+    def history(self, way: Way = "cloud") -> Sequence[tuple[Item, Stage]]:
+        """Return the live items of one way, newest first, as they were ``history_lag_s`` ago."""
         as_of = self._settings.clock.now() - self._settings.history_lag_s
         with self._lock:
-            items = [item for item in self._items.values() if not item.removed and item.created_at <= as_of]
+            items = [
+                item
+                for item in self._items.values()
+                if not item.removed and item.way == way and item.created_at <= as_of
+            ]
         return [(item, self.stage(item, as_of)) for item in reversed(items)]
 
     def remove(self, request_ids: Iterable[str]) -> int:
@@ -126,13 +149,13 @@ class Account:
                 if self.stage(item).finished:
                     self._kept.add(item.source.key)
                 self._items[item.id] = replace(item, removed=True)
-                self._tally.removed(item.source.key)
+                self._tally.removed(item.book_key)
         return len(live)
 
-    def retry(self, request_id: str) -> Item | None:
+    def retry(self, request_id: str, way: Way = "cloud") -> Item | None:
         """Try a failed item again; any other is left as it is."""
         with self._lock:
-            item = self.find(request_id)
+            item = self.find(request_id, way)
             return self._restarted(item) if item and self.stage(item).word == "error" else item
 
     def mint(self, item: Item) -> None:
@@ -170,23 +193,41 @@ class Account:
             return Stage("error", FAILS_AT, int(item.release.size_bytes * FAILS_AT), reason=REASON)
         if "stuck" in marks:
             fraction = min(fraction, STUCK_AT)
+        if (
+            fraction >= 1.0
+            and item.way == "remote"
+            and elapsed < queued_s + download_s + self._settings.upload_s
+        ):
+            return Stage("uploading", 1.0, item.release.size_bytes, elapsed_s=elapsed)
         return _moving(item, fraction, elapsed, download_s)
 
     def _keeps_one(self, source: Source) -> bool:
         return self._settings.manners.one_item_per_magnet and source.kind != "url"
 
-    def _created(self, source: Source, attempt: int) -> Item:
+    def _made(self, source: Source, way: Way, attempt: int) -> Item:
         now = self._settings.clock.now()
         release = self._releases.setdefault(source.key, self.release(source))
-        number = len(self._items)
-        request_id = hashlib.sha256(f"{self._settings.seed}\0{number}".encode()).hexdigest()[:24]
-        at_once = self.is_cached(source.key, source.markers)
-        item = Item(
-            request_id, source, release, now, now, at_once, attempt, minted_at=now if at_once else None
+        request_id = hashlib.sha256(f"{self._settings.seed}\0{len(self._items)}".encode()).hexdigest()[:24]
+        at_once = way in ("instant", "loose") or (
+            way == "cloud" and self.is_cached(source.key, source.markers)
         )
-        self._items[request_id] = item
-        self._newest[source.key] = request_id
-        self._tally.created(source.key)
+        return Item(
+            request_id,
+            source,
+            release,
+            now,
+            now,
+            at_once,
+            attempt,
+            minted_at=now if at_once else None,
+            way=way,
+        )
+
+    def _kept_item(self, item: Item) -> Item:
+        self._items[item.id] = item
+        if item.way != "loose":
+            self._newest[item.book_key] = item.id
+            self._tally.created(item.book_key)
         return item
 
     def _restarted(self, item: Item) -> Item:

@@ -37,7 +37,11 @@ class ContentBooks:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One picture of all counts. ``calls`` counts by endpoint, with ``file`` for the file host."""
+    """One picture of all counts. ``calls`` counts by endpoint, with ``file`` for the file host.
+
+    A content that was fetched at once or sent to a remote account is counted apart, as ``instant:KEY`` and
+    ``remote:KEY``; the bytes of its files are counted under its key.
+    """
 
     contents: Mapping[str, ContentBooks]
     calls: Mapping[str, int]

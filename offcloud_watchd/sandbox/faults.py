@@ -10,6 +10,7 @@ As JSON at ``POST /sandbox/faults`` (one object or an array of them)::
 
     {"endpoint": "cloud", "kind": "reset", "effect": true}
     {"endpoint": "cloud/status", "kind": "answer", "status": 429, "body": "{}", "calls": 3}
+    {"endpoint": "*", "kind": "refuse", "word": "quota", "calls": 1000000}
     {"endpoint": "file", "kind": "cut", "amount": 100000}
 
 ``endpoint`` is a name of the books' ``calls``, or ``*`` for any of the API. The kinds:
@@ -19,26 +20,46 @@ reset          the connection is reset, without an answer
 hang           no answer for ``seconds``, then the connection is closed
 answer         ``status`` with ``body`` (of ``content_type``)
 html           ``status`` with a page of HTML
+refuse         what the service says in the state ``word`` (see ``STATES``), until the faults are cleared
 truncate       the right answer, cut off at ``amount`` bytes of its body (default: half); always takes effect
 cut            file host: as truncate, and the connection stays silent for ``seconds`` before it is closed
 ignore_range   file host: the whole file with 200, whatever range was asked for
 wrong_size     file host: the file is ``amount`` bytes shorter than it should be (default: 1)
 expire         file host: every link handed out for this item dies now; new ones work
 =============  =============================================================================================
+
+``retry_after`` is sent as the header of that name with ``answer``, ``html`` and ``refuse``.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from offcloud_watchd.sandbox.server import Answer, Reply, Silence, html_error, whole
 
 KINDS: Final = frozenset(
-    ("reset", "hang", "answer", "html", "truncate", "cut", "ignore_range", "wrong_size", "expire")
+    ("reset", "hang", "answer", "html", "refuse", "truncate", "cut", "ignore_range", "wrong_size", "expire")
 )
+STATES: Final[Mapping[str, tuple[int, str]]] = {
+    "noauth": (401, '{"error": "NOAUTH"}'),
+    "noauth-200": (200, '{"error": "NOAUTH"}'),
+    "premium": (200, '{"not_available": "premium"}'),
+    "links": (200, '{"not_available": "links"}'),
+    "proxy": (200, '{"not_available": "proxy"}'),
+    "cloud": (200, '{"not_available": "cloud"}'),
+    "video": (200, '{"not_available": "video"}'),
+    "quota": (200, '{"error": "You have exceeded your daily quota for example.com."}'),
+    "space": (200, '{"error": "Your cloud storage is full."}'),
+    "ip": (200, '{"error": "Unregistered IP address detected."}'),
+    "rate": (429, '{"error": "Too many requests"}'),
+    "busy": (200, '{"error": "There is a networking issue. Please try again."}'),
+    "maintenance": (200, "<!DOCTYPE html>\n<title>Maintenance</title><h1>We will be back soon</h1>\n"),
+}
+"""What the service says in a state of the account or of its own: status and body. Source: the texts of the
+public clients of either generation; the wording of a full cloud is not known."""
 FILE_KINDS: Final = frozenset(("cut", "ignore_range", "wrong_size", "expire"))
 MOST_FAULTS: Final = 1_000
 LONGEST_S: Final = 300.0
@@ -57,6 +78,8 @@ class Fault:
     content_type: str = "application/json"
     amount: int | None = None
     seconds: float = 0.0
+    word: str = ""
+    retry_after: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -67,8 +90,10 @@ class Fault:
             raise ValueError("calls must be at least 1 and status from 200 to 599")
         if not 0 <= self.seconds <= LONGEST_S or (self.amount or 0) < 0:
             raise ValueError(f"seconds must be from 0 to {LONGEST_S:.0f} and amount at least 0")
-        if "\r" in self.content_type or "\n" in self.content_type:
-            raise ValueError("content_type must be one line")
+        if any(sign in self.content_type + self.retry_after for sign in "\r\n"):
+            raise ValueError("content_type and retry_after must be one line")
+        if (self.word in STATES) != (self.kind == "refuse"):
+            raise ValueError(f"refuse, and only that, needs a word; there are: {', '.join(STATES)}")
 
     def matches(self, endpoint: str) -> bool:
         """Tell whether a call of this endpoint is meant."""
@@ -123,10 +148,21 @@ def suffer(fault: Fault | None, produce: Callable[[], Answer]) -> Reply:
             return Silence(reset=True)
         case "hang":
             return Silence(fault.seconds)
-        case "html":
-            return html_error(fault.status)
         case _:
-            return whole(fault.status, fault.content_type, fault.body.encode("utf-8", "replace"))
+            return _said(fault)
+
+
+def _said(fault: Fault) -> Answer:
+    """Return what a fault answers in words."""
+    if fault.kind == "html":
+        answer = html_error(fault.status)
+    elif fault.kind == "refuse":
+        status, body = STATES[fault.word]
+        answer = whole(status, "text/html" if body.startswith("<") else "application/json", body.encode())
+    else:
+        answer = whole(fault.status, fault.content_type, fault.body.encode("utf-8", "replace"))
+    wait = (("Retry-After", fault.retry_after),) if fault.retry_after else ()
+    return replace(answer, headers=(*answer.headers, *wait))
 
 
 def cut_short(answer: Answer, fault: Fault) -> Answer:
@@ -151,6 +187,8 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "content_type": (str,),
     "amount": (int, type(None)),
     "seconds": (int, float),
+    "word": (str,),
+    "retry_after": (str,),
 }
 
 

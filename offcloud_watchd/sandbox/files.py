@@ -88,7 +88,7 @@ class FileHost:
         return f"{self._base_url()}/cloud/download/{item.id}"
 
     def _link(self, item: Item, number: int) -> str:
-        name = _base_name(item.release.files[number])
+        name = base_name(item.release.files[number])
         if not self._settings.manners.signed_links:
             index = f"/{number + 1}" if item.release.is_directory else ""
             return f"{self.classic_url(item)}{index}/{name}"
@@ -130,7 +130,7 @@ class FileHost:
         return cut_short(answer, fault) if fault and kind == "cut" else answer
 
     def _content(self, found: _Found, size: int, span: tuple[int, int] | None) -> Answer:
-        name = quote(_base_name(found.file), safe="")
+        name = quote(base_name(found.file), safe="")
         headers: list[tuple[str, str]] = [
             ("Accept-Ranges", "bytes"),
             ("ETag", found.file.etag),
@@ -214,7 +214,7 @@ def _named(item: Item, rest: Sequence[str]) -> StoredFile | None:
 
 
 def _spells(name: str, file: StoredFile) -> bool:
-    return name in (_base_name(file), unquote(_base_name(file)))
+    return name in (base_name(file), unquote(base_name(file)))
 
 
 def _span(request: Request, file: StoredFile, size: int) -> tuple[int, int] | None:
@@ -234,5 +234,6 @@ def _span(request: Request, file: StoredFile, size: int) -> tuple[int, int] | No
     return int(first), min(int(last) + 1, size) if last else size
 
 
-def _base_name(file: StoredFile) -> str:
+def base_name(file: StoredFile) -> str:
+    """Return a file's name without the folders it lies in."""
     return file.path.rpartition("/")[2]

@@ -12,7 +12,7 @@ import email
 import email.policy
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
@@ -77,13 +77,26 @@ def _json_pairs(value: object) -> Iterator[tuple[str, str]]:
         for one in member if isinstance(member, list) else [member]:
             if isinstance(one, str):
                 yield name, one
+            elif isinstance(one, bool):
+                yield name, "true" if one else "false"
+
+
+def read_files(content_type: str, body: bytes) -> Sequence[tuple[str, bytes]]:
+    """Read the files of a multipart form, each with its name, byte for byte."""
+    return [(filename, payload) for _, filename, payload in _parts(content_type, body) if filename]
 
 
 def _multipart_pairs(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
+    for name, filename, payload in _parts(content_type, body):
+        if name and not filename:
+            yield name, payload.decode("utf-8", "replace")
+
+
+def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, str, bytes]]:
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
     message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")
         payload = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(payload, bytes):
-            yield name, payload.decode("utf-8", "replace")
+        if isinstance(payload, bytes):
+            yield name if isinstance(name, str) else "", part.get_filename() or "", payload

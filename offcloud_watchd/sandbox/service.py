@@ -4,8 +4,8 @@ Rules of this file:
 
 * ``Sandbox`` may be stopped and started again: it comes back at the same addresses with the same account, as
   a service does after an outage.
-* The desk (``/sandbox``, ``/sandbox/books``, ``/sandbox/faults``) needs no key and is not counted. It takes
-  JSON only by its own content type, so that no web page a person visits can set a fault.
+* The desk (``/sandbox`` and ``books``, ``faults``, ``activate`` below it) needs no key and is not counted. It
+  takes JSON only by its own content type, so that no web page a person visits can set a fault.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from typing import Self
 
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.sandbox.account import Account
-from offcloud_watchd.sandbox.api import Api, as_json
+from offcloud_watchd.sandbox.api import Api
 from offcloud_watchd.sandbox.books import Books, Tally
+from offcloud_watchd.sandbox.calls import Site, as_json
 from offcloud_watchd.sandbox.content import StoredFile, sha256_of
+from offcloud_watchd.sandbox.doors import Doors
 from offcloud_watchd.sandbox.faults import Faults, parse_faults
 from offcloud_watchd.sandbox.files import FileHost
-from offcloud_watchd.sandbox.forms import read_json
+from offcloud_watchd.sandbox.forms import read_form, read_json
 from offcloud_watchd.sandbox.server import (
     HTML,
     Address,
@@ -40,6 +42,7 @@ from offcloud_watchd.sandbox.server import (
 )
 from offcloud_watchd.sandbox.settings import SandboxSettings
 from offcloud_watchd.sandbox.source import source_of_key
+from offcloud_watchd.sandbox.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,16 @@ class _Running:
 
     api: Server
     files: Server
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One remote transfer: the content's key, where it goes, and the service's word for how far it is."""
+
+    key: str
+    account_id: str
+    folder_id: str
+    status: str
 
 
 class Sandbox:
@@ -68,7 +81,16 @@ class Sandbox:
         self._files = FileHost(
             self.settings, self._account, self._tally, self.faults, lambda: self.file_url, self._stopping
         )
-        self._api = Api(self.settings, self._account, self._files, self._tally, self.faults)
+        self._doors = Doors(self.settings)
+        site = Site(
+            self.settings,
+            self._account,
+            self._files,
+            self._doors,
+            Uploads(lambda: self.url),
+            lambda: self.url,
+        )
+        self._api = Api(site, self._tally, self.faults)
         self._address = parse_address(self.settings.listen)
         self._file_address = parse_address(self.settings.file_listen)
         self._running: _Running | None = None
@@ -119,6 +141,21 @@ class Sandbox:
     def books(self) -> Books:
         """Return what was seen and done up to now."""
         return self._tally.books()
+
+    def transfers(self) -> list[Transfer]:
+        """Return the remote transfers, newest first."""
+        return [
+            Transfer(item.source.key, item.account_id, item.folder_id, stage.word)
+            for item, stage in self._account.history("remote")
+        ]
+
+    def end_sessions(self) -> None:
+        """Log everybody out who logged in with a password."""
+        self._doors.end_sessions()
+
+    def let_in(self, user_code: str, *, let_in: bool = True) -> bool:
+        """Let a waiting device in, or send it away; False when nobody waits with this code."""
+        return self._doors.decide(user_code, let_in=let_in)
 
     # --- what must arrive ---
 
@@ -185,11 +222,21 @@ class Sandbox:
                     200, HTML, self._page().encode(), ("Content-Security-Policy", "default-src 'none'")
                 )
             case "GET", "/sandbox/books":
-                return as_json(asdict(self.books()))
+                transfers = [asdict(transfer) for transfer in self.transfers()]
+                return as_json({**asdict(self.books()), "transfers": transfers})
+            case "POST", "/sandbox/activate":
+                return self._desk_activate(request)
             case method, "/sandbox/faults":
                 return self._desk_faults(method, request)
             case _:
                 return self._api.respond(request)
+
+    def _desk_activate(self, request: Request) -> Answer:
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            return as_json({"error": "send application/json"}, 415)
+        form = read_form("application/json", request.body)
+        found = self.let_in(form.one("user_code"), let_in=form.one("deny") != "true")
+        return as_json({"success": found}, 200 if found else 404)
 
     def _desk_faults(self, method: str, request: Request) -> Answer:
         if method == "DELETE":

@@ -40,7 +40,7 @@ class Manners:
     file. ``loose_numbers``: sizes and speeds come as strings. ``resolves_links``: ``originalLink`` is what
     the service made of the link. ``hides_names``: a torrent is called ``Loading...`` at first.
     ``error_statuses``: errors come with 400 and 404, not with 200. ``signed_links``: a file's link carries
-    its own proof and outlives its item.
+    its own proof and outlives its item. ``wraps_lists``: lists of accounts and proxies come in an object.
     """
 
     classic: bool
@@ -55,6 +55,7 @@ class Manners:
     hides_names: bool
     error_statuses: bool
     signed_links: bool
+    wraps_lists: bool
 
 
 MANNERS: Final[dict[Generation, Manners]] = {
@@ -71,6 +72,7 @@ MANNERS: Final[dict[Generation, Manners]] = {
         hides_names=False,
         error_statuses=False,
         signed_links=False,
+        wraps_lists=True,
     ),
     "current": Manners(
         classic=False,
@@ -85,6 +87,7 @@ MANNERS: Final[dict[Generation, Manners]] = {
         hides_names=True,
         error_statuses=True,
         signed_links=True,
+        wraps_lists=False,
     ),
     "both": Manners(
         classic=True,
@@ -99,6 +102,7 @@ MANNERS: Final[dict[Generation, Manners]] = {
         hides_names=True,
         error_statuses=True,
         signed_links=True,
+        wraps_lists=False,
     ),
 }
 
@@ -109,8 +113,10 @@ class SandboxSettings:
 
     ``listen`` and ``file_listen`` are ``HOST:PORT`` (port 0: any); the file host falls back to the API's
     address when its own cannot be had. An item is ``created`` for ``queued_s``, then ``downloading`` for
-    ``download_s``, by ``clock``. It shows in the history ``history_lag_s`` late. Links to files live for
-    ``link_life_s``. ``release_bytes``, ``release_files`` and ``seed`` shape the generated content unless
+    ``download_s``, by ``clock``; a remote transfer is ``uploading`` for ``upload_s`` after that. An item
+    shows in the history ``history_lag_s`` late. A device that asks to be let in does so no oftener than every
+    ``device_interval_s``, for ``device_life_s``. Links to files live for ``link_life_s``.
+    ``release_bytes``, ``release_files`` and ``seed`` shape the generated content unless
     ``library`` gives other content. ``file_rate_bytes_per_s`` slows each file transfer down (None: not).
     ``premium`` false is a lapsed plan. A connection that is silent for ``idle_s`` is closed.
     """
@@ -124,6 +130,9 @@ class SandboxSettings:
     premium: bool = True
     queued_s: float = 2.0
     download_s: float = 6.0
+    upload_s: float = 3.0
+    device_interval_s: float = 5.0
+    device_life_s: float = 600.0
     history_lag_s: float = 0.0
     link_life_s: float = 3600.0
     release_bytes: int = 3_000_000

@@ -1,18 +1,22 @@
 """What every ``core.ports.Cloud`` does: the fake, and the client against each generation of the sandbox."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
 
 import pytest
 
 from offcloud_watchd.core.links import parse_link
-from offcloud_watchd.core.model import Link, Submission
+from offcloud_watchd.core.model import Link, Route, Submission
 from offcloud_watchd.core.ports import Cloud, Stop
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient
-from offcloud_watchd.offcloud import Client, ClientSettings
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, Permanent, Transient
+from offcloud_watchd.offcloud import Client, ClientSettings, Login
+from offcloud_watchd.offcloud.door import Door
+from offcloud_watchd.offcloud.entry import Device
+from offcloud_watchd.offcloud.places import chosen
 from offcloud_watchd.sandbox import Fault, Sandbox, SandboxSettings
+from offcloud_watchd.sandbox.api import ROUTES
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.wire_server import RealClock
@@ -66,27 +70,36 @@ def _fake() -> World:
     return World(cloud, clock.advance, refuse, clock.now)
 
 
+def _settings(sandbox: Sandbox, auth: str, key: str | None = None) -> ClientSettings:
+    return ClientSettings(
+        read_key=lambda: sandbox.settings.key if key is None else key,
+        base_url=sandbox.url,
+        auth=auth,
+        requests_per_minute=1_000_000,
+        retry_wait_s=0.0,
+    )
+
+
+def _made(
+    sandbox: Sandbox, auth: str, read_login: Callable[[], Login] | None = None, key: str | None = None
+) -> Client:
+    return Client(replace(_settings(sandbox, auth, key), read_login=read_login), RealClock())
+
+
 def _sandbox(generation: str, stack: ExitStack) -> World:
     clock = ShiftedClock()
     settings = SandboxSettings(
         generation=generation,  # type: ignore[arg-type]
         queued_s=TAKES_S / 2,
         download_s=TAKES_S / 2,
+        device_interval_s=0.05,
         release_bytes=10_000,
         clock=clock,
     )
     sandbox = stack.enter_context(Sandbox(settings))
     keys = [settings.key]
-    client = Client(
-        ClientSettings(
-            read_key=lambda: keys[-1],
-            base_url=sandbox.url,
-            auth="query" if generation == "classic" else "bearer",
-            requests_per_minute=1_000_000,
-            retry_wait_s=0.0,
-        ),
-        clock,
-    )
+    auth = "query" if generation == "classic" else "bearer"
+    client = Client(replace(_settings(sandbox, auth), read_key=lambda: keys[-1]), clock)
     stack.callback(client.close)
 
     def refuse() -> None:
@@ -258,3 +271,309 @@ def test_a_raised_flag_ends_every_question(real: World, stop: Stop) -> None:
     ):
         with pytest.raises(Cancelled):
             ask()
+
+
+# --- Every way of the service, over real HTTP, in each generation ---
+
+
+HAS = {
+    "classic": {"remote", "proxies", "retry", "upload", "instant history", "limits", "password"},
+    "current": {"cache links", "cache files", "device"},
+    "both": {
+        "remote",
+        "proxies",
+        "retry",
+        "upload",
+        "instant history",
+        "password",
+        "cache links",
+        "cache files",
+        "device",
+    },
+}
+CACHED = parse_link("magnet:?xt=urn:btih:cac4ed00ba254a9dc9f519b335aa7c1367a88a01&dn=Had")
+FLAKY = parse_link("magnet:?xt=urn:btih:ccccc1c06bba254a9dc9f519b335aa7c1367a88a&dn=F[flaky]")
+INFO = b"d6:lengthi3e4:name1:x12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae"
+
+
+def _client(real: World) -> tuple[Client, Sandbox, set[str]]:
+    assert isinstance(real.cloud, Client)
+    assert real.sandbox is not None
+    return real.cloud, real.sandbox, HAS[real.sandbox.settings.generation]
+
+
+def test_the_generation_is_found_out_whatever_was_said_of_the_key(real: World, stop: Stop) -> None:
+    """A header, which the classic service does not know, is as good as the address."""
+    _, sandbox, has = _client(real)
+    for auth in ("bearer", "query"):
+        with closing(_made(sandbox, auth)) as client:
+            assert client.submit(WEB, stop).request_id
+            assert client.account(stop).generation == ("classic" if "limits" in has else "current")
+            assert bool(client.service.statement(stop).limits) == ("limits" in has)
+
+
+def test_a_password_lets_in_where_there_are_sessions(real: World, stop: Stop) -> None:
+    """It gives the key; and a login by itself carries the daemon."""
+    _, sandbox, has = _client(real)
+    settings = sandbox.settings
+    login = Login(settings.username, settings.password)
+    with closing(Door(_settings(sandbox, "bearer"), RealClock())) as door:
+        if "password" in has:
+            assert door.key_for(login, stop) == settings.key
+            with pytest.raises(Blocked, match="credentials"):
+                door.key_for(Login(settings.username, "wrong"), stop)
+        else:
+            with pytest.raises(Blocked, match="takes no password"):
+                door.key_for(login, stop)
+    if "password" in has:
+        with closing(_made(sandbox, "login", lambda: login)) as client:
+            assert client.account(stop).email == settings.username
+
+
+def test_a_device_is_let_in_where_that_is_known(real: World, stop: Stop) -> None:
+    """A person types the code on the page; the key it gets is as good as any."""
+    _, sandbox, has = _client(real)
+    with closing(Door(_settings(sandbox, "bearer"), RealClock())) as door:
+        if "device" not in has:
+            with pytest.raises(Permanent, match="e-mail and password"):
+                door.begin(stop)
+            return
+        device = door.begin(stop)
+        assert sandbox.let_in(device.user_code)
+        key = door.wait(device, stop)
+    with closing(_made(sandbox, "bearer", key=key)) as client:
+        assert client.account(stop).premium
+
+
+def test_a_request_is_removed_in_each_generation(real: World, stop: Stop) -> None:
+    """Twice is harmless, and nothing else goes."""
+    client, sandbox, _ = _client(real)
+    kept, gone = client.submit(OTHER, stop), client.submit(LINK, stop)
+    for _ in range(2):
+        client.remove(gone, stop)
+    assert sandbox.books().of(LINK.key).live_items == 0
+    assert sandbox.books().of(OTHER.key).live_items == 1
+    assert [one.request_id for one in client.service.requests(stop)] == [kept.request_id]
+
+
+def test_a_failed_request_begins_anew_where_that_is_known(real: World, stop: Stop) -> None:
+    """Elsewhere it is removed and submitted again."""
+    client, _, has = _client(real)
+    taken = client.submit(FLAKY, stop)
+    real.advance(TAKES_S * 2)
+    assert client.status(taken, stop).outcome == "failed"
+    if client.retry(taken, stop):
+        assert "retry" in has
+    else:
+        client.remove(taken, stop)
+        taken = client.submit(FLAKY, stop)
+    real.advance(TAKES_S * 2)
+    assert client.status(taken, stop).outcome == "ready"
+
+
+def test_many_requests_are_followed_with_few_calls(real: World, stop: Stop) -> None:
+    """A batch where there are batches, else the history; what is left out has failed or is not shown."""
+    client, sandbox, _ = _client(real)
+    links = [parse_link(f"magnet:?xt=urn:btih:{number:040x}") for number in range(1, 13)]
+    taken = [client.submit(link, stop) for link in (*links, DEAD)]
+    real.advance(TAKES_S + 1)
+    before = sum(sandbox.books().calls.values())
+    phases = client.statuses(taken, stop)
+    assert {phase.outcome for phase in phases.values()} == {"ready"}
+    assert set(phases) == {one.request_id for one in taken[:-1]}
+    assert sum(sandbox.books().calls.values()) - before <= 2
+
+
+def test_what_is_cached_is_told_and_given(real: World, stop: Stop) -> None:
+    """Hits in either generation; files and links without an item in the current one."""
+    client, sandbox, has = _client(real)
+    assert CACHED.info_hash_v1 is not None
+    hashes = [CACHED.info_hash_v1, "1" * 40]
+    assert client.cached(hashes, stop) == {CACHED.info_hash_v1}
+    releases = client.service.cached_releases([f"magnet:?xt=urn:btih:{one}" for one in hashes], stop)
+    links = client.cached_files(CACHED, stop)
+    assert client.cached_files(LINK, stop) is None
+    assert sandbox.books().of(CACHED.key).items_created == 0
+    if "cache files" in has:
+        expected = dict(sandbox.expected_files(CACHED.url))
+        assert releases is not None
+        assert [one.cached for one in releases] == [True, False]
+        assert links is not None
+        assert {file.path: file.size_bytes for file in links} == expected
+    else:
+        assert (releases, links) == (None, None)
+
+
+def test_an_instant_link_is_fetched_at_once(real: World, stop: Stop) -> None:
+    """Its link works; a torrent is for the cloud; the history of it is the classic service's."""
+    client, _, has = _client(real)
+    proxies = client.service.proxies(stop) if "proxies" in has else [None]
+    taken = client.submit_instant(WEB, proxies[0].id if proxies[0] else None, stop)
+    assert client.status(taken, stop, Route.INSTANT).outcome == "ready"
+    (file,) = client.files(taken, stop, Route.INSTANT)
+    assert file.path == "some file.bin"
+    assert file.url.startswith("http")
+    with pytest.raises(Permanent, match="route: cloud"):
+        client.submit_instant(LINK, None, stop)
+    if "instant history" in has:
+        assert len(client.service.requests(stop, Route.INSTANT)) == 1
+    else:
+        with pytest.raises(Permanent, match="no history of instant"):
+            client.service.requests(stop, Route.INSTANT)
+
+
+def test_a_transfer_goes_to_the_account_that_was_meant(real: World, stop: Stop) -> None:
+    """It is followed to its end, is found when its answer was lost, and begins anew when it failed."""
+    client, sandbox, has = _client(real)
+    if "remote" not in has:
+        with pytest.raises(Permanent, match="no remote accounts"):
+            client.remote_accounts(stop)
+        with pytest.raises(Permanent, match="no remote accounts"):
+            client.submit_remote(LINK, "x", None, stop)
+        return
+    account = chosen(client.remote_accounts(stop), "googledrive")
+    taken = client.submit_remote(LINK, account.option_id, "folder-1", stop)
+    words = []
+    for seconds in (0, TAKES_S - 1, 2, sandbox.settings.upload_s):
+        real.advance(seconds)
+        words.append(client.status(taken, stop, Route.REMOTE).word)
+    assert words == ["created", "downloading", "uploading", "downloaded"]
+    (transfer,) = sandbox.transfers()
+    assert (transfer.account_id, transfer.folder_id) == (account.option_id, "folder-1")
+    (found,), _ = client.find(LINK, real.now(), stop, Route.REMOTE)
+    assert found.request_id == taken.request_id
+    flaky = client.submit_remote(FLAKY, account.option_id, None, stop)
+    real.advance(TAKES_S * 3)
+    assert client.status(flaky, stop, Route.REMOTE).outcome == "failed"
+    assert client.retry(flaky, stop, Route.REMOTE)
+    real.advance(TAKES_S * 3)
+    assert client.status(flaky, stop, Route.REMOTE).outcome == "ready"
+    with pytest.raises(Permanent, match="offcloud-watchd accounts"):
+        client.submit_remote(LINK, "nobody", None, stop)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("x.torrent", b"d4:info" + INFO + b"e"), ("Some Show.nzb", b"<?xml?><nzb></nzb>")],
+)
+def test_a_file_is_uploaded_where_files_are_taken(real: World, stop: Stop, name: str, data: bytes) -> None:
+    """And is then one item; what is neither torrent nor NZB is refused for good."""
+    client, sandbox, has = _client(real)
+    if "upload" not in has:
+        with pytest.raises(Permanent, match="no uploads"):
+            client.upload(name, data, stop)
+        return
+    taken = client.submit_upload(client.upload(name, data, stop), name, stop)
+    assert client.status(taken, stop).outcome == "waiting"
+    (content,) = sandbox.books().contents.values()
+    assert content.items_created == 1
+    with pytest.raises(Permanent, match="does not take this file"):
+        client.upload("x.torrent", b"<html>", stop)
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [
+        ("noauth", Blocked),
+        ("noauth-200", Blocked),
+        ("premium", Blocked),
+        ("links", Blocked),
+        ("cloud", Blocked),
+        ("quota", Blocked),
+        ("space", Blocked),
+        ("ip", Blocked),
+        ("proxy", Permanent),
+        ("video", Permanent),
+        ("rate", Transient),
+        ("busy", Transient),
+        ("maintenance", Transient),
+    ],
+)
+def test_every_state_of_the_service_has_its_meaning(
+    real: World, stop: Stop, word: str, meaning: type[Exception]
+) -> None:
+    """What it says of plan, quota, key and itself decides who must act; and nothing was taken twice."""
+    client, sandbox, _ = _client(real)
+    sandbox.faults.add(Fault("refuse", "*", calls=1_000_000, word=word, retry_after="0.25"))
+    with pytest.raises(meaning) as raised:
+        client.submit(LINK, stop)
+    if isinstance(raised.value, Blocked):
+        assert raised.value.key_refused == word.startswith("noauth")
+    if isinstance(raised.value, Transient):
+        assert raised.value.retry_after_s == 0.25
+    sandbox.faults.clear()
+    client.submit(LINK, stop)
+    assert sandbox.books().of(LINK.key).items_created == 1
+
+
+def test_the_sites_are_listed(real: World, stop: Stop) -> None:
+    """Each with how it is."""
+    client, _, _ = _client(real)
+    assert {site.status for site in client.service.sites(stop)} == {"up", "down"}
+
+
+def _ask_everything(world: World, stop: Stop) -> Mapping[str, int]:
+    """Use every method of the client once, as far as the generation has it; return what was asked."""
+    client, sandbox, _ = _client(world)
+    login = Login(sandbox.settings.username, sandbox.settings.password)
+    # A service without explore still lists by text.
+    sandbox.faults.add(Fault("html", "cloud/explore", calls=2, status=404))
+    taken = _ready(world, LINK, stop)
+    door = Door(_settings(sandbox, "bearer"), RealClock())
+    calls: list[Callable[[], object]] = [
+        lambda: client.files(taken, stop),
+        lambda: client.files(taken, stop),
+        lambda: client.account(stop),
+        lambda: client.service.sites(stop),
+        lambda: client.service.proxies(stop),
+        lambda: client.service.requests(stop),
+        lambda: client.service.requests(stop, Route.INSTANT),
+        lambda: client.service.requests(stop, Route.REMOTE),
+        lambda: client.service.cached_releases([LINK.url], stop),
+        lambda: client.cached(["1" * 40], stop),
+        lambda: client.cached_files(CACHED, stop),
+        lambda: client.submit_instant(WEB, None, stop),
+        lambda: client.status(
+            client.submit_remote(LINK, client.remote_accounts(stop)[0].option_id, None, stop),
+            stop,
+            Route.REMOTE,
+        ),
+        lambda: client.retry(taken, stop),
+        lambda: client.retry(Submission("nobody"), stop, Route.REMOTE),
+        lambda: client.upload("x.nzb", b"<nzb>", stop),
+        lambda: door.key_for(login, stop),
+        lambda: door.wait(_let_in(door, sandbox, stop), stop),
+        lambda: client.remove(taken, stop),
+    ]
+    for call in calls:
+        with suppress(Permanent, Blocked):  # what this generation does not have
+            call()
+    sandbox.faults.add(Fault("answer", "key", status=200, body="{}"))
+    with suppress(Permanent, Blocked):
+        door.key_for(login, stop)  # an account without a key, whose session is looked at
+    door.close()
+    return sandbox.books().calls
+
+
+def _let_in(door: Door, sandbox: Sandbox, stop: Stop) -> Device:
+    device = door.begin(stop)
+    sandbox.let_in(device.user_code)
+    return device
+
+
+@pytest.mark.parametrize("generation", WORLDS[1:])
+def test_every_endpoint_has_a_user(generation: str, stop: Stop) -> None:
+    """What a generation offers to programs, the client asks; what it lacks is not missed."""
+    with ExitStack() as stack:
+        world = _sandbox(generation, stack)
+        asked = _ask_everything(world, stop)
+        assert world.sandbox is not None
+        manners = world.sandbox.settings.manners
+    there = {
+        route.endpoint
+        for route in ROUTES
+        if (manners.classic and route.classic) or (manners.current and route.current)
+    }
+    unasked = there - set(asked) - {"activate"}  # that one is for people
+    # Where both generations answer, the newer call is enough.
+    assert unasked <= ({"account/stats"} if generation == "both" else set())

@@ -141,7 +141,7 @@ def test_a_name_comes_as_it_is_but_bounded_and_writable() -> None:
 
 def test_what_is_quoted_holds_no_link_no_key_and_no_control_characters() -> None:
     """The service's own words are shown to people, so whatever is secret in them is taken out."""
-    answer = Answer("GET x", 200, b"", secret="sesame-key")
+    answer = Answer("GET x", 200, b"", secrets=("", "sesame-key"))
     said = answer.quoted(
         "bad\x1b[31m\n key sesame-key for magnet:?xt=urn:btih:x and https://cdn.invalid/t/oken, id "
         + "f" * 40
@@ -153,7 +153,7 @@ def test_what_is_quoted_holds_no_link_no_key_and_no_control_characters() -> None
 
 def test_an_answer_shows_neither_body_nor_key() -> None:
     """The representation of an answer may reach a log."""
-    shown = repr(Answer("GET x", 200, b"https://signed.invalid/link", secret="sesame-key"))
+    shown = repr(Answer("GET x", 200, b"https://signed.invalid/link", secrets=("", "sesame-key")))
     assert "signed" not in shown
     assert "sesame" not in shown
 

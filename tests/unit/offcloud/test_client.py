@@ -2,13 +2,12 @@
 
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from offcloud_watchd.core.links import parse_link
-from offcloud_watchd.core.model import Account, RemoteFile, Submission
-from offcloud_watchd.core.ports import Clock
+from offcloud_watchd.core.model import Account, RemoteFile, Route, Submission
 from offcloud_watchd.errors import (
     Blocked,
     Cancelled,
@@ -18,10 +17,10 @@ from offcloud_watchd.errors import (
     Permanent,
     Transient,
 )
-from offcloud_watchd.offcloud import Client, ClientSettings
+from offcloud_watchd.offcloud import ClientSettings
 from tests.fakes.wire_server import RealClock, Turn, WireServer, http, says
+from tests.unit.offcloud.playing import KEY, Keys, Play, SetClock
 
-KEY = "Sesame0Open1Sesame2Open3Sesame45"
 HEX = "c12fe1c06bba254a9dc9f519b335aa7c1367a88a"
 LINK = parse_link(f"magnet:?xt=urn:btih:{HEX}")
 ITEM = Submission("R1", "created", "Show")
@@ -29,67 +28,6 @@ PAGE = says("<html>no</html>", 404)
 NOAUTH = says({"error": "NOAUTH"}, 401)
 FILE = "http://files.invalid/token/a.mkv"
 MINE = {"requestId": "R1", "originalLink": f"{HEX}.torrent", "status": "created"}
-
-Play = Callable[..., tuple[Client, WireServer]]
-
-
-class Keys:
-    """A key file whose content changes."""
-
-    def __init__(self, *keys: str | Exception) -> None:
-        self.keys = list(keys)
-        self.reads = 0
-
-    def __call__(self) -> str:
-        """Read the key; the last one stays."""
-        key = self.keys[min(self.reads, len(self.keys) - 1)]
-        self.reads += 1
-        if isinstance(key, Exception):
-            raise key
-        return key
-
-
-class SetClock(RealClock):
-    """The machine's time on a clock that somebody sets."""
-
-    ahead_s = 0.0
-
-    def now(self) -> float:
-        """Return what the clock shows."""
-        return super().now() + self.ahead_s
-
-
-@pytest.fixture
-def stop() -> threading.Event:
-    """A flag that is not raised."""
-    return threading.Event()
-
-
-@pytest.fixture
-def play() -> Iterator[Play]:
-    """Start a server with a script, and a client for it that does not wait between its tries."""
-    servers: list[WireServer] = []
-    clients: list[Client] = []
-
-    def start(*turns: Turn, clock: Clock | None = None, **changes: object) -> tuple[Client, WireServer]:
-        server = WireServer(*turns).__enter__()
-        servers.append(server)
-        quick: dict[str, object] = {
-            "read_key": Keys(KEY),
-            "base_url": server.url,
-            "requests_per_minute": 1_000_000,
-            "retry_wait_s": 0.0,
-            "read_timeout_s": 2.0,
-        }
-        client = Client(ClientSettings(**(quick | changes)), clock or RealClock())  # type: ignore[arg-type]
-        clients.append(client)
-        return client, server
-
-    yield start
-    for client in clients:
-        client.close()
-    for server in servers:
-        server.stop()
 
 
 def _asked(server: WireServer) -> list[str]:
@@ -234,7 +172,7 @@ def test_a_service_that_asks_for_a_pause_gets_one(play: Play, stop: threading.Ev
 # --- The key ---
 
 
-@pytest.mark.parametrize("refusal", [NOAUTH, says({"error": "NOAUTH"}), says({}, 403)])
+@pytest.mark.parametrize("refusal", [NOAUTH, says({}, 403)])
 def test_a_key_that_was_replaced_is_taken_up(play: Play, stop: threading.Event, refusal: Turn) -> None:
     """After a refusal the key is read again, and otherwise it is not (fault 59)."""
     keys = Keys("old-key", "new-key")
@@ -570,3 +508,329 @@ def test_a_refused_key_is_told_by_the_probe(play: Play, stop: threading.Event) -
     client, _ = play(says("<html>", 503))
     with pytest.raises(Transient):
         client.account(stop)
+
+
+# --- Many at once ---
+
+
+MANY = [Submission(f"R{number}", "created") for number in range(250)]
+
+
+def _running(*ids: str) -> Turn:
+    return says({"requests": [{"requestId": one, "status": "downloading", "amount": 5} for one in ids]})
+
+
+def test_many_are_asked_for_by_the_hundred(play: Play, stop: threading.Event) -> None:
+    """The classic service answers for a batch; what it does not mention is left out."""
+    client, server = play(_running("R0", "R99", "R150"), _running("R100"), _running())
+    phases = client.statuses(MANY, stop)
+    assert sorted(phases) == ["R0", "R100", "R99"]
+    assert phases["R0"].outcome == "waiting"
+    assert phases["R0"].progress.done_bytes == 5
+    bodies = [asked.json() for asked in server.asked]
+    assert [len(body["requestIds"]) for body in bodies] == [100, 100, 50]  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [says({"error": "Missing required parameter: requestId"}, 400), says({}), says("<html>", 405)],
+)
+def test_where_one_is_asked_for_at_a_time_the_history_tells_all(
+    play: Play, stop: threading.Event, refused: Turn
+) -> None:
+    """It is found out once; a failed one is left out, so that it is asked for its reason."""
+    rows = [
+        {"requestId": "R1", "status": "downloaded", "fileName": "Show"},
+        {"requestId": "R2", "status": "error"},
+        {"requestId": "R3", "status": "created"},
+        {"requestId": "R4"},
+        {"requestId": "foreign", "status": "downloaded"},
+    ]
+    client, server = play(refused, says(rows), says(rows))
+    for _ in range(2):
+        phases = client.statuses(MANY, stop)
+        assert {one: phase.outcome for one, phase in phases.items()} == {"R1": "ready", "R3": "waiting"}
+        assert phases["R1"].submission.name == "Show"
+    assert _asked(server) == ["POST cloud/status", "GET cloud/history", "GET cloud/history"]
+    client.find(LINK, 0.0, stop)
+    assert len(server.asked) == 3  # the listing that told all serves a search as well
+
+
+def test_few_are_not_worth_a_history(play: Play, stop: threading.Event) -> None:
+    """Each of them is one small question."""
+    client, server = play(says([]))
+    assert client.statuses(MANY[:4], stop) == {}
+    assert server.asked == []
+
+
+def test_a_refusal_of_many_is_a_refusal(play: Play, stop: threading.Event) -> None:
+    """Neither a bad key nor an outage is taken for a service that answers for one at a time."""
+    for turn, error in ((NOAUTH, Blocked), (says("<html>", 503), Transient), (says({}, 429), Transient)):
+        client, server = play(turn)
+        with pytest.raises(error):
+            client.statuses(MANY, stop)
+        assert {asked.path for asked in server.asked} == {"/api/cloud/status"}
+
+
+@pytest.mark.parametrize("waiting", [10, 1000])
+def test_the_calls_do_not_grow_with_the_number_that_waits(
+    play: Play, stop: threading.Event, waiting: int
+) -> None:
+    """One question a round, for ten as for a thousand."""
+    submissions = [Submission(f"R{number}", "created") for number in range(waiting)]
+    rows = says([{"requestId": one.request_id, "status": "created"} for one in submissions])
+    client, server = play(says({"error": "Missing required parameter: requestId"}, 400), rows)
+    for _ in range(3):
+        assert len(client.statuses(submissions, stop)) == waiting
+    assert len(server.asked) == 1 + 3
+
+
+# --- Instant ---
+
+
+FILE_LINK = parse_link("https://site.invalid/a%20b.bin")
+GIVEN = {
+    "requestId": "R1",
+    "fileName": "a b.bin",
+    "status": "created",
+    "url": "http://files.invalid/t/a b.bin",
+}
+
+
+@pytest.mark.parametrize(("proxy", "body"), [(None, {}), ("p1", {"proxyId": "p1"})])
+def test_an_instant_link_is_asked_for_once(
+    play: Play, stop: threading.Event, proxy: str | None, body: dict[str, str]
+) -> None:
+    """It is ready at once, and its one file is the link that came."""
+    client, server = play(says(GIVEN))
+    taken = client.submit_instant(FILE_LINK, proxy, stop)
+    assert server.asked[0].json() == {"url": FILE_LINK.url, **body}
+    assert client.status(taken, stop, Route.INSTANT).outcome == "ready"
+    (file,) = client.files(taken, stop, Route.INSTANT)
+    assert file == RemoteFile("a b.bin", "http://files.invalid/t/a%20b.bin", None)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("turn", "error"),
+    [
+        (
+            says({"error": "We are sorry but torrent links are supported only via Cloud downloading."}),
+            Permanent,
+        ),
+        (says({"not_available": "proxy"}), Permanent),
+        (says({"not_available": "premium"}), Blocked),
+        (says({"error": "The file is not available on the server."}), Permanent),
+        (says({"requestId": "R1"}), Transient),
+        (says({"requestId": "R1", "url": "ftp://x.invalid/a"}), Transient),
+        (says({"error": "There is a networking issue"}), Transient),
+    ],
+)
+def test_an_instant_link_that_is_not_given(
+    play: Play, stop: threading.Event, turn: Turn, error: type[OffcloudWatchdError]
+) -> None:
+    """Each refusal has its meaning, and a request without a link is no success."""
+    client, server = play(turn)
+    with pytest.raises(error) as raised:
+        client.submit_instant(FILE_LINK, None, stop)
+    assert len(server.asked) == 1
+    assert "site.invalid" not in str(raised.value)
+
+
+def test_an_instant_link_that_was_lost_is_asked_for_again(play: Play, stop: threading.Event) -> None:
+    """Nothing else can bring it back."""
+    client, _ = play(says([]))
+    with pytest.raises(Permanent, match="retry"):
+        client.files(Submission("R1", "created"), stop, Route.INSTANT)
+
+
+# --- Remote ---
+
+
+@pytest.mark.parametrize(("folder", "body"), [(None, {}), ("f1", {"folderId": "f1"})])
+def test_a_transfer_is_submitted_followed_and_found(
+    play: Play, stop: threading.Event, folder: str | None, body: dict[str, str]
+) -> None:
+    """By calls of its own; a name that is missing at first is no fault."""
+    rows = [{"requestId": "R1", "originalLink": LINK.url, "status": "uploading"}]
+    client, server = play(
+        says({"requestId": "R1", "status": "created"}),
+        says({"status": {"status": "uploading", "fileSize": 7}}),
+        says({"status": {"status": "downloaded"}}),
+        says(rows),
+        says([]),
+    )
+    taken = client.submit_remote(LINK, "o1", folder, stop)
+    assert server.asked[0].json() == {"url": LINK.url, "remoteOptionId": "o1", **body}
+    outcomes = [client.status(taken, stop, Route.REMOTE).outcome for _ in range(2)]
+    assert outcomes == ["waiting", "ready"]
+    (found,), _ = client.find(LINK, 0.0, stop, Route.REMOTE)
+    assert found.request_id == "R1"
+    assert client.find(LINK, 0.0, stop)[0] == ()  # the cloud has a listing of its own
+    assert _asked(server) == [
+        "POST remote",
+        *["POST remote/status"] * 2,
+        "GET remote/history",
+        "GET cloud/history",
+    ]
+
+
+def test_a_transfer_to_nowhere_ends(play: Play, stop: threading.Event) -> None:
+    """The account was removed; a person is told where to look."""
+    client, _ = play(says({"error": "Remote account not found."}))
+    with pytest.raises(Permanent, match="offcloud-watchd accounts"):
+        client.submit_remote(LINK, "o1", None, stop)
+
+
+# --- Uploads ---
+
+
+def test_a_file_is_uploaded_and_then_submitted(play: Play, stop: threading.Event) -> None:
+    """Its bytes arrive as they are, under a name that cannot break a header."""
+    data = bytes(range(256))
+    url = "https://up.invalid/x.torrent"
+    client, server = play(
+        says({"success": True, "url": url}), says({"requestId": "R1"}), says({"requestId": "R2"})
+    )
+    assert client.upload('Ünï "x"\r\nb.torrent', data, stop) == url
+    asked = server.asked[0]
+    assert asked.target == "/torrent/upload"
+    assert data in asked.body
+    assert b'name="file"; filename="_n_ _x_b.torrent"' in asked.body
+    assert client.submit_upload(url, "b.torrent", stop).request_id == "R1"
+    assert client.submit_upload(url, "Some.Show.nzb", stop).request_id == "R2"
+    assert server.asked[1].json() == {"url": url}
+    assert server.asked[2].json() == {"url": url, "customFileName": "Some.Show"}
+
+
+@pytest.mark.parametrize(
+    ("turn", "error"),
+    [
+        (says({"success": False}), Permanent),
+        (says({"success": True}), Transient),
+        (says({"success": True, "url": "file:///etc"}), Transient),
+        (says([]), Transient),
+        (says("<html>", 413), Transient),
+        (NOAUTH, Blocked),
+    ],
+)
+def test_a_file_that_is_not_taken(
+    play: Play, stop: threading.Event, turn: Turn, error: type[OffcloudWatchdError]
+) -> None:
+    """A plain no is for good; anything else may pass."""
+    client, _ = play(turn)
+    with pytest.raises(error):
+        client.upload("a.torrent", b"d", stop)
+
+
+# --- Removing and trying again ---
+
+
+GONE = says({"error": "Request not found."}, 404)
+DONE = says({"success": True})
+
+
+def test_removal_finds_its_spelling_and_keeps_it(play: Play, stop: threading.Event) -> None:
+    """The one that is no GET comes first; a service that lacks it is not asked so again."""
+    client, server = play(PAGE, says("<html>", 405), DONE, DONE)
+    client.remove(ITEM, stop)
+    client.remove(ITEM, stop)
+    assert [f"{asked.method} {asked.target}" for asked in server.asked] == [
+        "POST /api/cloud/remove",
+        "GET /api/cloud/remove/R1",
+        "GET /cloud/remove/R1",
+        "GET /cloud/remove/R1",
+    ]
+    assert server.asked[0].json() == {"requests": ["R1"]}
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [DONE, says({"removed": ["R1"]}), says({"success": "true"}), GONE, says({"error": "Transfer not found"})],
+)
+def test_what_is_gone_is_removed(play: Play, stop: threading.Event, turn: Turn) -> None:
+    """Whoever removed it: the end is the same, so doing it twice is harmless."""
+    client, server = play(turn)
+    client.remove(ITEM, stop)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("turn", "error"),
+    [
+        (NOAUTH, Blocked),
+        (says("<html>", 502), Transient),
+        (says("<html>", 200), Transient),
+        (says({"success": False}), Transient),
+        (says({}), Transient),
+        (PAGE, Permanent),
+    ],
+)
+def test_a_removal_that_is_not_said_is_none(
+    play: Play, stop: threading.Event, turn: Turn, error: type[OffcloudWatchdError]
+) -> None:
+    """And a service that has no spelling at all is told to a person."""
+    client, _ = play(turn)
+    with pytest.raises(error):
+        client.remove(ITEM, stop)
+
+
+@pytest.mark.parametrize("route", [Route.CLOUD, Route.REMOTE])
+def test_a_failed_request_is_tried_again_where_that_is_known(
+    play: Play, stop: threading.Event, route: Route
+) -> None:
+    """Elsewhere it is to be submitted again, and one that is gone is gone."""
+    client, server = play(says({"status": {"status": "created"}}), PAGE, says("<html>", 405), GONE)
+    assert [client.retry(ITEM, stop, route) for _ in range(3)] == [True, False, False]
+    with pytest.raises(Gone):
+        client.retry(ITEM, stop, route)
+    assert {asked.path for asked in server.asked} == {f"/api/{route}/retry/R1"}
+    for said in ({"status": "created"}, {"success": True}):
+        client, _ = play(says(said))
+        assert client.retry(ITEM, stop, route)
+    for turn in (says("<html>", 200), says(None), says({"status": {"progress": 1}}), says([])):
+        client, _ = play(turn)
+        with pytest.raises(Transient):
+            client.retry(ITEM, stop, route)
+
+
+def test_an_unsafe_id_is_neither_removed_nor_tried_again(play: Play, stop: threading.Event) -> None:
+    """A GET that destroys must not be steered by the journal (fault 66)."""
+    client, server = play(DONE)
+    for ask in (client.remove, client.retry):
+        with pytest.raises(Permanent):
+            ask(Submission("R1/../R2"), stop)
+    assert server.asked == []
+
+
+# --- The cache ---
+
+
+def test_the_cache_is_asked_in_batches(play: Play, stop: threading.Event) -> None:
+    """Each hash once, in small letters."""
+    hashes = [f"{number:040X}" for number in range(0xA00, 0xA00 + 1500)]
+    client, server = play(says({"cachedItems": [hashes[0]]}), says({"cachedItems": [hashes[-1].lower()]}))
+    assert client.cached([*hashes, hashes[0]], stop) == {hashes[0].lower(), hashes[-1].lower()}
+    sizes = [len(asked.json()["hashes"]) for asked in server.asked]  # type: ignore[index,call-overload]
+    assert sizes == [1000, 500]
+    assert client.cached([], stop) == frozenset()
+    assert len(server.asked) == 2
+
+
+def test_a_form_spells_lists_with_brackets(play: Play, stop: threading.Event) -> None:
+    """A service that reads no JSON reads that."""
+    unread = says({"error": "Missing required parameter: hashes"}, 400)
+    client, server = play(unread, says({"cachedItems": []}), says([{"cached": False}]))
+    client.cached(["a" * 40, "b" * 40], stop)
+    assert server.asked[1].body == f"hashes%5B%5D={'a' * 40}&hashes%5B%5D={'b' * 40}".encode()
+    client.service.cached_releases(["m"], stop)
+    assert server.asked[2].body == b"urls%5B%5D=m&includeFiles=true"
+
+
+def test_cached_files_come_without_an_item(play: Play, stop: threading.Event) -> None:
+    """None when it is not cached."""
+    rows = [{"url": FILE, "filename": "a.mkv", "size": 3, "folder": ["Root"]}]
+    client, server = play(says(rows), says({"error": "Unsupported link for direct download."}, 400))
+    assert client.cached_files(LINK, stop) == (RemoteFile("Root/a.mkv", FILE, 3),)
+    assert client.cached_files(LINK, stop) is None
+    assert {asked.path for asked in server.asked} == {"/api/cache/download"}

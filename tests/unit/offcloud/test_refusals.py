@@ -249,3 +249,62 @@ def test_every_rule_compiles_and_says_what_to_do() -> None:
     for rule in RULES:
         assert rule.words
         assert rule.advice or rule.kind.name == "GONE"
+
+
+KEY, OPERATOR, LINK, TIME, LOOK = "key", "operator", "link", "time", "look"
+EVERY_TEXT = {
+    "NOAUTH": KEY,
+    "The credentials entered are wrong. ": KEY,
+    "IP address needs to be registered. Check your inbox.": OPERATOR,
+    "Unregistered IP address detected.": OPERATOR,
+    "not premium": OPERATOR,
+    "premium required": OPERATOR,
+    "Premium membership required": OPERATOR,
+    "Purchase a premium downloading addon to continue with this operation.": OPERATOR,
+    "Premium account quota for uploaded.net exceeded today. Please try to download again later.": OPERATOR,
+    "You have exceeded your daily quota for uploaded.net.": OPERATOR,
+    "The file is not available on the server.": LINK,
+    "Incorrect url": LINK,
+    "File will not be downloaded due to an error.": LINK,
+    "We are sorry but uploaded.net links are supported only via Cloud downloading.": LINK,
+    "Unsupported link for direct download.": LINK,
+    "Remote account not found.": LINK,
+    "NOPREMIUMACCOUNTS": TIME,
+    "User not authorized": TIME,
+    "User is not allowed this operation.": TIME,
+    "The supported site is temporarily disabled. We are working to resolve the problem quickly.": TIME,
+    "There is a networking issue. Please contact our support to get some help.": TIME,
+    "Error during downloading uploaded.net": TIME,
+    "You have more than 100 downloads.": TIME,
+    "Missing required parameter: url": TIME,
+    "Cannot download torrent. Timeout.": TIME,
+    "You are not authorized to download this file.": TIME,
+    "Temporary error": TIME,
+    "The file has not been downloaded yet.": TIME,
+    "This request already exists": LOOK,
+}
+
+
+@pytest.mark.parametrize("text", EVERY_TEXT)
+def test_every_text_that_was_ever_seen_has_a_meaning(text: str) -> None:
+    """What public clients list, said to a submission with success, as the classic service does."""
+    error = _submitted({"error": text})
+    match EVERY_TEXT[text]:
+        case "key":
+            assert isinstance(error, Blocked)
+            assert error.key_refused
+        case "operator":
+            assert isinstance(error, Blocked)
+            assert not error.key_refused
+        case "link":
+            assert isinstance(error, Permanent)
+        case meaning:
+            assert isinstance(error, Transient)
+            assert error.maybe_sent == (meaning == LOOK)
+
+
+@pytest.mark.parametrize("text", ["Request not found.", "Transfer not found", "TRANSFER NOT FOUND!"])
+def test_a_request_that_is_gone_is_so_in_any_spelling(text: str) -> None:
+    """With 404 or with success."""
+    for status in (200, 404):
+        assert isinstance(_asked({"error": text}, status), Gone)

@@ -16,11 +16,14 @@ import pytest
 
 from offcloud_watchd.errors import Blocked, Cancelled, Transient
 from offcloud_watchd.offcloud.answer import Answer
+from offcloud_watchd.offcloud.credentials import Credential, Way
 from offcloud_watchd.offcloud.session import Question, Transport
 from offcloud_watchd.offcloud.settings import ClientSettings
 from tests.fakes.wire_server import RealClock, Turn, WireServer, http, says
 
 KEY = "Sesame0Open1Sesame2Open3Sesame45"
+BEARER = Credential(Way.BEARER, KEY)
+QUERY = Credential(Way.QUERY, KEY)
 GET = Question("GET", "cloud/history?x=1")
 POST = Question("POST", "cloud", {"url": "magnet:?xt=urn:btih:secret-link"}, once=True)
 
@@ -42,10 +45,12 @@ def _settings(url: str, **changes: object) -> ClientSettings:
     return ClientSettings(read_key=lambda: KEY, base_url=url, **(quick | changes))  # type: ignore[arg-type]
 
 
-def _ask(url: str, question: Question = GET, stop: object = None, **changes: object) -> Answer:
+def _ask(
+    url: str, question: Question = GET, stop: object = None, shown: Credential = BEARER, **changes: object
+) -> Answer:
     transport = Transport(_settings(url, **changes), RealClock())
     try:
-        return transport.ask(question, KEY, stop or threading.Event())  # type: ignore[arg-type]
+        return transport.ask(question, shown, stop or threading.Event())  # type: ignore[arg-type]
     finally:
         transport.close()
 
@@ -96,7 +101,7 @@ def test_a_question_carries_the_key_in_its_header_and_nothing_else_of_ours() -> 
 def test_a_key_in_the_query_is_put_there_only_when_asked_for() -> None:
     """The classic service knows no header; the address with the key is shown nowhere."""
     with WireServer(says([])) as server:
-        answer = _ask(server.url, auth="query")
+        answer = _ask(server.url, shown=QUERY)
         (asked,) = server.asked
     assert asked.query == {"x": ["1"], "key": [KEY]}
     assert "authorization" not in asked.headers
@@ -121,7 +126,7 @@ def test_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with WireServer(says([])) as server:
-        _ask(server.url, auth="query")
+        _ask(server.url, shown=QUERY)
         assert "authorization" not in server.asked[0].headers
 
 
@@ -139,7 +144,7 @@ def test_cookies_are_not_kept() -> None:
     with WireServer(says([], Set_Cookie="connect.sid=x")) as server:
         transport = Transport(_settings(server.url), RealClock())
         for _ in range(2):
-            transport.ask(GET, KEY, threading.Event())
+            transport.ask(GET, BEARER, threading.Event())
         transport.close()
         assert "cookie" not in server.asked[1].headers
 
@@ -149,7 +154,7 @@ def test_connections_are_kept_but_for_what_is_sent_once() -> None:
     with WireServer(says([])) as server:
         transport = Transport(_settings(server.url), RealClock())
         for question in (GET, GET, POST, GET):
-            transport.ask(question, KEY, threading.Event())
+            transport.ask(question, BEARER, threading.Event())
         transport.close()
         assert [asked.connection for asked in server.asked] == [1, 1, 2, 2]
 
@@ -279,13 +284,13 @@ def test_the_same_limits_hold_under_tls(tls: ssl.SSLContext, certificate: Path) 
         settings = _settings(server.url, read_timeout_s=0.3, total_timeout_s=0.5)
         transport = Transport(settings, RealClock())
         transport._session.verify = str(certificate)
-        assert [transport.ask(GET, KEY, threading.Event()).body for _ in range(2)] == [b"[1]", b"[2]"]
+        assert [transport.ask(GET, BEARER, threading.Event()).body for _ in range(2)] == [b"[1]", b"[2]"]
         with pytest.raises(Transient, match=r"no answer came for 0\.3 s") as raised:
-            transport.ask(POST, KEY, threading.Event())
+            transport.ask(POST, BEARER, threading.Event())
         assert raised.value.maybe_sent
-        assert transport.ask(GET, KEY, threading.Event()).body == b"[3]"
+        assert transport.ask(GET, BEARER, threading.Event()).body == b"[3]"
         with pytest.raises(Transient, match=r"no whole answer came within 0\.5 s"):
-            transport.ask(GET, KEY, threading.Event())
+            transport.ask(GET, BEARER, threading.Event())
         transport.close()
         assert [asked.connection for asked in server.asked][:3] == [1, 1, 2]
 
@@ -389,7 +394,7 @@ def test_floods_and_bombs_are_cut(turn: Turn) -> None:
 def test_an_odd_answer_that_is_whole_is_taken(turn: Turn, framed: bool) -> None:  # noqa: FBT001 - a parameter
     """Packing we did not ask for, chunks, old HTTP, broken header lines: what can be read is read."""
     with WireServer(turn) as server:
-        answer = _ask(server.url, auth="query")
+        answer = _ask(server.url, shown=QUERY)
     if b"no colon" not in turn.reply:  # there the standard library loses the headers that follow
         assert (answer.body, answer.framed) == (b"[1]", framed)
     assert answer.status == 200

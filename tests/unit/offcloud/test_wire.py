@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from offcloud_watchd.core.model import Account, Progress, Submission
 from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Transient
-from offcloud_watchd.offcloud import wire
+from offcloud_watchd.offcloud import cache, entry, history, places, wire
 from offcloud_watchd.offcloud.answer import Answer
 
 OURS = Submission("R1", "created")
@@ -29,6 +29,13 @@ JSON_VALUES = st.recursive(
                     "progress",
                     "amount",
                     "url",
+                    "success",
+                    "cachedItems",
+                    "data",
+                    "accountId",
+                    "name",
+                    "access_token",
+                    "files",
                 ]
             ),
             inner,
@@ -264,7 +271,23 @@ def test_whatever_is_answered_only_our_own_errors_are_raised(body: object, statu
     for parse in (
         wire.submission,
         lambda one: wire.phase(one, OURS),
-        lambda one: wire.account(one, "current"),
+        lambda one: wire.statement(one, "current"),
+        lambda one: wire.phases(one, [OURS]),
+        wire.removed,
+        wire.retried,
+        wire.uploaded,
+        history.requests,
+        cache.hits,
+        lambda one: cache.releases(one, 1),
+        lambda one: cache.links(one, allow_http=True),
+        places.remote_accounts,
+        places.proxies,
+        places.sites,
+        entry.session,
+        entry.api_key,
+        entry.is_logged_in,
+        entry.device,
+        entry.token,
     ):
         try:
             parse(answer)
@@ -284,23 +307,23 @@ def test_both_generations_tell_who_we_are() -> None:
         "can_download": False,
         "expiration_date": "2027-01-02",
     }
-    assert wire.account(_answer(current), "current") == Account(
-        "a@mail.invalid", True, False, "2027-01-02", "current"
+    assert wire.statement(_answer(current), "current") == wire.Statement(
+        Account("a@mail.invalid", True, False, "2027-01-02", "current"), {}
     )
     classic = {"userId": "u", "email": "a@mail.invalid", "isPremium": "true", "expirationDate": 1767323045}
-    assert wire.account(_answer(classic), "classic") == Account(
+    assert wire.statement(_answer(classic), "classic").account == Account(
         "a@mail.invalid", True, None, "1767323045", "classic"
     )
 
 
 def test_an_account_may_lack_anything_but_itself() -> None:
     """Odd flags and dates are not told; an object that is no account is no proof of the key."""
-    assert wire.account(
+    assert wire.statement(
         _answer({"user_id": 1, "is_premium": "maybe", "expiration_date": True}), "x"
-    ) == Account(generation="x")
+    ) == wire.Statement(Account(generation="x"), {})
     for body in ({}, [], "hello", {"error": "x y"}, {"error": "NOAUTH"}, b"<html>"):
         with pytest.raises((Transient, Blocked)):
-            wire.account(_answer(body), "x")
+            wire.statement(_answer(body), "x")
 
 
 @pytest.mark.parametrize(

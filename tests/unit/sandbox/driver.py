@@ -77,6 +77,10 @@ class Driver:
         ]
         return status
 
+    def remove(self, request_id: str) -> requests.Response:
+        """Remove a request, by the address both generations know."""
+        return self.get(f"/cloud/remove/{request_id}")
+
     def links(self, request_id: str) -> list[str]:
         """Return the links of a finished request, by the text list."""
         return self.get(f"/api/cloud/list/{request_id}").text.splitlines()

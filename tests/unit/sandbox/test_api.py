@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.sandbox.driver import HASH, KEY, MAGNET, Driver, driving, magnet
 
+HTML = "text/html; charset=UTF-8"
 JSON = {"Content-Type": "application/json"}
 NOAUTH = {"error": "NOAUTH"}
 
@@ -397,7 +398,7 @@ def test_files_too_early_and_too_late(each: Driver, what: str) -> None:
     answer = each.get(f"/api/cloud/{what}/{request_id}")
     assert answer.status_code == (200 if classic else 400)
     assert "downloaded yet" in answer.json()["error"]
-    each.get(f"/api/cloud/remove/{request_id}")
+    each.remove(request_id)
     answer = each.get(f"/api/cloud/{what}/{request_id}")
     assert answer.json() == {"error": "Request not found."}
     assert answer.status_code == (200 if classic else 404)
@@ -428,24 +429,40 @@ def test_junk(classic: Driver) -> None:
 # --- removing, retrying, cached -----------------------------------------------------------------------------
 
 
-def test_remove(each: Driver) -> None:
+@pytest.mark.parametrize("generation", ["current", "both"])
+def test_remove(generation: str) -> None:
     """By GET and by POST; what is removed is gone, and the unknown is not found."""
-    ids = [each.submit(magnet("A", digit * 40)) for digit in "123"]
-    assert each.get(f"/api/cloud/remove/{ids[0]}").json() == {"success": True}
-    assert each.post("/api/cloud/remove", json={"requests": ids[1:]}).json() == {"success": True}
-    assert each.get("/api/cloud/history").json() == []
-    assert "not found" in each.get(f"/api/cloud/remove/{ids[0]}").json()["error"]
-    assert "requests" in each.post("/api/cloud/remove", json={"requestIds": ids}).json()["error"]
-    assert each.sandbox.books().of(f"btih:{'1' * 40}").live_items == 0
+    with driving(generation=generation) as driver:
+        ids = [driver.submit(magnet("A", digit * 40)) for digit in "123"]
+        assert driver.get(f"/api/cloud/remove/{ids[0]}").json() == {"success": True}
+        assert driver.post("/api/cloud/remove", json={"requests": ids[1:]}).json() == {"success": True}
+        assert driver.get("/api/cloud/history").json() == []
+        assert "not found" in driver.get(f"/api/cloud/remove/{ids[0]}").json()["error"]
+        assert "requests" in driver.post("/api/cloud/remove", json={"requestIds": ids}).json()["error"]
+        assert driver.sandbox.books().of(f"btih:{'1' * 40}").live_items == 0
 
 
-def test_remove_by_the_web_address(classic: Driver) -> None:
-    """The classic address of removal is not under ``/api``."""
-    assert classic.get(f"/cloud/remove/{classic.submit()}").json() == {"success": True}
+def test_remove_by_the_web_address(each: Driver) -> None:
+    """The address of removal that is not under ``/api`` is the only one the classic service has."""
+    request_id = each.submit()
+    assert each.remove(request_id).json() == {"success": True}
+    classic = each.sandbox.settings.generation == "classic"
+    assert (each.get(f"/api/cloud/remove/{request_id}").headers["Content-Type"] == HTML) == classic
 
 
-def test_retry(each: Driver) -> None:
+def test_retry_is_unknown_to_the_current_service(current: Driver) -> None:
+    """No client of it uses such a call, so nobody may count on it."""
+    assert current.get(f"/api/cloud/retry/{current.submit()}").status_code == 404
+
+
+@pytest.mark.parametrize("generation", ["classic", "both"])
+def test_retry(generation: str) -> None:
     """A failed item begins anew; an unknown one is not found."""
+    with driving(generation=generation) as driver:
+        _retried(driver)
+
+
+def _retried(each: Driver) -> None:
     request_id = each.finished(magnet("[flaky]"))
     assert each.status(request_id)["status"] == "error"
     assert each.get(f"/api/cloud/retry/{request_id}").json() == {"status": {"status": "created"}}

@@ -7,7 +7,7 @@ import http.client
 import pytest
 import requests
 
-from offcloud_watchd.sandbox.faults import MOST_FAULTS, Fault, Faults, parse_faults
+from offcloud_watchd.sandbox.faults import MOST_FAULTS, STATES, Fault, Faults, parse_faults
 from tests.unit.sandbox.driver import KEY, MAGNET, Driver
 
 Broken = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
@@ -105,6 +105,10 @@ def test_the_table_can_be_cleared_and_is_bounded() -> None:
         ({"kind": "hang", "seconds": float("nan")}, "seconds"),
         ({"kind": "truncate", "amount": -1}, "amount"),
         ({"kind": "answer", "content_type": "a\r\nb: c"}, "one line"),
+        ({"kind": "answer", "retry_after": "1\nb: c"}, "one line"),
+        ({"kind": "refuse"}, "needs a word; there are: noauth"),
+        ({"kind": "refuse", "word": "boredom"}, "needs a word"),
+        ({"kind": "html", "word": "quota"}, "refuse, and only that"),
         ({"kind": "hang", "calls": True}, "calls is not of the right type"),
         ({"kind": "hang", "effect": 1}, "effect is not of the right type"),
         ({"kind": "hang", "when": "now"}, "unknown member 'when'"),
@@ -125,3 +129,17 @@ def test_parsing() -> None:
         Fault("cut", "file"),
         Fault("reset", effect=True),
     ]
+
+
+@pytest.mark.parametrize("word", sorted(STATES))
+def test_states(both: Driver, word: str) -> None:
+    """Every state says its words until the faults are cleared, and nothing takes effect meanwhile."""
+    both.sandbox.faults.add(Fault("refuse", word=word, calls=1_000_000, retry_after="7"))
+    for _ in range(2):
+        answer = both.post("/api/cloud", data={"url": MAGNET})
+        assert (answer.status_code, answer.text) == STATES[word]
+        assert answer.headers["Retry-After"] == "7"
+        assert ("html" in answer.headers["Content-Type"]) == (word == "maintenance")
+    assert both.sandbox.books().of(KEY).items_created == 0
+    both.sandbox.faults.clear()
+    both.submit()

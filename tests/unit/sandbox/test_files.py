@@ -130,7 +130,7 @@ def test_links_after_removal(generation: str, status: int) -> None:
     with driving(generation=generation) as driver:
         request_id = driver.finished(SINGLE)
         link = driver.links(request_id)[0]
-        driver.get(f"/api/cloud/remove/{request_id}")
+        driver.remove(request_id)
         assert driver.file(link, "HEAD").status_code == status
 
 

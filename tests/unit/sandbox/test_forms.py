@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offcloud_watchd.sandbox.forms import MOST_FIELDS, read_form, read_json, read_query
+from offcloud_watchd.sandbox.forms import MOST_FIELDS, read_files, read_form, read_json, read_query
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=xyz"
@@ -18,9 +18,11 @@ def test_arrays_in_forms(names: tuple[str, str]) -> None:
 
 
 def test_json() -> None:
-    """JSON members are strings or arrays of them; other values are no parameters."""
-    form = read_form("application/json; charset=utf-8", b'{"a": ["x", 1, "y"], "b": "z", "c": {"d": "e"}}')
+    """JSON members are strings, truths or arrays of them; other values are no parameters."""
+    body = b'{"a": ["x", 1, "y"], "b": "z", "c": {"d": "e"}, "t": true, "f": false}'
+    form = read_form("application/json; charset=utf-8", body)
     assert (form.many("a"), form.one("b"), form.one("c")) == (("x", "y"), "z", "")
+    assert (form.one("t"), form.one("f")) == ("true", "false")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"7", b"\xff", b"[" * 100_000, b"9" * 5000])
@@ -41,6 +43,21 @@ def test_multipart() -> None:
         b"--xyz\r\nContent-Disposition: form-data\r\n\r\nnothing\r\n--xyz--\r\n"
     )
     assert read_form(MULTIPART, body).values == {"url": ("http://x/é",)}
+
+
+def test_a_part_that_holds_parts_is_passed_over() -> None:
+    """Nobody sends one."""
+    inner = b"Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n\r\nx\r\n--in--\r\n"
+    assert not read_form(MULTIPART, b"--xyz\r\n" + inner + b"\r\n--xyz--\r\n").values
+
+
+def test_files() -> None:
+    """A part with a file name is a file, byte for byte, and no parameter."""
+    data = bytes(range(256)) * 3 + b"\r\n\r\n--not the boundary\n\r"
+    head = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.torrent"\r\n\r\n'
+    body = head + data + b'\r\n--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--xyz--\r\n'
+    assert read_files(MULTIPART, body) == [("a.torrent", data)]
+    assert read_form(MULTIPART, body).values == {"a": ("b",)}
 
 
 @pytest.mark.parametrize(

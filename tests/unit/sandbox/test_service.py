@@ -136,6 +136,7 @@ def test_books_as_json(both: Driver) -> None:
         "contents": {KEY: {"items_created": 1, "live_items": 1, "posts": 1, "bytes_served": 0}},
         "calls": {"cloud": 1},
         "auth_failures": 0,
+        "transfers": [],
     }
 
 

@@ -1,0 +1,213 @@
+"""Who asks, and how the service wants to see it: key, session, and nothing that leaks."""
+
+import logging
+import threading
+import traceback
+
+import pytest
+
+from offcloud_watchd.core.links import parse_link
+from offcloud_watchd.errors import Blocked, ConfigError, OffcloudWatchdError, Transient
+from offcloud_watchd.offcloud import Login
+from offcloud_watchd.offcloud.settings import read_no_key
+from tests.fakes.wire_server import Turn, WireServer, says
+from tests.unit.offcloud.playing import KEY, Keys, Play
+
+LINK = parse_link("magnet:?xt=urn:btih:c12fe1c06bba254a9dc9f519b335aa7c1367a88a")
+NOAUTH_200 = says({"error": "NOAUTH"})
+NOAUTH_401 = says({"error": "NOAUTH"}, 401)
+TAKEN = says({"requestId": "R1"})
+COOKIE = "s%3Ab4.c0/ok=1"
+SESSION = says({"email": "a@b.c", "userId": "u"}, Set_Cookie=f"connect.sid={COOKIE}; Path=/; HttpOnly")
+NO_KEY = says({"email": "a@b.c"})
+LOGIN = Login("me@mail.invalid", "correct horse battery")
+
+
+def _shown(server: WireServer) -> list[str]:
+    """Tell how each question showed who asks."""
+    return [
+        "bearer"
+        if "authorization" in asked.headers
+        else "query"
+        if "key" in asked.query
+        else "cookie"
+        if "cookie" in asked.headers
+        else "nothing"
+        for asked in server.asked
+    ]
+
+
+# --- Finding out ---
+
+
+def test_the_classic_service_is_found_out(play: Play, stop: threading.Event) -> None:
+    """It knows no header and says so with 200; from then on the key goes into the address."""
+    client, server = play(NOAUTH_200, TAKEN, TAKEN)
+    assert client.submit(LINK, stop).request_id == "R1"
+    client.submit(LINK, stop)
+    assert _shown(server) == ["bearer", "query", "query"]
+    assert [asked.query["key"] for asked in server.asked[1:]] == [[KEY], [KEY]]
+    assert [asked.json() for asked in server.asked] == [{"url": LINK.url}] * 3
+
+
+def test_a_key_that_is_refused_with_401_is_never_put_into_an_address(
+    play: Play, stop: threading.Event
+) -> None:
+    """That is how the current service speaks of a wrong key, and addresses end up in logs."""
+    for refusal in (NOAUTH_401, says({}, 403), says("<html>", 401)):
+        client, server = play(refusal)
+        with pytest.raises(Blocked) as raised:
+            client.submit(LINK, stop)
+        assert raised.value.key_refused
+        assert _shown(server) == ["bearer"]
+
+
+def test_a_wrong_key_of_the_classic_service_is_refused_both_ways(play: Play, stop: threading.Event) -> None:
+    """Nothing is concluded from that: the next question begins with the header again."""
+    keys = Keys("old", "new")
+    client, server = play(NOAUTH_200, NOAUTH_200, TAKEN, read_key=keys)
+    with pytest.raises(Blocked) as raised:
+        client.submit(LINK, stop)
+    assert raised.value.key_refused
+    client.submit(LINK, stop)
+    assert _shown(server) == ["bearer", "query", "bearer"]
+    assert server.asked[2].headers["authorization"] == "Bearer new"
+
+
+def test_a_service_that_was_renewed_is_found_out_too(play: Play, stop: threading.Event) -> None:
+    """A refusal in the address begins anew with the header."""
+    client, server = play(NOAUTH_200, TAKEN, NOAUTH_401, TAKEN)
+    client.submit(LINK, stop)
+    with pytest.raises(Blocked):
+        client.submit(LINK, stop)
+    client.submit(LINK, stop)
+    assert _shown(server) == ["bearer", "query", "query", "bearer"]
+
+
+def test_query_says_it_at_once(play: Play, stop: threading.Event) -> None:
+    """Whoever knows that the service is the classic one saves a call."""
+    client, server = play(TAKEN, auth="query")
+    client.submit(LINK, stop)
+    assert _shown(server) == ["query"]
+
+
+@pytest.mark.parametrize("lost", [Turn(ending="reset"), says("<html>", 502)])
+def test_an_answer_that_is_lost_on_the_second_way_may_have_been_taken(
+    play: Play, stop: threading.Event, lost: Turn
+) -> None:
+    """The first refusal proves nothing about the second question."""
+    client, server = play(NOAUTH_200, lost)
+    with pytest.raises(Transient) as raised:
+        client.submit(LINK, stop)
+    assert raised.value.maybe_sent
+    assert len(server.asked) == 2
+
+
+# --- Login ---
+
+
+def test_a_login_gives_the_key(play: Play, stop: threading.Event) -> None:
+    """Password, cookie, key: the key is then used and nothing else."""
+    client, server = play(
+        SESSION, says({"email": "a@b.c", "apiKey": KEY}), TAKEN, TAKEN, auth="login", read_login=lambda: LOGIN
+    )
+    client.submit(LINK, stop)
+    client.submit(LINK, stop)
+    assert [asked.path for asked in server.asked] == ["/api/login", "/api/key", *["/api/cloud"] * 2]
+    assert server.asked[0].body == b"username=me%40mail.invalid&password=correct+horse+battery"
+    assert server.asked[1].headers["cookie"] == f"connect.sid={COOKIE}"
+    assert _shown(server) == ["nothing", "cookie", "query", "query"]
+
+
+@pytest.mark.parametrize("no_key", [NO_KEY, says("<html>", 404), says({"apiKey": "two words"})])
+def test_where_there_is_no_key_the_session_goes_on(play: Play, stop: threading.Event, no_key: Turn) -> None:
+    """The cookie shows who asks; a session that ended is opened again."""
+    turns = (SESSION, no_key, says({"loggedIn": 1}))
+    client, server = play(*turns, TAKEN, NOAUTH_200, *turns, TAKEN, auth="login", read_login=lambda: LOGIN)
+    client.submit(LINK, stop)
+    with pytest.raises(Blocked):
+        client.submit(LINK, stop)
+    client.submit(LINK, stop)
+    paths = ["login", "key", "check"]
+    asked = [asked.path.removeprefix("/api/") for asked in server.asked]
+    assert asked == [*paths, "cloud", "cloud", *paths, "cloud"]
+    assert server.asked[3].headers["cookie"] == f"connect.sid={COOKIE}"
+
+
+@pytest.mark.parametrize("said", [{"loggedIn": 0}, {}, [], "x"])
+def test_a_session_that_does_not_hold_is_refused(play: Play, stop: threading.Event, said: object) -> None:
+    """A cookie that shows nobody must not be believed."""
+    client, _ = play(SESSION, NO_KEY, says(said), auth="login", read_login=lambda: LOGIN)
+    with pytest.raises(Blocked) as raised:
+        client.submit(LINK, stop)
+    assert raised.value.key_refused
+
+
+def test_a_login_that_is_refused_blocks(play: Play, stop: threading.Event) -> None:
+    """With the service's own words, and nothing was submitted."""
+    client, server = play(
+        says({"error": "The credentials entered are wrong."}), auth="login", read_login=lambda: LOGIN
+    )
+    with pytest.raises(Blocked, match="The credentials entered are wrong") as raised:
+        client.submit(LINK, stop)
+    assert raised.value.key_refused
+    assert [asked.path for asked in server.asked] == ["/api/login"]
+
+
+def _unreadable() -> Login:
+    raise ConfigError(["password_file: no such file"])
+
+
+def test_a_login_that_cannot_be_read_blocks(play: Play, stop: threading.Event) -> None:
+    """Nothing is asked."""
+    for read, words in ((_unreadable, "no such file"), (None, "no user name and password")):
+        client, server = play(TAKEN, auth="login", read_login=read)
+        with pytest.raises(Blocked, match=words):
+            client.submit(LINK, stop)
+        assert server.asked == []
+
+
+def test_who_has_no_key_yet_is_not_let_in(play: Play, stop: threading.Event) -> None:
+    """What stands in for a key is none."""
+    client, server = play(TAKEN, read_key=read_no_key)
+    with pytest.raises(Blocked, match="the API key is empty"):
+        client.submit(LINK, stop)
+    assert server.asked == []
+
+
+# --- Secrets ---
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        (says({"error": f"no user with {LOGIN.password}"}),),
+        (says(f"{LOGIN.password}".encode(), 500),),
+        (Turn(ending="reset"),),
+        (SESSION, says({"error": f"who is {COOKIE}"})),
+        (SESSION, NO_KEY, says({"loggedIn": 1}), says({"error": f"who is {COOKIE}"}, 500)),
+        (SESSION, says({"apiKey": KEY}), says({"error": f"who is {KEY}"}, 500)),
+    ],
+)
+def test_no_error_and_no_log_shows_a_secret(
+    play: Play, stop: threading.Event, caplog: pytest.LogCaptureFixture, turns: tuple[Turn, ...]
+) -> None:
+    """Neither password nor cookie nor key, not even where the service repeats them."""
+    with caplog.at_level(logging.INFO, "offcloud_watchd"):
+        client, _ = play(*turns, auth="login", read_login=lambda: LOGIN)
+        with pytest.raises(OffcloudWatchdError) as raised:
+            client.submit(LINK, stop)
+    shown = "".join(traceback.format_exception(raised.value)) + repr(raised.value) + caplog.text + repr(LOGIN)
+    for secret in (LOGIN.password, COOKIE, KEY):
+        assert secret not in shown
+
+
+def test_no_redirect_gets_the_key_or_the_cookie(play: Play, stop: threading.Event) -> None:
+    """Whatever the answer points to is not asked."""
+    with WireServer(TAKEN) as elsewhere:
+        moved = says({}, 302, Location=f"{elsewhere.url}/api/cloud")
+        for turns in ((moved,), (SESSION, moved)):
+            client, _ = play(*turns, auth="login" if len(turns) > 1 else "bearer", read_login=lambda: LOGIN)
+            with pytest.raises(OffcloudWatchdError):
+                client.submit(LINK, stop)
+        assert elsewhere.asked == []
