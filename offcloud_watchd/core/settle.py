@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 EMPTY_SETTLE_S: Final = 60.0
@@ -29,12 +29,16 @@ _LINK_HEADS: Final = (b"magnet:?", b"https://", b"http://")
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells one state of one file from another without reading it; all as the file system says."""
+    """What tells one state of one file from another without reading it; all as the file system says.
+
+    ``ctime_ns`` is no part of that: a change of rights or of a name leaves the content as it was.
+    """
 
     size_bytes: int
     mtime_ns: int
     inode: int
     device: int
+    ctime_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ def settle(
     waits_s: list[float] = []
     for name, stamp in observed.items():
         known = seen.get(name)
-        sighting = known if known is not None and known.stamp == stamp else Sighting(stamp, now_tick_s)
+        is_same = known is not None and known.stamp == stamp
+        sighting = Sighting(stamp, known.since_s if known is not None and is_same else now_tick_s)
         sightings[name] = sighting
         needed_s = settle_s if stamp.size_bytes else max(settle_s, EMPTY_SETTLE_S)
         left_s = sighting.since_s + needed_s - now_tick_s

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ from offcloud_watchd.core.model import Destination, Drop, Intake, Links
 from offcloud_watchd.core.ports import Clock, Wish
 from offcloud_watchd.core.settle import Sighting, Stamp, patience_s, settle
 from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.watch.mooring import Mooring
+from offcloud_watchd.watch.mounts import Mount, mount_of
 from offcloud_watchd.watch.names import inside, parted, shown, stem
 from offcloud_watchd.watch.outgoing import Outgoing, accepted, refused
 from offcloud_watchd.watch.reading import opened_directory, read_settled
@@ -34,7 +36,7 @@ from offcloud_watchd.watch.spool import store
 
 log = logging.getLogger(__name__)
 
-MAX_CANDIDATES: Final = 10_000
+MAX_CANDIDATES: Final = 5_000
 MAX_ODD_SAID: Final = 100
 MAX_BYTES_A_VISIT: Final = 64 << 20
 MAX_VISIT_S: Final = 5.0
@@ -44,11 +46,12 @@ READ_AGAIN_MAX_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A directory that drops come to: its real path and which directory that was."""
+    """A directory that drops come to: its real path, which directory that was, and where it is mounted."""
 
     path: str
     device: int
     inode: int
+    mount: Mount
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Visit:
     """What one visit gave.
 
     ``places`` are the folder and its subfolders that are categories; none when the folder cannot be used.
+    ``arrived`` are the paths of the files that were not there at the last visit, as far as that can be told.
     ``next_s`` is when something may be ready (None: nothing is waiting); ``more`` tells that this visit was
     cut short; ``scan_s`` is what the look itself cost.
     """
@@ -67,6 +71,7 @@ class Visit:
     more: bool = False
     scan_s: float = 0.0
     places: tuple[Place, ...] = ()
+    arrived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +109,30 @@ class _Budget:
 
 
 class Folder:
-    """The state of one drop folder: sightings, and what is remembered of files that are stuck in it."""
+    """The state of one drop folder: sightings, and what is remembered of files that are stuck in it.
 
-    def __init__(self, settings: FolderSettings, spool_dir: Path, clock: Clock) -> None:
+    ``mooring`` remembers where it is mounted, ``mountinfo`` gives the kernel's list of mounts.
+    """
+
+    def __init__(
+        self,
+        settings: FolderSettings,
+        spool_dir: Path,
+        clock: Clock,
+        mooring: Mooring,
+        mountinfo: Callable[[], str],
+    ) -> None:
         self.settings = settings
         self._spool_dir = spool_dir
         self._clock = clock
+        self._mooring = mooring
+        self._mountinfo = mountinfo
         self._outgoing = Outgoing(settings.path)
         self._seen: Mapping[str, Sighting] = {}
         self._later: dict[str, _Later] = {}
         self._odd: dict[str, str] = {}
         self._spool_problem = ""
-        self._was_mount = False
+        self._known: frozenset[str] | None = None
         self._said = ""
 
     def visit(self, limit: int) -> Visit:
@@ -124,19 +141,19 @@ class Folder:
             with opened_directory(self.settings.path) as root:
                 visit = self._visit(root, limit)
         except OSError as error:
-            self._seen = {}
-            visit = Visit(f"the folder cannot be read: {error.strerror}; it is tried again")
+            visit = self._unusable(f"the folder cannot be read: {error.strerror}; it is tried again")
         self._say(visit.problem)
         return visit
 
     def _visit(self, root: int, limit: int) -> Visit:
-        status = os.fstat(root)
-        if self._is_unmounted(root, status):
-            self._seen = {}
-            return Visit("is no mount point any more: mount its file system, or restart if that is meant")
+        real_path = os.path.realpath(self.settings.path)
+        mount = mount_of(root, real_path, self._mountinfo())
+        unmoored = self._mooring.problem(real_path, mount)
+        if unmoored:
+            return self._unusable(unmoored)
         began_s = self._clock.monotonic()
         found = self._scanned(root)
-        scanned_s = self._clock.monotonic()
+        scanned_s, status = self._clock.monotonic(), os.fstat(root)
         files = self._outgoing.again(root, found.files)
         settled = settle(self._seen, files, scanned_s, self.settings.settle_s)
         self._seen = settled.seen
@@ -150,19 +167,31 @@ class Folder:
             next_s=self._next_s(settled.next_look_s),
             more=more,
             scan_s=scanned_s - began_s,
-            places=self._places(status, found),
+            places=self._places(Place(real_path, status.st_dev, status.st_ino, mount), found),
+            arrived=self._arrived(found),
         )
 
-    def _places(self, status: os.stat_result, found: Scan) -> tuple[Place, ...]:
-        real = os.path.realpath(self.settings.path)
-        inner = [Place(inside(real, name), at.device, at.inode) for name, at in found.subfolders.items()]
-        return (Place(real, status.st_dev, status.st_ino), *inner)
+    def _unusable(self, problem: str) -> Visit:
+        """Forget what was seen: what lies there later need not be the same."""
+        self._seen, self._known = {}, None
+        return Visit(problem)
 
-    def _is_unmounted(self, root: int, status: os.stat_result) -> bool:
-        """Tell a bare mount point, whose files were not dropped here, from what was mounted on it."""
-        is_mount = os.stat("..", dir_fd=root).st_dev != status.st_dev
-        self._was_mount = self._was_mount or is_mount
-        return self._was_mount and not is_mount
+    def _places(self, root: Place, found: Scan) -> tuple[Place, ...]:
+        places = [root]
+        for name, at in found.subfolders.items():
+            path, mount = inside(root.path, name), root.mount
+            if at.device != root.device:
+                mount = mount_of(None, path, self._mountinfo())
+            places.append(Place(path, at.device, at.inode, mount))
+        return tuple(places)
+
+    def _arrived(self, found: Scan) -> tuple[str, ...]:
+        known, self._known = self._known, frozenset(found.files) if found.is_whole else None
+        return (
+            ()
+            if known is None or not found.is_whole
+            else tuple(path for path in found.files if path not in known)
+        )
 
     def _scanned(self, root: int) -> Scan:
         with_subfolders = self.settings.subfolder_destination is not None
@@ -298,8 +327,10 @@ def _understood(name: str, data: bytes) -> Links:
 def _identity(folder: str, path: str, stamp: Stamp, sha256: str) -> str:
     """Name this very drop: equal after a crash, different for the same bytes dropped once more.
 
-    Not the change time: the operator may well mend the rights of everything that lies there.
+    The change time tells a drop that was put back (a rename sets it) from one that never left. Device and
+    inode say nothing more, and many file systems give new ones with every mount: what cannot leave a
+    read-only folder would be taken again after each.
     """
-    parts = (folder, path, stamp.device, stamp.inode, stamp.size_bytes, stamp.mtime_ns, sha256)
+    parts = (folder, path, stamp.size_bytes, stamp.mtime_ns, stamp.ctime_ns, sha256)
     text = "\0".join(map(str, parts))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -5,13 +5,16 @@ Rules of this file:
 * An event sets a flag and calls ``hint`` once; until a look clears the flag, further events are silent.
 * Nothing escapes into watchdog's threads: one exception in a handler ends its observer for good
   (gorakhargosh/watchdog#427, #793), and no later file would be seen.
-* Whatever ends silently is found by asking: the observer, each emitter, and whether the directory under the
-  path is still the one that is watched (an inotify watch follows the inode, not the path).
+* Whatever ends silently is found by asking: the observer, its reader, each emitter, whether the kernel still
+  has the watch, and whether the directory under the path is still the one that is watched (an inotify watch
+  follows the inode, not the path).
+* Where the kernel lost events nobody knows whose they were: every place is looked at.
 * Our own archiving must not be heard, and must not hold the queue up: see ``_Emitter``.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -29,15 +32,16 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers.api import ObservedWatch
-from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
-from watchdog.observers.inotify_c import InotifyConstants, Mask
+from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask
 
 from offcloud_watchd.watch.names import FAILED, PROCESSED, is_ignored, parted
 
 log = logging.getLogger(__name__)
 
 STOP_WITHIN_S: Final = 2.0
+MAX_HEARD: Final = 20_000
 
 _WANTED: Final[list[type[FileSystemEvent]]] = [
     FileCreatedEvent,
@@ -61,21 +65,64 @@ class _Emitter(InotifyEmitter):
         """Return the events to ask for."""
         return Mask(super().get_event_mask_from_filter() & ~InotifyConstants.IN_MOVED_FROM)
 
+    def hears(self) -> bool:
+        """Tell whether the kernel has the watch.
 
-class _Observer(InotifyObserver):
-    """The observer with our emitter."""
+        It drops it when the file system is unmounted, and watchdog takes a directory that it may not read for
+        a watch with the number -1; neither ends the emitter.
+        """
+        # There is no public way to ask: watchdog 7.1, observers/inotify.py.
+        watches = getattr(self._inotify, "_active_callbacks_by_watch", {})
+        return self.is_alive() and any(number >= 0 for number in watches)
 
-    def __init__(self) -> None:
+
+class _Reader(InotifyFD):
+    """Reads the kernel's events, and tells when it lost some."""
+
+    def __init__(self, on_lost: Callable[[], None]) -> None:
         super().__init__()
-        self._emitter_class = _Emitter
+        self._on_lost = on_lost
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        """Take one event; on the reader's own thread."""
+        if event.is_queue_overflow:
+            self._on_lost()
+        super().handle_event(event)
+
+
+class _Observer(BaseObserver):
+    """watchdog's inotify observer, with our reader and our emitter."""
+
+    def __init__(self, on_lost: Callable[[], None]) -> None:
+        self._reader = _Reader(on_lost)
+        self._reader.start()
+        super().__init__(_Emitter, inotify_fd=self._reader)
+
+    def works(self) -> bool:
+        """Tell whether both threads are there."""
+        return self.is_alive() and self._reader.is_alive()
+
+    def hears(self, watch: ObservedWatch) -> bool:
+        """Tell whether a watch is in force."""
+        return any(one.watch == watch and isinstance(one, _Emitter) and one.hears() for one in self.emitters)
+
+    def on_thread_stop(self) -> None:
+        """End the emitters, then the reader."""
+        super().on_thread_stop()
+        self._reader.stop()
+        self._reader.join(STOP_WITHIN_S)
 
 
 class Flag:
-    """Whether something may have changed in a place; many events are one hint until it is cleared."""
+    """Whether something may have changed in a place; many events are one hint until it is cleared.
+
+    It also keeps the names that were heard of, so that somebody can tell which were not.
+    """
 
     def __init__(self, hint: Callable[[], None]) -> None:
         self._hint = hint
         self._raised = threading.Event()
+        self._heard: dict[str, None] = {}
 
     def is_raised(self) -> bool:
         """Tell whether an event came since the flag was cleared."""
@@ -95,6 +142,19 @@ class Flag:
                 self._raised.clear()
                 raise
 
+    def hear(self, name: str) -> None:
+        """Keep a name that an event told of. Any thread."""
+        if len(self._heard) < MAX_HEARD:
+            self._heard[name] = None
+
+    def heard(self) -> set[str] | None:
+        """Return, once, the names that were heard since the last time; None when they were too many."""
+        names: set[str] = set()
+        was_full = len(self._heard) >= MAX_HEARD
+        while self._heard:  # one by one: another thread may put in more
+            names.add(self._heard.popitem()[0])
+        return None if was_full else names
+
 
 class _Handler(FileSystemEventHandler):
     """Turns the events of one place into its flag."""
@@ -108,6 +168,7 @@ class _Handler(FileSystemEventHandler):
             path = os.fsdecode(event.dest_path or event.src_path)
             name = parted(path)[1]
             if not is_ignored(name) and name not in {PROCESSED, FAILED}:
+                self._flag.hear(name)
                 self._flag.raise_once()
         except Exception:  # the boundary to watchdog's thread, which would die of it and tell nobody
             log.exception("a file-system event could not be passed on; the next look finds what it was about")
@@ -120,28 +181,38 @@ class _Watched:
     watch: ObservedWatch
     device: int
     inode: int
+    flag: Flag
 
 
 class Hints:
-    """All watches of the program. One thread, except for ``Flag``."""
+    """All watches of the program. One thread at a time, except for ``Flag``."""
 
     def __init__(self) -> None:
         self._observer: _Observer | None = None
         self._watched: dict[str, _Watched] = {}
 
+    def watches(self, path: str, device: int, inode: int) -> bool:
+        """Tell whether the directory of that identity is watched. Asks no file system."""
+        known, observer = self._watched.get(path), self._observer
+        if known is None or observer is None or not observer.works():
+            return False
+        return (known.device, known.inode) == (device, inode) and observer.hears(known.watch)
+
     def ensure(self, path: str, device: int, inode: int, flag: Flag) -> bool:
         """Watch the directory of that identity; return True when the watch is new, so that a look is due.
 
-        ``path`` is a real path. Raises ``OSError``: a limit of the kernel (``ENOSPC`` watches, ``EMFILE``
-        instances), or the directory is gone.
+        ``path`` is a real path, which is looked up: on a dead file system that hangs. Raises ``OSError``: a
+        limit of the kernel (``ENOSPC`` watches, ``EMFILE`` instances), or the directory is gone or closed.
         """
-        observer = self._living_observer()
-        known = self._watched.get(path)
-        if known is not None and (known.device, known.inode) == (device, inode) and _lives(observer, known):
+        if self.watches(path, device, inode):
             return False
+        observer = self._living_observer()
         self.forget(path)
         watch = observer.schedule(_Handler(flag), path, event_filter=_WANTED)
-        self._watched[path] = _Watched(watch, device, inode)
+        if not observer.hears(watch):
+            observer.unschedule(watch)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        self._watched[path] = _Watched(watch, device, inode, flag)
         return True
 
     def forget(self, path: str) -> None:
@@ -159,15 +230,22 @@ class Hints:
             observer.join(STOP_WITHIN_S)
 
     def _living_observer(self) -> _Observer:
-        if self._observer is not None and not self._observer.is_alive():
+        if self._observer is not None and not self._observer.works():
             log.warning("watching for file-system events ended unexpectedly; it is begun again")
             self.stop()
         if self._observer is None:
-            observer = _Observer()
+            observer = _Observer(self._lost)
             observer.start()
             self._observer = observer
         return self._observer
 
-
-def _lives(observer: _Observer, watched: _Watched) -> bool:
-    return any(emitter.watch == watched.watch and emitter.is_alive() for emitter in observer.emitters)
+    def _lost(self) -> None:
+        """Have every place looked at; called on the reader's thread."""
+        log.warning(
+            "more file-system events came than the kernel keeps, some are lost: every folder is looked at"
+        )
+        for watched in list(self._watched.values()):
+            try:
+                watched.flag.raise_once()
+            except Exception:  # the boundary to watchdog's thread, which would die of it and tell nobody
+                log.exception("a lost event could not be passed on; the next look finds what it was about")

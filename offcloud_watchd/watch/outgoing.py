@@ -7,6 +7,7 @@ is this process's; after a restart the drop is taken once more under the same id
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Outgoing:
         self._folder = folder
         self._kept: dict[str, Leaving] = {}
         self._rounds: dict[str, int] = {}
+        self._named = ""
         self.problem = ""
 
     def put(self, leaving: Leaving) -> None:
@@ -111,13 +113,24 @@ class Outgoing:
         except FileNotFoundError:  # somebody else took it away
             return True
         except OSError as error:
-            self._kept[leaving.path] = leaving
-            self.problem = (
-                f"{shown(leaving.path)} is dealt with but cannot be moved away: {error.strerror}; "
-                "let this service write to the folder, and to processed/ and failed/ in it"
-            )
+            self._hold(leaving, error)
             return False
         return True
+
+    def _hold(self, leaving: Leaving, error: OSError) -> None:
+        """Keep a drop in mind, behind the others: what holds this one up need not hold them up."""
+        self._kept.pop(leaving.path, None)
+        if (
+            self._named not in self._kept
+        ):  # one of many is named, and stays so: each new name is a new warning
+            remedy = "let this service write to the folder, and to processed/ and failed/ in it"
+            if error.errno == errno.EXDEV:
+                remedy = "processed/ and failed/ must lie on the folder's own file system"
+            self._named = leaving.path
+            self.problem = (
+                f"{shown(leaving.path)} is dealt with but cannot be moved away: {error.strerror}; {remedy}"
+            )
+        self._kept[leaving.path] = leaving
 
     def _count(self, identity: str) -> None:
         if identity:

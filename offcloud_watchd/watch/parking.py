@@ -1,8 +1,11 @@
 """Calls that may hang in the kernel: on a dead network mount even ``stat`` never comes back.
 
-Such a call cannot be cancelled, only left behind. One folder's calls run one after the other on threads of
-their own; the caller stops waiting after a deadline, and nothing new is begun there until the lost one is
-back.
+Rules of this file:
+
+* Such a call cannot be cancelled, only left behind. The calls of one place run one after the other on a
+  thread of their own; the caller stops waiting after a while, and nothing new is begun there until the lost
+  call is back.
+* A call that came back late has done its work, and its answer is kept: what is merely slow gets on.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
+_Call = tuple[Callable[[], object], "Future[object]"]
 
 
 class ParkedError(Exception):
@@ -20,32 +25,58 @@ class ParkedError(Exception):
 
 
 class Parking:
-    """The calls of one folder. One thread at a time may call; the threads that hang are daemons."""
+    """The calls of one place. One thread at a time may call; a thread that hangs is a daemon.
 
-    def __init__(self, name: str, answer_within_s: float) -> None:
+    ``on_back`` is called, on the thread of the place, when a call that was left behind is back.
+    """
+
+    def __init__(self, name: str, wait_s: float, on_back: Callable[[], None] = lambda: None) -> None:
         self._name = name
-        self._answer_within_s = answer_within_s
-        self._out: threading.Thread | None = None
+        self._wait_s = wait_s
+        self._on_back = on_back
+        self._left: Future[object] | None = None
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_out(self) -> bool:
+        """Tell whether a call was left behind and is not back."""
+        return self._left is not None and not self._left.done()
 
     def call(self, work: Callable[[], Answer]) -> Answer:
-        """Return what ``work`` returns or raise what it raises; raise ``ParkedError`` while it hangs.
-
-        The answer of a call that came back too late is dropped, so ``work`` must be safe to repeat.
-        """
-        if self._out is not None and self._out.is_alive():
+        """Return what ``work`` returns or raise what it raises; raise ``ParkedError`` while it hangs."""
+        if self.is_out:
             raise ParkedError(self._name)
-        future: Future[Answer] = Future()
-        thread = threading.Thread(target=_carry_out, args=(work, future), name=self._name, daemon=True)
-        self._out = thread
-        thread.start()
-        thread.join(self._answer_within_s)
-        if thread.is_alive():
-            raise ParkedError(self._name)
-        return future.result()
+        answer: Future[Answer] = Future()
+        self._calls.put((work, answer))  # type: ignore[arg-type] # one queue for answers of every type
+        if self._thread is None:
+            self._thread = threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True)
+            self._thread.start()
+        try:
+            answer.exception(self._wait_s)
+        except TimeoutError:
+            self._left = answer  # type: ignore[assignment] # the same
+            answer.add_done_callback(lambda _: self._on_back())
+            raise ParkedError(self._name) from None
+        return answer.result()
+
+    def late(self) -> object:
+        """Return, once, the answer of a call that was left behind and is back; raise what it raised."""
+        if self._left is None or not self._left.done():
+            return None
+        answer, self._left = self._left, None
+        return answer.result()
+
+    def close(self) -> None:
+        """Let the thread end when it is back; nothing may be called after that."""
+        self._calls.put(None)
 
 
-def _carry_out(work: Callable[[], Answer], future: Future[Answer]) -> None:
-    try:
-        future.set_result(work())
-    except Exception as error:  # noqa: BLE001 - handed over to the thread that asked
-        future.set_exception(error)
+def _work(calls: SimpleQueue[_Call | None]) -> None:
+    while (call := calls.get()) is not None:
+        work, answer = call
+        try:
+            answer.set_result(work())
+        except Exception as error:  # noqa: BLE001 - handed over to the thread that asked
+            answer.set_exception(error)
+        del call, work, answer  # what was answered is not kept until the next call

@@ -23,7 +23,7 @@ _SWAPPED = {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV}
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """Take from ``stat`` what tells one state of a file from another."""
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, status.st_ctime_ns)
 
 
 def stamp_at(directory: int, name: str) -> Stamp | None:

@@ -33,14 +33,16 @@ _KINDS: Final = (
 class Scan:
     """What one look found; all by the path within the folder.
 
-    ``odd`` says of entries that are left alone what they are; ``subfolders`` are those that are categories;
-    ``counted`` is how many of the files count towards the limit.
+    ``odd`` says of entries that are left alone what they are; ``subfolders`` are those that are categories
+    and can be listed; ``counted`` is how many of the files count towards the limit, ``is_whole`` that none
+    was left out for it.
     """
 
     files: dict[str, Stamp] = field(default_factory=dict)
     odd: dict[str, str] = field(default_factory=dict)
     subfolders: dict[str, Stamp] = field(default_factory=dict)
     counted: int = 0
+    is_whole: bool = True
 
 
 def scan(root: int, *, with_subfolders: bool, limit: int, uncounted: Container[str] = ()) -> Scan:
@@ -50,49 +52,74 @@ def scan(root: int, *, with_subfolders: bool, limit: int, uncounted: Container[s
     folder cannot be listed; a subfolder that cannot is odd.
     """
     found = Scan()
-    for entry, status in _entries(root):
-        if entry in {PROCESSED, FAILED}:
+    noted = _Noted(found, limit, uncounted)
+    for entry in _entries(root):
+        if entry.name in {PROCESSED, FAILED}:
             continue
-        if with_subfolders and stat.S_ISDIR(status.st_mode):
-            _note_subfolder(found, entry, status)
+        if with_subfolders and entry.is_dir(follow_symlinks=False):
+            noted.subfolder(entry.name)
         else:
-            _note(found, entry, status, limit, uncounted)
-    for subfolder in found.subfolders:
+            noted.file("", entry)
+    for subfolder in noted.subfolders:
         try:
             with opened_directory(subfolder, within=root) as directory:
-                for entry, status in _entries(directory):
-                    _note(found, inside(subfolder, entry), status, limit, uncounted)
+                found.subfolders[subfolder] = stamp_of(os.fstat(directory))
+                for entry in _entries(directory):
+                    noted.file(subfolder, entry)
         except OSError as error:
-            found.odd[subfolder] = f"a directory that cannot be listed ({error.strerror})"
+            noted.odd(subfolder, f"a directory that cannot be listed ({error.strerror})")
     return found
 
 
-def _entries(directory: int) -> Iterator[tuple[str, os.stat_result]]:
+def _entries(directory: int) -> Iterator[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
         for entry in entries:
-            if is_ignored(entry.name):
-                continue
-            try:
-                yield entry.name, entry.stat(follow_symlinks=False)
-            except FileNotFoundError:  # it went away between the listing and now
-                continue
+            if not is_ignored(entry.name):
+                yield entry
 
 
-def _note_subfolder(found: Scan, name: str, status: os.stat_result) -> None:
-    if not is_plain_category(name):
-        found.odd[name] = "a directory whose name cannot be a category"
-    elif len(found.subfolders) >= MAX_SUBFOLDERS:
-        found.odd[name] = f"one directory too many, the limit is {MAX_SUBFOLDERS}"
-    else:
-        found.subfolders[name] = stamp_of(status)
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # it went away between the listing and now
+        return None
 
 
-def _note(found: Scan, path: str, status: os.stat_result, limit: int, uncounted: Container[str]) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        if looks_like_drop(path):
-            found.odd[path] = next((word for test, word in _KINDS if test(status.st_mode)), "a device")
-    elif path in uncounted:
-        found.files[path] = stamp_of(status)
-    elif found.counted < limit:
-        found.counted += 1
-        found.files[path] = stamp_of(status)
+@dataclass(slots=True)
+class _Noted:
+    """Puts entries where they belong, within bounds."""
+
+    found: Scan
+    limit: int
+    uncounted: Container[str]
+    subfolders: list[str] = field(default_factory=list)
+
+    def subfolder(self, name: str) -> None:
+        """Note a directory that may be a category."""
+        if not is_plain_category(name):
+            self.odd(name, "a directory whose name cannot be a category")
+        elif len(self.subfolders) >= MAX_SUBFOLDERS:
+            self.odd(name, f"one directory too many, the limit is {MAX_SUBFOLDERS}")
+        else:
+            self.subfolders.append(name)
+
+    def file(self, subfolder: str, entry: os.DirEntry[str]) -> None:
+        """Note what may be a drop. Beyond the limit an entry is not even asked what it is."""
+        path, found = inside(subfolder, entry.name), self.found
+        is_counted = path not in self.uncounted
+        if is_counted and found.counted >= self.limit:
+            found.is_whole = False
+            return
+        status = _status(entry)
+        if status is None:
+            return
+        if stat.S_ISREG(status.st_mode):
+            found.counted += is_counted
+            found.files[path] = stamp_of(status)
+        elif looks_like_drop(path):
+            self.odd(path, next((word for test, word in _KINDS if test(status.st_mode)), "a device"))
+
+    def odd(self, path: str, what: str) -> None:
+        """Note what is left alone."""
+        if len(self.found.odd) < self.limit:
+            self.found.odd[path] = what

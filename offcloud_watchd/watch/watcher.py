@@ -6,7 +6,8 @@ Rules of this file:
 * Events only say when to look. A folder is visited when its flag is up, by an event or because somebody asks,
   and when its time has come; every folder is visited within its rescan time, whatever the events say.
 * A watch is set before the visit that relies on it: a new watch makes its folder due again at once.
-* A folder whose file system does not answer is left to itself; the others go on.
+* A folder whose file system does not answer is left to itself; the others go on. What is slow is waited for
+  in its own time. Nothing here touches a drop folder's file system but on a thread that may hang.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from offcloud_watchd.core.ports import Clock, Look, Wish
 from offcloud_watchd.watch.commands import commands_dir
 from offcloud_watchd.watch.folder import Folder, Visit
 from offcloud_watchd.watch.hints import Flag, Hints
-from offcloud_watchd.watch.mounts import read_mountinfo, silent_type
+from offcloud_watchd.watch.missed import Missed
+from offcloud_watchd.watch.mooring import Mooring
+from offcloud_watchd.watch.mounts import read_mountinfo
+from offcloud_watchd.watch.names import inside, parted
 from offcloud_watchd.watch.orders import Orders, ensure_directories
 from offcloud_watchd.watch.parking import ParkedError, Parking
 from offcloud_watchd.watch.settings import FolderSettings, WatchMode, WatchSettings
@@ -36,6 +40,9 @@ LEAST_SHARE: Final = 20
 POLL_S: Final = 10.0
 HURT_RETRY_S: Final = 10.0
 EVENTS_RETRY_S: Final = 300.0
+LINGER_S: Final = 2.0
+"""How long the other folders wait for one; longer than that, and it is left to answer in its own time."""
+WATCH_WITHIN_S: Final = 5.0
 HOLD_FACTOR: Final = 10.0
 HOLD_FROM_S: Final = 0.02
 HOLD_MAX_S: Final = 5.0
@@ -46,18 +53,26 @@ _LIMITS: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOM
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a drop folder is; implements ``core.ports.FolderHealth``."""
+    """How a drop folder is; implements ``core.ports.FolderHealth``.
+
+    ``missed`` counts the drops that a look found and no event told of, since the start.
+    """
 
     path: str
     category: str
     watch: str
     problem: str
     waiting: int
+    missed: int = 0
 
 
 @dataclass(slots=True)
 class _Post:
-    """A folder with what the watcher needs to attend to it."""
+    """A folder with what the watcher needs to attend to it.
+
+    ``watched`` are the real paths under watch, ``trusted`` those that were so all the time since a visit that
+    is known to have followed the last; ``out_since_s`` is when a visit began that has not come back.
+    """
 
     folder: Folder
     parking: Parking
@@ -67,6 +82,9 @@ class _Post:
     look_at_s: float = float("-inf")
     held_until_s: float = float("-inf")
     watched: set[str] = field(default_factory=set)
+    trusted: frozenset[str] = frozenset()
+    missed: Missed = field(default_factory=Missed)
+    out_since_s: float | None = None
     silence_said: bool = False
 
     @property
@@ -86,8 +104,15 @@ class _Post:
     def health(self) -> Health:
         """Return the view for people."""
         settings = self.settings
-        category = settings.destination.category
-        return Health(str(settings.path), category, str(self.watch), self.visit.problem, self.visit.waiting)
+        watch = WatchMode.POLL if self.missed.is_deaf else self.watch
+        return Health(
+            str(settings.path),
+            settings.destination.category,
+            str(watch),
+            self.visit.problem,
+            self.visit.waiting,
+            self.missed.count,
+        )
 
 
 class Watcher:
@@ -112,17 +137,10 @@ class Watcher:
         self._orders = Orders(settings)
         self._orders_flag = Flag(hint)
         self._hints = hints or Hints()
-        self._mountinfo = mountinfo
+        self._watching = Parking("watches", min(WATCH_WITHIN_S, settings.answer_within_s))
         self._events_retry_s = float("-inf")
         self._limits_said = False
-        self._posts: list[_Post] = [
-            _Post(
-                Folder(folder, settings.spool_dir, clock),
-                Parking(f"folder {folder.path}", settings.answer_within_s),
-                Flag(hint),
-            )
-            for folder in settings.folders
-        ]
+        self._posts = [_post(settings, folder, clock, hint, mountinfo) for folder in settings.folders]
         self._flags = [self._orders_flag, *(post.flag for post in self._posts)]
 
     @property
@@ -135,8 +153,11 @@ class Watcher:
         ensure_directories(self._settings)
 
     def stop(self) -> None:
-        """End the watching threads; may be repeated."""
-        self._hints.stop()
+        """End the watching threads; may be repeated. Threads that hang are left behind."""
+        with contextlib.suppress(ParkedError):
+            self._watching.call(self._hints.stop)
+        for post in self._posts:
+            post.parking.close()
 
     def ask(self) -> None:
         """Have every folder visited at the next look, which is hinted at; any thread, or a signal handler."""
@@ -170,28 +191,61 @@ class Watcher:
 
     def _visit(self, post: _Post, share: int) -> None:
         post.flag.clear()
+        heard = post.flag.heard()
         try:
-            post.visit = post.parking.call(partial(post.folder.visit, share))
+            late = post.parking.late()
+            is_late = isinstance(late, Visit)
+            post.visit = (
+                late if isinstance(late, Visit) else post.parking.call(partial(post.folder.visit, share))
+            )
         except ParkedError:
-            self._parked(post)
+            self._left_behind(post)
+            return
+        post.out_since_s = None
+        self._count_missed(post, heard)
         renewed = self._watch_renewed(post)
+        is_doubtful = is_late or renewed or post.watch is WatchMode.POLL
+        post.trusted = frozenset() if is_doubtful else frozenset(post.watched)
         now_s = self._clock.monotonic()
         post.look_at_s = now_s if renewed else now_s + self._patience_s(post)
         cost_s = post.visit.scan_s * HOLD_FACTOR
         post.held_until_s = now_s + min(cost_s, HOLD_MAX_S) if cost_s > HOLD_FROM_S else float("-inf")
 
-    def _parked(self, post: _Post) -> None:
+    def _left_behind(self, post: _Post) -> None:
+        """Go on without a folder that did not answer; it rings when it does."""
+        now_s, post.trusted = self._clock.monotonic(), frozenset()
+        if post.out_since_s is None:
+            post.out_since_s = now_s
+        dead_at_s = post.out_since_s + self._settings.answer_within_s
+        if now_s < dead_at_s:
+            post.visit, post.look_at_s = replace(post.visit, wishes=(), more=False), dead_at_s
+            return
         problem = "its file system does not answer; the folder waits for it"
         if post.visit.problem != problem:
             log.error("drop folder %s: %s", post.settings.path, problem)
-        post.visit = Visit(problem, waiting=post.visit.waiting)
+        post.visit, post.look_at_s = Visit(problem, waiting=post.visit.waiting), now_s + HURT_RETRY_S
+        self._watch_renewed(post)
+
+    def _count_missed(self, post: _Post, heard: set[str] | None) -> None:
+        root = post.visit.places[0].path if post.visit.places else ""
+        arrived = post.visit.arrived
+        due = [path for path in arrived if parted(inside(root, path))[0] in post.trusted]
+        was_deaf = post.missed.is_deaf
+        if post.missed.looked(due, heard, self._clock.monotonic()) and not was_deaf:
+            log.warning(
+                "drop folder %s: drops were found that no event told of (%d so far): it is looked at every "
+                "%.0f s until events come again",
+                post.settings.path,
+                post.missed.count,
+                min(POLL_S, post.settings.rescan_s),
+            )
 
     def _patience_s(self, post: _Post) -> float:
         visit, settings = post.visit, post.settings
         wait_s = settings.rescan_s
         if visit.problem:
             wait_s = min(wait_s, HURT_RETRY_S)
-        elif post.watch is WatchMode.POLL and settings.watch is not WatchMode.POLL:
+        elif settings.watch is not WatchMode.POLL and (post.watch is WatchMode.POLL or post.missed.is_deaf):
             wait_s = min(wait_s, POLL_S)
         return 0.0 if visit.more else min(wait_s, visit.next_s if visit.next_s is not None else wait_s)
 
@@ -200,49 +254,56 @@ class Watcher:
     def _watch_renewed(self, post: _Post) -> bool:
         """Keep the watches of a folder what they should be; return whether one is new."""
         places = post.visit.places if self._events_wanted(post) else ()
-        for path in post.watched - {place.path for place in places}:
-            self._hints.forget(path)
-        post.watched = {place.path for place in places}
         post.watch = WatchMode.EVENTS if places else WatchMode.POLL
         try:
-            renewed = [self._hints.ensure(at.path, at.device, at.inode, post.flag) for at in places]
-        except OSError as error:
+            for path in post.watched - {place.path for place in places}:
+                self._watching.call(partial(self._hints.forget, path))
+                post.watched.discard(path)
+            post.watched |= {place.path for place in places}
+            renewed = [self._ensured(at.path, at.device, at.inode, post.flag) for at in places]
+        except (OSError, ParkedError) as error:
             post.watch = WatchMode.POLL
             self._no_events(f"drop folder {post.settings.path}", error)
             return False
         return any(renewed)
 
+    def _ensured(self, path: str, device: int, inode: int, flag: Flag) -> bool:
+        if self._watching.is_out:  # a lock within watchdog is held: nobody has events until it is given back
+            raise ParkedError(path)
+        if self._hints.watches(path, device, inode):
+            return False
+        if self._clock.monotonic() < self._events_retry_s:  # who has a watch keeps it; nobody gets a new one
+            raise ParkedError(path)
+        return self._watching.call(partial(self._hints.ensure, path, device, inode, flag))
+
     def _events_wanted(self, post: _Post) -> bool:
-        if post.settings.watch is WatchMode.POLL or self._clock.monotonic() < self._events_retry_s:
+        if post.settings.watch is WatchMode.POLL:
             return False
         if post.settings.watch is WatchMode.EVENTS or not post.visit.places:
             return True
-        kind = silent_type(post.visit.places[0].path, self._mountinfo())
-        if kind is not None and not post.silence_said:
+        kind = next((place.mount.kind for place in post.visit.places if place.mount.is_silent), "")
+        if kind and not post.silence_said:
             log.info(
                 "drop folder %s: %s tells of no changes, it is looked at by the clock",
                 post.settings.path,
                 kind,
             )
             post.silence_said = True
-        return kind is None
+        return not kind
 
     def _watch_commands(self) -> None:
         directory = commands_dir(self._settings.state_dir)
-        if self._clock.monotonic() < self._events_retry_s:
-            return
         try:
             status = directory.stat()
-            if self._hints.ensure(
-                os.path.realpath(directory), status.st_dev, status.st_ino, self._orders_flag
-            ):
+            real_path = os.path.realpath(directory)
+            if self._ensured(real_path, status.st_dev, status.st_ino, self._orders_flag):
                 self._orders_flag.raise_once()
-        except OSError as error:
+        except (OSError, ParkedError) as error:
             self._no_events(f"commands in {directory}", error)
 
-    def _no_events(self, what: str, error: OSError) -> None:
+    def _no_events(self, what: str, error: OSError | ParkedError) -> None:
         """Go on without events for a while where the kernel has no more to give; said once."""
-        if error.errno not in _LIMITS:
+        if isinstance(error, ParkedError) or error.errno not in _LIMITS:
             return
         self._events_retry_s = self._clock.monotonic() + EVENTS_RETRY_S
         if not self._limits_said:
@@ -253,6 +314,22 @@ class Watcher:
                 error.strerror,
             )
         self._limits_said = True
+
+
+def _post(
+    settings: WatchSettings,
+    folder: FolderSettings,
+    clock: Clock,
+    hint: Callable[[], None],
+    mountinfo: Callable[[], str],
+) -> _Post:
+    flag = Flag(hint)
+    mooring = Mooring(settings.state_dir, folder.path)
+    return _Post(
+        Folder(folder, settings.spool_dir, clock, mooring, mountinfo),
+        Parking(f"folder {folder.path}", min(LINGER_S, settings.answer_within_s), flag.raise_once),
+        flag,
+    )
 
 
 def _settle(post: _Post, wish: Wish) -> None:

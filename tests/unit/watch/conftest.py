@@ -17,6 +17,7 @@ from offcloud_watchd.core.model import Destination, Intake
 from offcloud_watchd.core.ports import FolderHealth, Look, Wish
 from offcloud_watchd.watch import FolderSettings, Watcher, WatchMode, WatchSettings
 from offcloud_watchd.watch.hints import Flag, Hints
+from offcloud_watchd.watch.mounts import read_mountinfo
 from tests.fakes.clock import FakeClock
 
 NOBODY = 65534
@@ -29,6 +30,10 @@ class SilentHints(Hints):
         super().__init__()
         self.asked: list[str] = []
         self.error = error
+
+    def watches(self, path: str, device: int, inode: int) -> bool:
+        """Say no, so that each visit asks anew."""
+        return False
 
     def ensure(self, path: str, device: int, inode: int, flag: Flag) -> bool:
         """Note the wish to watch; fail as the kernel would."""
@@ -52,7 +57,7 @@ class Yard:
         self.hint: Callable[[], None] = lambda: None
         self.more_folders: tuple[FolderSettings, ...] = ()
         self.answer_within_s = 20.0
-        self.mountinfo = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        self.mountinfo: str | None = "999999 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
         self._watcher: Watcher | None = None
 
     @property
@@ -68,11 +73,12 @@ class Yard:
                 ),
                 answer_within_s=self.answer_within_s,
             )
-            self._watcher = Watcher(
-                settings, self.clock, self.hint, hints=self.hints, mountinfo=lambda: self.mountinfo
-            )
+            self._watcher = Watcher(settings, self.clock, self.hint, hints=self.hints, mountinfo=self._mounts)
             self._watcher.start()
         return self._watcher
+
+    def _mounts(self) -> str:
+        return read_mountinfo() if self.mountinfo is None else self.mountinfo
 
     @property
     def folders(self) -> tuple[FolderSettings, ...]:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from watchdog.observers.inotify_c import InotifyEvent, Mask, WatchDescriptor
 
-from offcloud_watchd.watch.hints import Flag, Hints
+from offcloud_watchd.watch.hints import MAX_HEARD, Flag, Hints
 
 WITHIN_S = 10.0
 
@@ -72,6 +73,21 @@ def test_flag_of_a_failed_hint_is_not_raised() -> None:
     with pytest.raises(RuntimeError):
         flag.raise_once()
     assert not flag.is_raised()
+
+
+def test_flag_keeps_the_names_it_heard(hints: Hints, tmp_path: Path) -> None:
+    """Each name is handed out once, and somebody is told when there were too many."""
+    bell = Bell()
+    flag = Flag(bell)
+    assert flag.heard() == set()
+    ensure(hints, tmp_path, flag)
+    (tmp_path / "a.torrent").write_text("x")
+    assert bell.heard()
+    assert flag.heard() == {"a.torrent"}
+    for number in range(MAX_HEARD + 1):
+        flag.hear(str(number))
+    assert flag.heard() is None
+    assert "a.torrent" not in (flag.heard() or set())
 
 
 @pytest.mark.parametrize("how", ["written", "moved in", "renamed", "linked", "subfolder"])
@@ -182,6 +198,44 @@ def test_dead_observer_is_replaced(hints: Hints, tmp_path: Path, caplog) -> None
     assert "ended unexpectedly" in caplog.text
     (tmp_path / "a.torrent").write_text("x")
     assert bell.heard()
+
+
+def test_dead_reader_is_replaced(hints: Hints, tmp_path: Path, caplog) -> None:
+    """When the thread that reads the kernel's events ends, watchdog goes on as if nothing were (fault 30)."""
+    bell = Bell()
+    flag = Flag(bell)
+    ensure(hints, tmp_path, flag)
+    hints._observer._reader.stop()
+    hints._observer._reader.join(WITHIN_S)
+    assert ensure(hints, tmp_path, flag)
+    assert "ended unexpectedly" in caplog.text
+    (tmp_path / "a.torrent").write_text("x")
+    assert bell.heard()
+
+
+def test_directory_that_may_not_be_read_is_told(hints: Hints, open_yard, unprivileged) -> None:
+    """A directory that may not be read, which watchdog takes for watched, is an error here."""
+    open_yard.drop.chmod(0o311)
+    with unprivileged(), pytest.raises(PermissionError):
+        ensure(hints, open_yard.drop, Flag(Bell()))
+    open_yard.drop.chmod(0o777)
+    assert ensure(hints, open_yard.drop, Flag(Bell()))
+
+
+def test_events_that_the_kernel_lost_are_looked_for_everywhere(hints: Hints, tmp_path: Path, caplog) -> None:
+    """After an overflow every place is looked at, whosever events were lost (fault 28)."""
+    busy, quiet = tmp_path / "busy", tmp_path / "quiet"
+    for directory in (busy, quiet):
+        directory.mkdir()
+    bell, broken = Bell(), Bell(failures=1)
+    ensure(hints, busy, Flag(broken))
+    ensure(hints, quiet, Flag(bell))
+    # What the kernel puts into the queue when it is full: inotify(7), IN_Q_OVERFLOW, no watch has it.
+    hints._observer._reader.handle_event(InotifyEvent(WatchDescriptor(-1), Mask(0x4000), 0, b""))
+    assert bell.heard()
+    assert broken.count == 1
+    assert "every folder is looked at" in caplog.text
+    assert "could not be passed on" in caplog.text
 
 
 def test_missing_directory_and_limits_are_told(hints: Hints, tmp_path: Path) -> None:

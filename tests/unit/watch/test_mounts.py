@@ -2,7 +2,14 @@
 
 import pytest
 
-from offcloud_watchd.watch.mounts import file_system_type, read_mountinfo, silent_type
+from offcloud_watchd.watch.mounts import (
+    Mount,
+    file_system_type,
+    mount_of,
+    read_mountinfo,
+    silent_type,
+)
+from offcloud_watchd.watch.reading import opened_directory
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -39,6 +46,33 @@ def test_silent_types() -> None:
     assert silent_type("/srv/fuse/x", MOUNTS) == "fuse.sshfs"
     assert silent_type("/srv/with space", MOUNTS) == "cifs"
     assert silent_type("/anything", "") is None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["9p", "ceph", "cifs", "fuse", "fuse.mergerfs", "fuseblk", "nfs", "nfs4", "overlay", "smb3", "virtiofs"],
+)
+def test_what_others_change_without_a_word(kind: str) -> None:
+    """Types of which it is known that events are missing are silent."""
+    assert Mount("/", kind).is_silent
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "btrfs", "exfat", "ext4", "f2fs", "fusectl", "tmpfs", "vfat", "xfs", "zfs"]
+)
+def test_what_tells_of_every_change(kind: str) -> None:
+    """Local types tell, and so, as far as anybody knows, does one without a name."""
+    assert not Mount("/", kind).is_silent
+
+
+def test_the_kernel_says_on_which_mount_a_directory_lies() -> None:
+    """The number of the mount decides, not a mount that was put over it; without a number the path does."""
+    with opened_directory("/proc/self") as directory:
+        mountinfo = read_mountinfo()
+        covered = mountinfo + "999999 1 0:99 / /proc rw - nfs4 server:/x rw\n"
+        assert mount_of(directory, "/proc/1", covered) == Mount("/proc", "proc")
+    assert mount_of(None, "/proc/1", covered) == Mount("/proc", "nfs4")
+    assert mount_of(-1, "/proc/1", "") == Mount()
 
 
 def test_the_kernel_lists_its_mounts() -> None:

@@ -12,7 +12,7 @@ import pytest
 from offcloud_watchd.core.model import Command, Destination, Verb
 from offcloud_watchd.watch import FolderSettings, WatchMode
 from offcloud_watchd.watch.commands import JobCommand, write_command
-from offcloud_watchd.watch.hints import Hints
+from offcloud_watchd.watch.hints import Flag, Hints
 from tests.fakes.clock import FakeClock
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
@@ -194,59 +194,186 @@ def test_costly_look_is_not_repeated_for_every_event(yard) -> None:
     assert yard.health().waiting == 1
 
 
-def test_dead_file_system_does_not_stop_the_others(yard, caplog) -> None:
-    """A folder that does not answer is marked and left; the others go on, and it comes back (fault 27)."""
-    release = threading.Event()
+class Stuck:
+    """A category that takes as long as it is told to, as if its file system did not answer."""
 
-    def destination(name: str) -> Destination:
-        release.wait(20)
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.release.set()
+
+    def __call__(self, name: str) -> Destination:
+        """Answer when it may."""
+        self.release.wait(20)
         return Destination(name, "/o")
 
-    films = another(yard, "films", subfolder_destination=destination)
+
+def stuck_folder(yard, name: str) -> tuple[Path, Stuck]:
+    """Give the yard a further folder, with one drop, that can be made to hang."""
+    stuck = Stuck()
+    films = another(yard, name, subfolder_destination=stuck)
     (films / "sub").mkdir()
     (films / "sub" / "b.magnet").write_text(MAGNET)
-    (yard.drop / "a.magnet").write_text(MAGNET)
-    yard.look()
+    return films, stuck
+
+
+def test_dead_file_system_does_not_stop_the_others(yard, caplog) -> None:
+    """A folder that does not answer is marked and left; the others go on, and it comes back (fault 27)."""
+    rung = threading.Event()
+    yard.hint = rung.set
+    _, stuck = stuck_folder(yard, "films")
     yard.answer_within_s = 0.05
-    yard.restart()
     yard.look()
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    yard.watcher.ask()
+    yard.look()
+    stuck.release.clear()
     look = yard.look(after_s=2.0)
     assert [wish.what.destination.category for wish in look.wishes] == ["tv"]
+    assert yard.watcher.folders[1].problem == ""  # it may only be slow
+    look.wishes[0].settled()
+    yard.look(after_s=0.05)
     assert "does not answer" in yard.watcher.folders[1].problem
     assert yard.watcher.folders[0].problem == ""
     yard.look(after_s=10.0)
     assert len([line for line in caplog.messages if "does not answer" in line]) == 1
-    hung = next(thread for thread in threading.enumerate() if thread.name.endswith(str(films)))
-    release.set()
-    hung.join(20)
-    assert [wish.what.destination.category for wish in yard.look(after_s=10.0).wishes] == ["sub"]
+    rung.clear()
+    stuck.release.set()
+    assert rung.wait(10)
+    assert [wish.what.destination.category for wish in yard.look().wishes] == ["sub"]
     assert yard.watcher.folders[1].problem == ""
+
+
+def test_slow_folder_gets_on_in_its_own_time(yard, caplog) -> None:
+    """What came back too late to be waited for is not lost: the folder rings, and its drops are there."""
+    rung = threading.Event()
+    yard.hint = rung.set
+    _, stuck = stuck_folder(yard, "films")
+    yard.answer_within_s = 0.05
+    yard.look()
+    stuck.release.clear()
+    first = yard.look(after_s=2.0)
+    assert first.wishes == ()
+    assert first.next_look_s == pytest.approx(0.05)
+    rung.clear()
+    stuck.release.set()
+    assert rung.wait(10)
+    (wish,) = yard.look().wishes
+    wish.settled()
+    assert yard.look(after_s=30.0).wishes == ()
+    assert "does not answer" not in caplog.text
 
 
 def test_settling_with_a_dead_folder_waits_for_it(yard) -> None:
     """A drop whose folder stopped answering is put away when it is back; nothing is raised meanwhile."""
-    release, begun = threading.Event(), threading.Event()
-
-    def destination(name: str) -> Destination:
-        if begun.is_set():
-            release.wait(20)
-        return Destination(name, "/o")
-
-    yard.configure(subfolder_destination=destination)
+    rung = threading.Event()
+    yard.hint = rung.set
+    stuck = Stuck()
+    yard.configure(subfolder_destination=stuck)
     yard.answer_within_s = 0.5
     (yard.drop / "sub").mkdir()
     (yard.drop / "sub" / "b.magnet").write_text(MAGNET)
     (wish,) = yard.take()
-    begun.set()
+    stuck.release.clear()
     yard.look()
     wish.settled()
     assert yard.names("sub") == ["b.magnet"]
-    hung = next(thread for thread in threading.enumerate() if thread.name.endswith(str(yard.drop)))
-    release.set()
-    hung.join(20)
+    rung.clear()
+    stuck.release.set()
+    assert rung.wait(10)
     yard.look()
     wish.settled()
     assert yard.names("sub") == []
+
+
+class HangingHints(Hints):
+    """Watches that cannot be set, because the file system hangs just then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = threading.Event()
+        self.begun = 0
+
+    def ensure(self, path: str, device: int, inode: int, flag: Flag) -> bool:
+        """Hang."""
+        self.begun += 1
+        self.release.wait(20)
+        return super().ensure(path, device, inode, flag)
+
+
+def test_watch_that_hangs_leaves_all_folders_to_the_clock(yard) -> None:
+    """A watch that is never set stops no look and no end; folders are polled until it comes back."""
+    yard.answer_within_s = 0.5
+    yard.hints = HangingHints()
+    yard.configure(watch=WatchMode.EVENTS)
+    films = another(yard, "films", watch=WatchMode.EVENTS)
+    (films / "a.magnet").write_text(MAGNET)
+    yard.look()
+    assert {folder.watch for folder in yard.watcher.folders} == {"poll"}
+    assert yard.hints.begun == 1
+    assert len(yard.look(after_s=2.0).wishes) == 1
+    yard.close()
+    yard.hints.release.set()
+
+
+# --- drops that no event told of ---
+
+
+def test_drops_that_no_event_told_of_are_counted_and_looked_for_more_often(yard, caplog) -> None:
+    """A folder whose events are lost is found out by its drops, and polled until events come again."""
+    rung = threading.Event()
+    yard.hint, yard.hints = rung.set, DeafHints()
+    yard.configure(watch=WatchMode.EVENTS, rescan_s=60.0)
+    yard.look()
+    assert yard.look().next_look_s == 60.0
+    (yard.drop / "lost.magnet").write_text(MAGNET)
+    yard.look(after_s=60.0)
+    assert (yard.health().missed, yard.health().watch) == (0, "events")
+    yard.look(after_s=2.0)
+    assert (yard.health().missed, yard.health().watch) == (1, "poll")
+    assert yard.look(after_s=10.0).next_look_s == 10.0
+    assert "no event told of (1 so far)" in caplog.text
+    yard.hints.flag.hear("heard.magnet")
+    (yard.drop / "heard.magnet").write_text(MAGNET)
+    yard.look(after_s=10.0)
+    yard.look(after_s=2.0)
+    assert (yard.health().missed, yard.health().watch) == (1, "events")
+
+
+def test_what_came_before_the_watch_is_not_missed(yard) -> None:
+    """Drops that lay there at the start, or in a folder moved in, are nobody's fault."""
+    yard.hints = DeafHints()
+    yard.configure(watch=WatchMode.EVENTS, subfolder_destination=lambda name: Destination(name, "/o"))
+    (yard.drop / "early.magnet").write_text(MAGNET)
+    yard.look()
+    (yard.base / "tv").mkdir()
+    (yard.base / "tv" / "a.magnet").write_text(MAGNET)
+    (yard.base / "tv").rename(yard.drop / "tv")
+    for _ in range(4):
+        yard.look(after_s=2.0)
+    assert yard.health().missed == 0
+
+
+class DeafHints(Hints):
+    """Watches that are set and never ring."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set: set[str] = set()
+
+    def watches(self, path: str, device: int, inode: int) -> bool:
+        """Tell whether it was set."""
+        return path in self.set
+
+    def ensure(self, path: str, device: int, inode: int, flag: Flag) -> bool:
+        """Set it."""
+        self.set.add(path)
+        if not hasattr(self, "flag"):
+            self.flag = flag
+        return True
+
+    def forget(self, path: str) -> None:
+        """Take it back."""
+        self.set.discard(path)
 
 
 def test_an_operator_who_asks_has_every_folder_visited(yard) -> None:

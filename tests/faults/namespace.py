@@ -1,0 +1,62 @@
+"""Mounts that only one test sees, and that are gone with it however it ends.
+
+A thread can have a mount namespace of its own, and all threads and processes it starts are in it. It needs
+root; where the tests run as somebody else they are skipped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_NEW_MOUNTS = 0x20000
+_PRIVATE = 0x40000 | 0x4000
+READ_ONLY = 1
+REMOUNT = 32
+BIND = 4096
+_LAZY = 2
+
+
+def mount(source: str | Path, point: Path, kind: str = "", options: str = "", flags: int = 0) -> None:
+    """Mount a file system. Raises ``OSError``."""
+    _checked(
+        _LIBC.mount(
+            os.fsencode(source), os.fsencode(point), kind.encode(), ctypes.c_ulong(flags), options.encode()
+        ),
+        point,
+    )
+
+
+def unmount(point: Path) -> None:
+    """Unmount what is mounted there, at once; whoever has it open keeps it until then. Raises ``OSError``."""
+    _checked(_LIBC.umount2(os.fsencode(point), _LAZY), point)
+
+
+def with_own_mounts(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test in a thread that has a mount namespace of its own."""
+
+    def run(arguments: dict[str, object]) -> None:
+        _checked(_LIBC.unshare(_NEW_MOUNTS), Path("/"))
+        mount("none", Path("/"), "", "", _PRIVATE)
+        test(**arguments)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+    @functools.wraps(test)
+    def wrapped(**arguments: object) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(run, arguments).result()
+
+    return wrapped
+
+
+def _checked(result: int, what: Path) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(what))

@@ -1,0 +1,78 @@
+"""The whole program beside a mount that does not answer, and beside a share that it may only read."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from pathlib import Path
+from time import monotonic
+
+from offcloud_watchd.core.model import JobState
+from tests.e2e.process import Daemon, Place, wait_until
+from tests.faults.fuse import Fuse
+from tests.faults.namespace import with_own_mounts
+
+END = (JobState.DONE, JobState.FAILED)
+
+
+def _magnet(number: int) -> str:
+    return f"magnet:?xt=urn:btih:{number:040x}&dn=Release.{number}"
+
+
+def _with_nas(place: Place) -> Path:
+    """Give the place a further drop folder."""
+    folder = place.root / "nas"
+    folder.mkdir()
+    settings = "  - path: nas\n    category: nas\n    settle: 100ms\n    rescan: 1s\nfetch:\n"
+    place.config.write_text(place.config.read_text().replace("fetch:\n", settings))
+    return folder
+
+
+@with_own_mounts
+def test_daemon_lives_and_works_beside_a_dead_mount(start_sandbox, make_place, run_daemon, tmp_path):
+    """A drop in the other folder comes home, the watchdog hears signs of life, the end is in time (27)."""
+    sandbox = start_sandbox(queued_s=0.1, download_s=0.1)
+    place = make_place(sandbox.url, settle="100ms", poll="{min: 200ms, max: 500ms}")
+    folder = _with_nas(place)
+    with Fuse(folder) as nas, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        nas.files["far.magnet"] = _magnet(1).encode()
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        daemon = run_daemon(place, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="2000000")
+        wait_until(lambda: place.all_in(*END, count=1), within_s=30, why=lambda: daemon.log)
+        nas.hang()
+        (place.drop / "near.magnet").write_text(_magnet(2))
+        wait_until(lambda: place.all_in(*END, count=2), within_s=30, why=lambda: daemon.log)
+        manager.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while manager.recv(4096):  # what was said before
+                pass
+        manager.settimeout(10)
+        assert any(manager.recv(4096) == b"WATCHDOG=1" for _ in range(10))
+        daemon.send(signal.SIGTERM)
+        began = monotonic()
+        assert daemon.ended(within_s=25) == 0
+        assert monotonic() - began < 20
+
+
+@with_own_mounts
+def test_read_only_share_is_fetched_once_over_restarts(start_sandbox, make_place, run_daemon):
+    """What cannot leave a share is one job and one submission, however often either side restarts (22)."""
+    sandbox = start_sandbox(queued_s=0.1, download_s=0.1)
+    place = make_place(sandbox.url, settle="100ms", poll="{min: 200ms, max: 500ms}")
+    folder = _with_nas(place)
+    for start, first_inode in enumerate((100, 5000), 1):
+        with Fuse(folder, first_inode=first_inode) as nas:
+            nas.files["far.magnet"] = _magnet(1).encode()
+            _run_until_kept(run_daemon(place), place, start)
+    (job,) = place.jobs().values()
+    assert (job.state, len(job.drops), job.round) == (JobState.DONE, 1, 0)
+    assert sandbox.books().of(job.link.key).posts == 1
+
+
+def _run_until_kept(daemon: Daemon, place: Place, start: int) -> None:
+    """Run until the drop was dealt with by this start and its job is done; then stop in order."""
+    wait_until(lambda: daemon.log.count("cannot be moved away") == start, within_s=30, why=lambda: daemon.log)
+    wait_until(lambda: place.all_in(*END, count=1), within_s=30, why=lambda: daemon.log)
+    assert daemon.stop() == 0
