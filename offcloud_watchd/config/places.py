@@ -5,21 +5,27 @@ Rules of this file:
 * A drop folder shares no file with an output or with the state: what is published must never be taken for
   a drop, nor a drop be published over. Both ways round are refused, and both paths are named.
 * What the operator may still create or mount later (a drop folder, the output directory) is not a wrong
-  configuration: the folder or the lane waits for it.
+  configuration: the folder or the lane waits for it. Nor is a mount that does not answer: what can only be
+  seen there is not asked, so that the others can start.
 """
 
 from __future__ import annotations
 
 import grp
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from pathlib import Path
+from typing import Final
 
 from offcloud_watchd.config.settings import Config
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.key import read_key
+
+ANSWER_WITHIN_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +100,11 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
 
     The key must be there and private; a drop folder or an output directory may come later.
     """
+    silent = _silent({*(folder.path for folder in config.folders), *_outputs(config).values()})
     by_name = overlaps(config)
-    problems = [*by_name, *(text for text in overlaps(config, _resolved) if text not in by_name)]
-    for key, text in (*_same_directory(config), *_file_systems(config), *_group(config)):
+    by_disk = overlaps(config, lambda path: path if path in silent else _resolved(path))
+    problems = [*by_name, *(text for text in by_disk if text not in by_name)]
+    for key, text in (*_same_directory(config, silent), *_file_systems(config, silent), *_group(config)):
         problems.append(config.located(key, text))
     try:
         read_key(config.key_place, env)
@@ -106,14 +114,27 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
         raise ConfigError(problems)
 
 
+def _silent(places: Iterable[Path]) -> set[Path]:
+    """Find the places whose file system does not answer. The threads that ask are left behind: they hang."""
+    threads = {place: threading.Thread(target=os.path.exists, args=(place,), daemon=True) for place in places}
+    for thread in threads.values():
+        thread.start()
+    until_s = time.monotonic() + ANSWER_WITHIN_S
+    for thread in threads.values():
+        thread.join(max(0.0, until_s - time.monotonic()))
+    return {place for place, thread in threads.items() if thread.is_alive()}
+
+
 def _resolved(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _same_directory(config: Config) -> Iterator[tuple[str, str]]:
+def _same_directory(config: Config, silent: Collection[Path]) -> Iterator[tuple[str, str]]:
     """Find one directory under two names that symbolic links do not explain: a bind mount."""
     known: dict[tuple[int, int], tuple[str, Path]] = {}
     for number, folder in enumerate(config.folders):
+        if folder.path in silent:
+            continue
         try:
             status = folder.path.stat()
         except OSError:
@@ -124,14 +145,19 @@ def _same_directory(config: Config) -> Iterator[tuple[str, str]]:
             yield key, f"{folder.path} is the same folder as {first} ({first_key}); each is watched once"
 
 
-def _file_systems(config: Config) -> Iterator[tuple[str, str]]:
-    """Staging lies beside the category's directory: publishing is one rename, so both share a file system."""
+def _outputs(config: Config) -> dict[str, Path]:
+    """Return the categories' output directories by the setting that names them."""
     outputs = {"output_dir": config.output_dir / config.default_category}
     for number, folder in enumerate(config.folders):
         key = "path" if folder.given_output is None else "output"
         outputs[f"folders[{number}].{key}"] = config.directory_of(folder)
-    for key, directory in outputs.items():
-        if _crosses(directory):
+    return outputs
+
+
+def _file_systems(config: Config, silent: Collection[Path]) -> Iterator[tuple[str, str]]:
+    """Staging lies beside the category's directory: publishing is one rename, so both share a file system."""
+    for key, directory in _outputs(config).items():
+        if directory not in silent and _crosses(directory):
             places = f"{directory} and its staging in {directory.parent}"
             remedy = "a release is published by one rename: set output to a directory below that mount"
             yield key, f"{places} are on different file systems, but {remedy}"

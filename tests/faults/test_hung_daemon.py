@@ -76,3 +76,19 @@ def _run_until_kept(daemon: Daemon, place: Place, start: int) -> None:
     wait_until(lambda: daemon.log.count("cannot be moved away") == start, within_s=30, why=lambda: daemon.log)
     wait_until(lambda: place.all_in(*END, count=1), within_s=30, why=lambda: daemon.log)
     assert daemon.stop() == 0
+
+
+@with_own_mounts
+def test_daemon_starts_beside_a_dead_mount(start_sandbox, make_place, run_daemon):
+    """A start, and a reload, do not wait for the dead folder; the living one works (27)."""
+    sandbox = start_sandbox(queued_s=0.1, download_s=0.1)
+    place = make_place(sandbox.url, settle="100ms", poll="{min: 200ms, max: 500ms}")
+    folder = _with_nas(place)
+    with Fuse(folder) as nas:
+        nas.hang()
+        daemon = run_daemon(place)
+        (place.drop / "near.magnet").write_text(_magnet(2))
+        wait_until(lambda: place.all_in(*END, count=1), within_s=40, why=lambda: daemon.log)
+        daemon.send(signal.SIGHUP)
+        wait_until(lambda: daemon.log.count("starts") == 2, within_s=40, why=lambda: daemon.log)
+        assert daemon.stop() == 0
