@@ -17,28 +17,20 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Final, assert_never
 
-from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import (
-    Act,
-    Adopt,
+from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Inspect, Poll, Submit
+from offcloud_watchd.core.events import (
     CloudReady,
-    Discard,
     Discarded,
     Failed,
-    Fetch,
-    Job,
-    Lane,
-    Phase,
-    Poll,
-    Progress,
+    Kept,
     Published,
-    RemoteFile,
+    Requeued,
     Resumed,
-    Submission,
-    Submit,
     Submitted,
 )
+from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
+from offcloud_watchd.core.model import Job, Lane, Phase, Progress, RemoteFile, Submission
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.core.verdicts import bounded, searched
 from offcloud_watchd.errors import Cancelled, OffcloudWatchdError
@@ -75,9 +67,12 @@ def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnPro
             return _adopted(effect, ports, stop)
         case Poll(job=job):
             return _polled(effect, ports.cloud.status(_submission(job), stop), clock.now())
-        case Fetch(job=job):
-            publication = ports.shelf.fetch(job, list_files, on_progress, stop)
+        case Fetch(job=job, donors=donors):
+            linked = ports.shelf.link(job, donors, stop) if donors else None
+            publication = linked or ports.shelf.fetch(job, list_files, on_progress, stop)
             return Outcome(effect, Published(job.id, clock.now(), publication))
+        case Inspect():
+            return _inspected(effect, ports)
         case Discard(job=job):
             ports.shelf.discard(job, stop)
             return Outcome(effect, Discarded(job.id, clock.now()))
@@ -104,6 +99,13 @@ def _polled(effect: Poll, phase: Phase, now: float) -> Outcome:
         case _:
             # Failures count in a row: a job that is in the cloud for weeks meets many, far apart.
             return Outcome(effect, Resumed(job.id, now) if job.attempts else None, phase.progress)
+
+
+def _inspected(effect: Inspect, ports: Ports) -> Outcome:
+    job, publication = effect.job, effect.job.publication
+    if publication is not None and ports.shelf.holds(publication):
+        return Outcome(effect, Kept(job.id, ports.clock.now(), publication.path))
+    return Outcome(effect, Requeued(job.id, ports.clock.now()))
 
 
 def _submission(job: Job) -> Submission:

@@ -51,6 +51,7 @@ def describe(picture: Picture, *, process_id: int, started_at: float) -> dict[st
                 "watch": folder.watch,
                 "problem": folder.problem,
                 "waiting": folder.waiting,
+                "missed_by_events": folder.missed,
             }
             for folder in picture.folders
         ],

@@ -1,7 +1,8 @@
 """``add``: links and files, as if they had been dropped.
 
 What can be taken is taken; what cannot is named, and the exit code is then 1. With ``--wait`` the command
-ends when every job has ended: 0 when all were published, 1 when one failed, 69 when the daemon is down.
+ends when every job has ended: 0 when all are published, now or since long, 1 when one failed, 69 when the
+daemon is down.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from offcloud_watchd.watch.commands import AddFile, AddLink, add_drop_id
 _WORDS = {
     foresight.NEW: "added",
     foresight.JOINS: "joins an open job",
+    foresight.CHECKED: "is done already, fetched again only if it is gone",
     foresight.AGAIN: "starts again",
 }
 
@@ -89,7 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.wait and adding.expected:
         if not running:
             raise CommandFailed("--wait: nothing can be waited for until the daemon runs", UNREACHABLE)
-        if not _wait(config.state_dir, adding.expected):
+        if not _wait(config.state_dir, adding.expected, adding.jobs):
             return FAILED
     return FAILED if adding.refused else 0
 
@@ -130,13 +132,14 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _wait(state_dir: Path, expected: list[Expected]) -> bool:
-    """Say how each job ends; return whether all are done."""
+def _wait(state_dir: Path, expected: list[Expected], before: Mapping[str, Job]) -> bool:
+    """Say how each job ends; return whether all are done. ``before``: the jobs before anything was added."""
     good = True
     sys.stdout.flush()  # whoever reads a pipe must hear what was handed in before the wait, not after it
     for one, job in follow(state_dir, expected):
         if job is not None and job.state is JobState.DONE and job.publication is not None:
-            text.say(f"published: {job.id} {display_name(job)} -> {job.publication.path}")
+            word = "is there already" if _was_done(before.get(job.id), job) else "published"
+            text.say(f"{word}: {job.id} {display_name(job)} -> {job.publication.path}")
             sys.stdout.flush()
             continue
         good = False
@@ -145,3 +148,8 @@ def _wait(state_dir: Path, expected: list[Expected]) -> bool:
         else:
             text.complain(f"{job.id} {display_name(job)}: {job.state}: {job.reason}")
     return good
+
+
+def _was_done(before: Job | None, job: Job) -> bool:
+    """Tell whether a finished job had the same release before it was asked for again."""
+    return before is not None and before.publication is not None and before.round == job.round

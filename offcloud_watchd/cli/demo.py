@@ -41,6 +41,7 @@ WORDS: Final = {
     JobState.CLOUD: "in the cloud",
     JobState.FETCHING: "coming home",
     JobState.DONE: "published",
+    JobState.CHECKING: "looked at again",
     JobState.FAILED: "failed",
     JobState.REMOVED: "removed",
 }

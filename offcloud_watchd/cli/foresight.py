@@ -12,30 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from offcloud_watchd.core.events import Attached, DroppedAgain, Event, Queued
 from offcloud_watchd.core.intake import accept
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
-from offcloud_watchd.core.model import (
-    Attached,
-    Destination,
-    Drop,
-    Event,
-    Intake,
-    Job,
-    Link,
-    Links,
-    Queued,
-)
+from offcloud_watchd.core.model import Destination, Drop, Intake, Job, Link, Links
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.names import stem
 
 NEW: Final = "queued"
 JOINS: Final = "joined"
+CHECKED: Final = "checked"
 AGAIN: Final = "requeued"
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one link: the job it is or joins, and how (``queued``, ``joined``, ``requeued``)."""
+    """What becomes of one link: the job it is or joins, and how (one of the words above)."""
 
     link: Link
     job_id: str
@@ -85,5 +77,7 @@ def _how(event: Event) -> str:
             return NEW
         case Attached():
             return JOINS
+        case DroppedAgain():
+            return CHECKED
         case _:
             return AGAIN

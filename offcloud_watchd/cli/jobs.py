@@ -46,6 +46,8 @@ def remark(job: Job, now: float) -> str:
     """Say in a few words what there is to know about a job beside its state."""
     if job.state is JobState.DONE and job.publication is not None:
         return job.publication.path
+    if job.state is JobState.CHECKING and not job.reason:
+        return "dropped again: looking whether it is still there"
     if job.state in OWES and job.retry_at > now:
         return f"again in {round(job.retry_at - now)}s: {job.reason}" if job.reason else ""
     return job.reason

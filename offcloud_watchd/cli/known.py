@@ -5,7 +5,7 @@ A job as JSON is one object, in ``jobs --json`` and ``show --json`` alike. Membe
     id, name, category, state, kind (torrent | url), key, size_bytes, release, directory,
     queued_at, changed_at, attempts, retry_at, reason, request_id,
     path, files, published_bytes, verified      (null until published)
-    drops: [{name, folder}]
+    drops: [{name, folder, line}]               (line: of a list, else null)
 
 Times are UTC seconds since the epoch. ``key`` is the info hash as ``btih:HEX`` or ``btmh:HEX``, or ``url:``
 and the address up to its ``?``: a query may hold a secret, so links are never shown whole.
@@ -23,7 +23,7 @@ from offcloud_watchd.cli.exits import CommandFailed
 from offcloud_watchd.cli.text import complain, printable
 from offcloud_watchd.config import Config, find_path, load
 from offcloud_watchd.core.links import info_hashes, parse_link
-from offcloud_watchd.core.model import Job, Link
+from offcloud_watchd.core.model import Drop, Job, Link
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.journal import read_jobs
@@ -73,8 +73,15 @@ def described(job: Job) -> dict[str, Any]:
         "files": publication.files if publication else None,
         "published_bytes": publication.size_bytes if publication else None,
         "verified": publication.verified if publication else None,
-        "drops": [{"name": drop.name, "folder": drop.folder} for drop in job.drops],
+        "drops": [
+            {"name": drop.name, "folder": drop.folder, "line": drop_line(job, drop)} for drop in job.drops
+        ],
     }
+
+
+def drop_line(job: Job, drop: Drop) -> int | None:
+    """Return the line of a drop that holds the job's link; older journals tell it of the first drop only."""
+    return job.link.line if drop.line is None and drop == job.drops[0] else drop.line
 
 
 def chosen(jobs: Mapping[str, Job], words: Sequence[str]) -> list[Job]:

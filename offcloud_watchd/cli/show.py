@@ -58,7 +58,9 @@ def _head(job: Job) -> Iterator[str]:
         files = "1 file" if done.files == 1 else f"{done.files} files"
         yield f"published: {done.path} ({files}, {text.size(done.size_bytes)}, {done.verified})"
     for drop in job.drops:
-        yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}"
+        line = known.drop_line(job, drop)
+        where = f", line {line}" if line is not None else ""
+        yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}{where}"
 
 
 def _safe(value: object) -> Any:
@@ -74,6 +76,8 @@ def _safe(value: object) -> Any:
 
 def _details(entry: HistoryEntry) -> str:
     """Write the members of a record that say something to a person."""
+    if entry.event == "kept" and entry.data.get("path"):
+        return f"dropped again; it is still there: {entry.data['path']}"
     return ", ".join(_flat(_safe(entry.data), ""))
 
 

@@ -119,7 +119,9 @@ def plain(seen: Mapping[str, Any]) -> list[str]:
     paused = [lane for lane in seen.get("lanes", []) if lane["paused"]]
     lines += [f"lane {lane['lane']} is paused: {printable(lane['reason'])}" for lane in paused]
     for folder in seen.get("folders", []):
-        problem = f", {printable(folder['problem'])}" if folder["problem"] else ""
+        missed = folder.get("missed_by_events", 0)
+        problem = f", {missed} found by looking that no event told of" if missed else ""
+        problem += f", {printable(folder['problem'])}" if folder["problem"] else ""
         lines.append(
             f"folder {printable(folder['path'])} ({printable(folder['category'])}, {folder['watch']}): "
             f"{folder['waiting']} waiting{problem}"
@@ -131,9 +133,8 @@ def plain(seen: Mapping[str, Any]) -> list[str]:
 
 def _headline(seen: Mapping[str, Any]) -> str:
     counts = seen["counts"]
-    numbers = ", ".join(
-        f"{counts.get(str(state), 0)} {state}" for state in JobState if state is not JobState.REMOVED
-    )
+    shown = [state for state in JobState if state not in (JobState.CHECKING, JobState.REMOVED)]
+    numbers = ", ".join(f"{counts.get(str(state), 0)} {state}" for state in shown)
     state = "running" if seen["running"] else "not running"
     state += f" (pid {seen['pid']})" if "pid" in seen else ""
     journal = seen.get("journal_problem")

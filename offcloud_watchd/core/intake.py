@@ -10,23 +10,19 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Final, assert_never
 
-from offcloud_watchd.core.lifecycle import OWES
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
-    Command,
+    DroppedAgain,
     Event,
     Failed,
-    Intake,
-    Job,
-    JobState,
-    Link,
+    Kept,
     Queued,
     Removed,
     Requeued,
     Resumed,
-    Verb,
-    job_id,
 )
+from offcloud_watchd.core.lifecycle import OWES
+from offcloud_watchd.core.model import Command, Intake, Job, JobState, Link, Verb, job_id
 
 MAX_NAME_CHARS: Final = 1024
 """What is kept of a name: a torrent may call itself by megabytes, and every record must fit the journal."""
@@ -53,7 +49,7 @@ def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now:
 def _accepted(
     intake: Intake, link: Link, release: str | None, relatives: Collection[Job], now: float
 ) -> Event | None:
-    drop = replace(intake.drop, name=intake.drop.name[:MAX_NAME_CHARS])
+    drop = replace(intake.drop, name=intake.drop.name[:MAX_NAME_CHARS], line=link.line)
     twins = [job for job in relatives if job.destination.category == intake.destination.category]
     if any(drop.id == known.id for job in twins for known in job.drops):
         return None
@@ -63,6 +59,8 @@ def _accepted(
             return Attached(job.id, now, drop)
     if living:
         newest = max(living, key=lambda job: job.changed_at)
+        if newest.state is JobState.DONE and newest.publication is not None:
+            return DroppedAgain(newest.id, now, drop)
         return Requeued(newest.id, now, drop=drop)
     return Queued(
         job_id(drop.id, link.key),
@@ -78,17 +76,24 @@ def obey(command: Command, job: Job, now: float) -> Event | None:
     """Decide what an operator's command means for a job; None when it has nothing to do. Safe to repeat."""
     if command.id in job.commands or job.state is JobState.REMOVED:
         return None
-    is_open = job.state in OWES
+    # What was dropped again is done, as far as anybody knows: only the look at it can be cancelled.
+    is_open = job.state in OWES and job.state is not JobState.CHECKING
     match command.verb:
         case Verb.RETRY if not is_open:
             return Requeued(job.id, now, command=command.id)
         case Verb.RETRY:
             return Resumed(job.id, now, command=command.id)
-        case Verb.CANCEL if is_open:
-            return Failed(job.id, now, "cancelled by the operator", command=command.id)
         case Verb.CANCEL:
-            return None
+            return _cancelled(command, job, now)
         case Verb.FORGET:
             return Removed(job.id, now, files=command.files, command=command.id)
         case _:  # pragma: no cover - the type checker proves it
             assert_never(command.verb)
+
+
+def _cancelled(command: Command, job: Job, now: float) -> Event | None:
+    if job.state is JobState.CHECKING:
+        return Kept(job.id, now, command=command.id)
+    if job.state in OWES:
+        return Failed(job.id, now, "cancelled by the operator", command=command.id)
+    return None

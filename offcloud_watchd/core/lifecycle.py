@@ -15,16 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
     Discarded,
-    Drop,
+    DroppedAgain,
     Event,
     Failed,
-    Job,
-    JobState,
+    Kept,
     NotFound,
     Published,
     Queued,
@@ -35,6 +34,7 @@ from offcloud_watchd.core.model import (
     Submitted,
     Submitting,
 )
+from offcloud_watchd.core.model import Drop, Job, JobState
 
 TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
     JobState.QUEUED: {
@@ -64,7 +64,19 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Failed: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
-    JobState.DONE: {Requeued: JobState.QUEUED, Removed: JobState.REMOVED},
+    JobState.DONE: {
+        DroppedAgain: JobState.CHECKING,
+        Requeued: JobState.QUEUED,
+        Removed: JobState.REMOVED,
+    },
+    JobState.CHECKING: {
+        Attached: JobState.CHECKING,
+        Deferred: JobState.CHECKING,
+        Kept: JobState.DONE,
+        Requeued: JobState.QUEUED,
+        Failed: JobState.FAILED,
+        Removed: JobState.REMOVED,
+    },
     JobState.FAILED: {Requeued: JobState.QUEUED, Removed: JobState.REMOVED},
     JobState.REMOVED: {Deferred: JobState.REMOVED},
 }
@@ -75,6 +87,7 @@ OWES: Final[Mapping[JobState, str]] = {
     JobState.QUEUED: "Submit",
     JobState.CLOUD: "Poll",
     JobState.FETCHING: "Fetch",
+    JobState.CHECKING: "Inspect",
     JobState.REMOVED: "Discard",
 }
 """The effect each open state owes; DONE and FAILED owe nothing."""
@@ -152,8 +165,12 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return _submitted(job, entered, event)
         case CloudReady(submission=submission):
             return replace(entered, submission=submission)
-        case Published(publication=publication):
-            return replace(entered, publication=publication)
+        case Published(at=at, publication=publication):
+            return replace(entered, publication=publication, published_at=at)
+        case DroppedAgain(drop=drop):
+            return replace(entered, drops=_with_drop(job, drop))
+        case Kept(command=command):
+            return replace(entered, commands=_with_command(job, command))
         case Deferred():
             return _deferred(job, event)
         case Resumed(command=command):
@@ -209,6 +226,7 @@ def _requeued(job: Job, entered: Job, event: Requeued) -> Job:
         drops=job.drops if event.drop is None else _with_drop(job, event.drop),
         submission=None,
         publication=None,
+        published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered
         # POST shows in the history since long; of one that was not, nobody knows when it had its effect.
         unsure=job.posted_at is not None,

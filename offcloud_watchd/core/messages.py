@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from offcloud_watchd.core.model import Act, Event, Lane, Progress
+from offcloud_watchd.core.effects import Act
+from offcloud_watchd.core.events import Event
+from offcloud_watchd.core.model import Lane, Progress
 from offcloud_watchd.core.ports import Look
 
 

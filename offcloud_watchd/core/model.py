@@ -1,4 +1,4 @@
-"""The nouns of the program: links, drops, jobs, events, effects. Everything is frozen.
+"""The nouns of the program: links, drops, jobs, commands. Everything is frozen.
 
 Glossary
 --------
@@ -42,12 +42,16 @@ class Route(StrEnum):
 
 
 class JobState(StrEnum):
-    """Each open state owes exactly one effect; DONE and FAILED owe nothing."""
+    """Each open state owes exactly one effect; DONE and FAILED owe nothing.
+
+    CHECKING is a finished job that was dropped again: it owes a look at its release.
+    """
 
     QUEUED = "queued"
     CLOUD = "cloud"
     FETCHING = "fetching"
     DONE = "done"
+    CHECKING = "checking"
     FAILED = "failed"
     REMOVED = "removed"
 
@@ -108,12 +112,14 @@ class Drop:
     ``id`` is the identity of this very drop (not only of its content), so that a drop which was recorded but
     not yet moved away is known again. ``name`` is the file's name, ``folder`` the drop folder's path (empty
     for the ``add`` command). ``sha256`` names the bytes in the spool; empty where nothing was spooled.
+    ``line`` is the 1-based line of the job's link where the drop is a list.
     """
 
     id: str
     name: str
     folder: str
     sha256: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +200,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The proof that a release is in its place: directory, number of files, bytes, how it was checked."""
+    """The proof that a release is in its place: directory, number of files, bytes, how it was checked.
+
+    ``verified`` is ``size`` or ``unverified``, after ``linked from JOB: `` where nothing was transferred.
+    """
 
     path: str
     files: int
@@ -213,7 +222,8 @@ class Job:
     (0: now). ``attempts`` counts failures in the present state since the last success. ``commands`` are the
     ids of the newest operator commands that were applied, so that one repeated after a crash changes nothing.
     ``round`` counts how often the job began anew; what one round staged or published is never taken for
-    another's. ``drops`` holds the first and the newest.
+    another's. ``drops`` holds the first and the newest. ``published_at`` says when ``publication`` came about
+    (0: not known).
     """
 
     id: str
@@ -232,236 +242,10 @@ class Job:
     doubted_at: float = 0.0
     submission: Submission | None = None
     publication: Publication | None = None
+    published_at: float = 0.0
     commands: tuple[str, ...] = ()
     remove_files: bool = False
     round: int = 0
-
-
-# --- Events: what happened, in the past tense. Recorded first, applied second. -----------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A link was accepted; its bytes are safe in the spool."""
-
-    job_id: str
-    at: float
-    link: Link
-    drop: Drop
-    destination: Destination
-    release: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """A further drop of the same content for the same category joined a job that is still open."""
-
-    job_id: str
-    at: float
-    drop: Drop
-
-
-@dataclass(frozen=True, slots=True)
-class Submitting:
-    """A POST is about to be made: from here on the service may hold the request."""
-
-    job_id: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """A POST named ``posted_at`` may have been taken: the account is searched before another one is made.
-
-    It is another job's POST for the same content, or the job's own while the clock or the program was changed
-    under it. What a search shows counts from ``at`` on.
-    """
-
-    job_id: str
-    at: float
-    posted_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """The service gave the request an id; ``adopted`` when it was found there rather than answered.
-
-    ``posted_at`` names the POST behind a request that another job holds, where there is one.
-    """
-
-    job_id: str
-    at: float
-    submission: Submission
-    adopted: bool = False
-    posted_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NotFound:
-    """The account was searched for an open intent, late enough, and does not hold it: posting is safe."""
-
-    job_id: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class CloudReady:
-    """The service has all bytes."""
-
-    job_id: str
-    at: float
-    submission: Submission
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The release is complete, checked and visible."""
-
-    job_id: str
-    at: float
-    publication: Publication
-
-
-@dataclass(frozen=True, slots=True)
-class Deferred:
-    """It did not work this time, or it is too early. ``charged`` counts an attempt.
-
-    ``intent_closed``: nothing was posted. ``maybe_sent``: a POST may have been taken as late as now.
-    """
-
-    job_id: str
-    at: float
-    reason: str
-    retry_at: float
-    charged: bool = True
-    intent_closed: bool = False
-    maybe_sent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """Earlier failures no longer count and what is owed is due: it worked again, or by ``command``."""
-
-    job_id: str
-    at: float
-    command: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """It never will, or the operator cancelled it."""
-
-    job_id: str
-    at: float
-    reason: str
-    command: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Requeued:
-    """It starts again from the beginning: by the operator's wish (``command``) or by a new ``drop``."""
-
-    job_id: str
-    at: float
-    command: str = ""
-    drop: Drop | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The operator does not want it any more; ``files``: nor what was published."""
-
-    job_id: str
-    at: float
-    files: bool = False
-    command: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Discarded:
-    """Everything the job left behind is gone; the job leaves the fold."""
-
-    job_id: str
-    at: float
-
-
-Event = (
-    Queued
-    | Attached
-    | Submitting
-    | Recalled
-    | Submitted
-    | NotFound
-    | CloudReady
-    | Published
-    | Deferred
-    | Resumed
-    | Failed
-    | Requeued
-    | Removed
-    | Discarded
-)
-
-
-# --- Effects: what is owed, in the imperative. --------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Adopt:
-    """Look for an open intent in the account."""
-
-    job: Job
-    lane: Lane = Lane.API
-
-
-@dataclass(frozen=True, slots=True)
-class Submit:
-    """Hand the link to the service."""
-
-    job: Job
-    lane: Lane = Lane.API
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Use the request another job already holds for the same content; no outside act."""
-
-    job: Job
-    submission: Submission
-    posted_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """Ask how far the service is."""
-
-    job: Job
-    lane: Lane = Lane.API
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Bring the files home, check them, publish them."""
-
-    job: Job
-    lane: Lane = Lane.FETCH
-
-
-@dataclass(frozen=True, slots=True)
-class Discard:
-    """Take away what a removed job left behind."""
-
-    job: Job
-    lane: Lane = Lane.DISK
-
-
-Act = Adopt | Submit | Poll | Fetch | Discard
-"""What a lane carries out in the outside world."""
-
-Effect = Act | Share
-
-
-# --- Commands of the operator, and drops on their way in. ---------------------------------------------------
 
 
 class Verb(StrEnum):

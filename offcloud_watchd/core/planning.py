@@ -4,7 +4,8 @@ Rules of this file:
 
 * ``plan`` looks at the state and never at how it came about, so starting, restarting, retrying and normal
   running are one code path.
-* One request for one content: of the jobs that want the same, one submits and the others wait for it.
+* One request for one content: of the jobs that want the same, one submits and the others wait for it. One
+  transfer for one request: of the jobs that fetch it one goes ahead, and the others are given its files.
 * First come, first served; only polls go by when they are due. A line is read no further than there are
   places in its lane, so ten thousand jobs that wait cost nothing.
 """
@@ -17,24 +18,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Final
 
+from offcloud_watchd.core.effects import Act, Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit
 from offcloud_watchd.core.lifecycle import OWES, Policy
-from offcloud_watchd.core.model import (
-    Act,
-    Adopt,
-    Discard,
-    Effect,
-    Fetch,
-    Job,
-    JobState,
-    Lane,
-    Poll,
-    Route,
-    Share,
-    Submit,
-)
+from offcloud_watchd.core.model import Job, JobState, Lane, Route
 
 MAX_WAIT_S: Final = 6 * 3600.0
 """Nothing waits longer; what seems to was recorded before the clock was set back, and is due."""
+
+LEADER_TRIES: Final = 5
+LEADER_WAIT_S: Final = 600.0
+"""Who fetches ahead of others hands over after so many tries in vain, or for a wait longer than this.
+
+Not at once: what it has so far is kept, and the next to try would begin with the first byte.
+"""
+
+MAX_DONORS: Final = 8
+
+FetchRank = tuple[bool, bool, int, float, str]
 
 Group = tuple[str, Route]
 """Key and route: jobs that may share one request."""
@@ -126,26 +126,31 @@ def plan(
     busy: Collection[str],
     free: Mapping[Lane, int],
     not_before: Mapping[str, float],
+    vain: Mapping[str, int],
     polls_first: bool = False,
 ) -> Plan:
     """Name the effects that are due, no more of a lane than it has ``free`` places.
 
     ``busy`` holds the ids of jobs with an effect in flight. ``not_before`` says when a job that was tried in
-    vain, or polled, may be turned to again (a job that is not in it: now). On the api lane polls and the rest
-    take turns, ``polls_first`` or not: a burst of submissions must not keep finished items waiting, nor many
-    polls a new drop. The next due time is told only of lanes that have places left: the others are looked at
-    again when an effect of theirs has ended.
+    vain, or polled, may be turned to again (a job that is not in it: now). ``vain`` counts how often a job
+    was blocked in its present state, which charges nobody. On the api lane polls and the rest take turns,
+    ``polls_first`` or not: a burst of submissions must not keep finished items waiting, nor many polls a new
+    drop. The next due time is told only of lanes that have places left: the others are looked at again when
+    an effect of theirs has ended.
     """
     shares, followers = _within_crowds(agenda.crowds, busy)
+    followers |= _behind_leaders(agenda.crowds, lambda job: _fetch_rank(job, busy, vain, now))
     gate = _Gate(now, {*busy, *followers}, not_before)
     places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
     submits = _first(agenda.lines[JobState.QUEUED], places[Lane.API], gate, _submission)
     polls = _most_overdue(agenda.lines[JobState.CLOUD], places[Lane.API], gate)
     fetches = _first(agenda.lines[JobState.FETCHING], places[Lane.FETCH], gate, Fetch)
+    inspects = _first(agenda.lines[JobState.CHECKING], places[Lane.DISK], gate, Inspect)
     discards = _first(agenda.lines[JobState.REMOVED], places[Lane.DISK], gate, Discard)
+    disk = [*inspects, *discards][: places[Lane.DISK]]
     first, second = (polls, submits) if polls_first else (submits, polls)
     api = _in_turns(first, second)[: places[Lane.API]]
-    return Plan((*shares, *api, *fetches, *discards), gate.next_due_at)
+    return Plan((*shares, *api, *fetches, *disk), gate.next_due_at)
 
 
 def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:
@@ -161,6 +166,46 @@ def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> 
         followers |= {job.id for job in queued}
         shares += [Share(job, holder.submission, holder.posted_at) for job in queued if job.id not in busy]
     return shares, followers
+
+
+def _behind_leaders(crowds: Iterable[Collection[Job]], rank: Callable[[Job], FetchRank]) -> set[str]:
+    """Find which fetches wait for another one of the same request, whose files they can use."""
+    behind: set[str] = set()
+    for crowd in crowds:
+        fetching: dict[str, list[Job]] = {}
+        for job in crowd:
+            if job.state is JobState.FETCHING and job.submission is not None:
+                fetching.setdefault(job.submission.request_id, []).append(job)
+        for jobs in fetching.values():
+            leader = min(jobs, key=rank)
+            behind |= {job.id for job in jobs} - {leader.id}
+    return behind
+
+
+def _fetch_rank(job: Job, busy: Collection[str], vain: Mapping[str, int], now: float) -> FetchRank:
+    far_off = job.retry_at - now > LEADER_WAIT_S
+    tries = job.attempts + vain.get(job.id, 0)
+    return (job.id not in busy, far_off, tries // LEADER_TRIES, job.changed_at, job.id)
+
+
+def donors_of(job: Job, relatives: Iterable[Job]) -> tuple[Job, ...]:
+    """Return who has published a job's request already, the newest first.
+
+    ``relatives`` are the jobs with the same key, in any state and category.
+    """
+    if job.submission is None:
+        return ()
+    request_id = job.submission.request_id
+    donors = [
+        one
+        for one in relatives
+        if one.id != job.id
+        and one.state in (JobState.DONE, JobState.CHECKING)
+        and one.publication is not None
+        and one.submission is not None
+        and one.submission.request_id == request_id
+    ]
+    return tuple(sorted(donors, key=lambda one: (-one.changed_at, one.id))[:MAX_DONORS])
 
 
 def _rank(job: Job) -> tuple[bool, float, str]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from offcloud_watchd.core.effects import Act
+from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.model import (
     Account,
-    Act,
     Command,
-    Event,
     Intake,
     Job,
     Lane,
@@ -117,6 +117,21 @@ class Shelf(Protocol):
         """
         ...
 
+    def link(self, job: Job, donors: Sequence[Job], stop: Stop) -> Publication | None:
+        """Publish what another job has published of the same request, as links to its files; safe to repeat.
+
+        None, and nothing is lost, where the file system cannot link or no donor still holds exactly what it
+        published: then the files are to be fetched.
+        """
+        ...
+
+    def holds(self, publication: Publication) -> bool:
+        """Tell whether a release still has at least the files and the bytes that were published.
+
+        ``Blocked`` when it cannot be told, because its file system is not there or fails.
+        """
+        ...
+
     def tidy(self, job: Job) -> None:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
         ...
@@ -167,6 +182,11 @@ class FolderHealth(Protocol):
     @property
     def waiting(self) -> int:
         """How many files are there that were not taken yet."""
+        ...
+
+    @property
+    def missed(self) -> int:
+        """How many drops a look found of which no event told, since the start."""
         ...
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import posixpath
 from typing import assert_never
 
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
     Discarded,
+    DroppedAgain,
     Event,
     Failed,
-    Job,
+    Kept,
     NotFound,
     Published,
     Queued,
@@ -23,6 +24,7 @@ from offcloud_watchd.core.model import (
     Submitted,
     Submitting,
 )
+from offcloud_watchd.core.model import Job
 
 
 def display_name(job: Job) -> str:
@@ -49,11 +51,18 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return "the service has it: fetching"
         case Published(publication=publication):
             files = "1 file" if publication.files == 1 else f"{publication.files} files"
-            return f"published: {publication.path} ({files}, {publication.size_bytes} bytes)"
+            how = ", " + publication.verified.partition(":")[0] if ":" in publication.verified else ""
+            return f"published: {publication.path} ({files}, {publication.size_bytes} bytes{how})"
+        case DroppedAgain(drop=drop):
+            return f"dropped again by {drop.name or 'a command'}: looking whether it is still there"
+        case Kept(path=path):
+            return f"dropped again; it is still there: {path}" if path else "left as it is, as was asked for"
         case Deferred(reason=reason, retry_at=retry_at, at=at):
             return f"not now: {reason}" + (f"; again in {retry_at - at:.0f} s" if retry_at > at else "")
         case Failed(reason=reason):
             return f"failed: {reason}"
+        case Requeued(drop=None, command=""):
+            return "begins anew: what was published is not there any more"
         case Requeued(drop=drop):
             return "begins anew" + (f", because {drop.name} was dropped" if drop is not None else "")
         case Removed(files=files):

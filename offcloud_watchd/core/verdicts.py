@@ -13,20 +13,10 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
+from offcloud_watchd.core.effects import Act, Submit
+from offcloud_watchd.core.events import Deferred, Event, Failed, NotFound, Recalled, Submitted
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import (
-    Act,
-    Deferred,
-    Event,
-    Failed,
-    Job,
-    JobState,
-    NotFound,
-    Recalled,
-    Submission,
-    Submit,
-    Submitted,
-)
+from offcloud_watchd.core.model import Job, JobState, Submission
 from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, OffcloudWatchdError, Permanent, Transient
 

@@ -13,36 +13,28 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from offcloud_watchd.core import intake as decisions
-from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
-from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Message, Outcome, Probed, Stopping
-from offcloud_watchd.core.model import (
-    Act,
-    Command,
-    Effect,
+from offcloud_watchd.core.effects import Act, Effect, Fetch, Poll, Share, Submit
+from offcloud_watchd.core.events import (
     Event,
     Failed,
-    Intake,
-    Job,
-    JobState,
-    Lane,
+    Kept,
     NotFound,
-    Poll,
-    Progress,
     Removed,
     Requeued,
     Resumed,
-    Share,
-    Submit,
     Submitted,
     Submitting,
-    Verb,
 )
+from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
+from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Message, Outcome, Probed, Stopping
+from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Progress, Verb
 from offcloud_watchd.core.picture import Picture
-from offcloud_watchd.core.planning import plan, poll_delay_s
+from offcloud_watchd.core.planning import donors_of, plan, poll_delay_s
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.core.verdicts import doubted_anew, in_words, judge, recalled
 from offcloud_watchd.engine.flights import Flights
@@ -82,6 +74,7 @@ class Engine:
         self._looks = Looks(clock, rescan_s)
         self._clock_watch = ClockWatch(clock)
         self._not_before: dict[str, float] = {}
+        self._vain: Counter[str] = Counter()
         self._progress: dict[str, Progress] = {}
         self._pauses = Pauses()
         self._folders: Sequence[FolderHealth] = ()
@@ -216,6 +209,8 @@ class Engine:
         job_id, now = effect.job.id, self._clock.now()
         if outcome.progress is not None:
             self._progress[job_id] = outcome.progress
+        if isinstance(outcome.error, Blocked):
+            self._vain[job_id] += 1
         if isinstance(outcome.error, (Blocked, Cancelled)):
             if effect.lane not in self._pauses:
                 # Another lane blocks it: its own is free and would begin the same again at once.
@@ -274,7 +269,8 @@ class Engine:
             self._not_before.pop(event.job_id, None)
         if moved:
             self._progress.pop(event.job_id, None)
-        if isinstance(event, (Failed, Removed)):
+            self._vain.pop(event.job_id, None)
+        if isinstance(event, (Failed, Removed, Requeued, Kept)):
             self._flights.call_back(event.job_id)
         if isinstance(event, Requeued) and after is not None:
             # An answered POST is long in the history, unless the clock only says that it was long ago.
@@ -324,6 +320,7 @@ class Engine:
             busy=self._flights.job_ids,
             free=self._free(),
             not_before=self._not_before,
+            vain=self._vain,
             polls_first=self._polls_first,
         )
         # What is decided here must be durable before the world hears of it.
@@ -346,6 +343,8 @@ class Engine:
             case Share(job=job, submission=submission, posted_at=posted_at):
                 self._ledger.add(Submitted(job.id, now, submission, adopted=True, posted_at=posted_at))
                 return None
+            case Fetch(job=job):
+                return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))
             case _:
                 return effect
 

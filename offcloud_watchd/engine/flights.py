@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.model import Act, Job, Lane, Submit
+from offcloud_watchd.core.effects import Act, Submit
+from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop
 
 

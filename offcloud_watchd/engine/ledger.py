@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from offcloud_watchd.core.events import Deferred, Event, Failed
 from offcloud_watchd.core.lifecycle import evolve
-from offcloud_watchd.core.model import Deferred, Event, Failed, Job, JobState, Link
+from offcloud_watchd.core.model import Job, JobState, Link
 from offcloud_watchd.core.planning import Agenda
 from offcloud_watchd.core.ports import Clock, Journal
 from offcloud_watchd.core.story import display_name, told

@@ -20,7 +20,7 @@ from offcloud_watchd.core.model import Job, JobState, Publication, RemoteFile
 from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.errors import Blocked, Cancelled, Permanent, Transient
-from offcloud_watchd.fetch import disk, staging
+from offcloud_watchd.fetch import disk, release, staging
 from offcloud_watchd.fetch.disk import on_disk
 from offcloud_watchd.fetch.download import Around, Gathering, Listing
 from offcloud_watchd.fetch.line import Line
@@ -60,6 +60,38 @@ class DiskShelf:
                 note = self._gather(job, staged, partial(list_files, job.submission, stop), around)
             with on_disk(f"to publish {note.name} in {place.directory}"):
                 return staged.publish(note)
+
+    def link(self, job: Job, donors: Sequence[Job], stop: Stop) -> Publication | None:
+        """Publish what another job has published of the same request, as links to its files; safe to repeat.
+
+        None where that cannot be done, or where a call before has got too far: then ``fetch`` goes on.
+        """
+        place = self._place(job)
+        self._check_mounted(place.staging_root)
+        with staging.opened(place, self._rights) as staged:
+            self._seen.add(place.staging_root)
+            if staged.note() is not None:
+                return None
+            with on_disk(f"to link files in {place.staging_root}"):
+                staged.check_same_disk()
+                note = next(filter(None, (_linked(job, donor, staged, stop) for donor in donors)), None)
+            if note is None:
+                return None
+            with on_disk(f"to publish {note.name} in {place.directory}"):
+                return staged.publish(note)
+
+    def holds(self, publication: Publication) -> bool:
+        """Tell whether a release still has at least the files and the bytes that were published."""
+        staging_root = self._settings.staging_root(str(Path(publication.path).parent))
+        try:
+            with on_disk(f"to look at {publication.path}"):
+                there = release.holds(publication)
+            if not there:
+                self._check_mounted(staging_root, was_here=True)
+        except Blocked as error:
+            # Only what is dropped again waits for it: what is new may go elsewhere.
+            raise Blocked("disk", str(error)) from error
+        return there
 
     def tidy(self, job: Job) -> None:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
@@ -117,9 +149,12 @@ class DiskShelf:
         directory = job.destination.directory
         return Place(directory, self._settings.staging_root(directory), job.id, job.round)
 
-    def _check_mounted(self, staging_root: str) -> None:
-        """Notice that a file system is gone: what was seen on it is not there, so nothing may be written."""
-        if staging_root in self._seen and not Path(staging_root).is_dir():
+    def _check_mounted(self, staging_root: str, *, was_here: bool = False) -> None:
+        """Notice that a file system is gone: what was seen on it is not there, so nothing may be written.
+
+        ``was_here``: a release was published from there, in this life or in another one.
+        """
+        if (was_here or staging_root in self._seen) and not Path(staging_root).is_dir():
             raise Blocked(
                 "fetch",
                 f"{staging_root} was here and is gone, so its file system seems not to be mounted: "
@@ -140,7 +175,8 @@ class DiskShelf:
                 self._room.release(staged.name)
             staged.seal()
         verified = "size" if gathered.checked else "unverified"
-        return Note(_release_name(job, listing), "", gathered.files, gathered.size_bytes, verified)
+        name = _release_name(job, listing.remote_paths)
+        return Note(name, "", gathered.files, gathered.size_bytes, verified)
 
     def _publications(self, job: Job, place: Place) -> Iterator[str]:
         """Name the releases of a job as far as they are known: by the journal, or by notes that are left."""
@@ -160,12 +196,29 @@ class DiskShelf:
                 staged.withdraw(target.name)
 
 
-def _release_name(job: Job, listing: Listing) -> str:
+def _linked(job: Job, donor: Job, staged: Round, stop: Stop) -> Note | None:
+    """Stage links to the release of another job; None when that cannot be done."""
+    if stop.is_set():
+        raise Cancelled("stopped before it was linked")
+    published = donor.publication
+    if published is None:
+        return None
+    published_at = donor.published_at or donor.changed_at
+    paths = staged.link(partial(release.linked, published, published_at))
+    if paths is None:
+        log.info("job %s: the files of job %s cannot be linked: fetching them", job.id, donor.id)
+        return None
+    name = _release_name(job, paths, PurePosixPath(published.path).name)
+    how = published.verified.rpartition(": ")[2]  # who has linked them before does not matter
+    verified = f"linked from {donor.id}: {how}"
+    return Note(name, "", published.files, published.size_bytes, verified, staging.LINKED_NAME)
+
+
+def _release_name(job: Job, paths: Sequence[str], *others: str) -> str:
     """Name the release: after the drop, else after what the service, the link or the host calls it."""
-    paths = listing.remote_paths
     extension = PurePosixPath(paths[0]).suffix if len(paths) == 1 else ""
     submitted = job.submission.name if job.submission else None
-    told = [submitted, job.link.name, shared_root(paths), PurePosixPath(paths[0]).name]
+    told = [submitted, job.link.name, *others, shared_root(paths), PurePosixPath(paths[0]).name]
     # A single file's name is no directory's name.
     stems = [name.removesuffix(extension) if name else None for name in told]
     return release_name([job.release, *stems], forbidden={job.id})

@@ -1,13 +1,15 @@
 """The hidden place where one round of a job is gathered, and the step that makes it visible.
 
 Layout: ``<output root>/.offcloud-watchd/<job id>-<round>/`` holds ``release/`` (becomes the published
-directory), ``marks.jsonl`` (how far each file is) and ``publish.json`` (where the release goes).
+directory) or ``linked/`` (the same, made of links to another job's files), ``marks.jsonl`` (how far each file
+is) and ``publish.json`` (where the release goes).
 
 Rules of this file:
 
 * The note of where a release goes is durable before the rename. So a note without a staged release means
   published, whatever became of it since: an importer may have taken it, and nothing is published again.
 * A release is complete, with its final rights, and synced before the note is written.
+* Nothing is ever written into a file of ``linked/``: it belongs to a release of another job too.
 * Descriptors are held open, so a directory that is swapped for a link while we write changes nothing.
 """
 
@@ -18,6 +20,7 @@ import itertools
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +34,7 @@ from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.disk import on_disk
 
 RELEASE_NAME: Final = "release"
+LINKED_NAME: Final = "linked"
 WITHDRAWN_NAME: Final = "withdrawn"
 NOTE_NAME: Final = "publish.json"
 OWNER_ATTRIBUTE: Final = "user.offcloud-watchd.job"
@@ -60,13 +64,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is published and where: ``name`` is the wish, ``path`` the place that was chosen."""
+    """What is published and where: ``name`` is the wish, ``path`` the place that was chosen.
+
+    ``staged`` is the name the release has in staging.
+    """
 
     name: str
     path: str
     files: int
     size_bytes: int
     verified: str
+    staged: str = RELEASE_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ class Round:
     def published(self) -> Publication | None:
         """Return what this round has published already; None when it has not."""
         note = self.note()
-        if note is None or disk.is_there(RELEASE_NAME, self.fd):
+        if note is None or disk.is_there(note.staged, self.fd):
             return None
         return Publication(note.path, note.files, note.size_bytes, note.verified)
 
@@ -189,32 +197,54 @@ class Round:
 
     def seal(self) -> None:
         """Give every directory of the release its final rights and make all names durable."""
-        for _, _, _, dir_fd in os.fwalk(".", topdown=False, dir_fd=self.release_fd()):
+        self._seal(self.release_fd())
+
+    def _seal(self, release_fd: int) -> None:
+        for _, _, _, dir_fd in os.fwalk(".", topdown=False, dir_fd=release_fd):
             disk.set_rights(dir_fd, self._rights.dir_mode, self._rights.group)
             os.fsync(dir_fd)
         with suppress(OSError):  # not every file system can; it only makes a later deletion surer
-            os.setxattr(self.release_fd(), OWNER_ATTRIBUTE, self._place.job_id.encode())
+            os.setxattr(release_fd, OWNER_ATTRIBUTE, self._place.job_id.encode())
         os.fsync(self.fd)
+
+    def link(self, make_links: Callable[[int], tuple[str, ...] | None]) -> tuple[str, ...] | None:
+        """Seal a release of links that ``make_links`` puts into an empty directory; return what it returns.
+
+        None when they cannot be made. What an earlier call left half linked is made anew, and what was
+        fetched until now stays as it is.
+        """
+        disk.remove_tree(LINKED_NAME, self.fd)
+        linked_fd = disk.make_directory(LINKED_NAME, self.fd, 0o700)
+        try:
+            paths = make_links(linked_fd)
+            if paths is not None:
+                self._seal(linked_fd)
+        finally:
+            os.close(linked_fd)
+        if paths is None:
+            disk.remove_tree(LINKED_NAME, self.fd)
+        return paths
 
     def publish(self, note: Note) -> Publication:
         """Make the sealed release visible under the first free name, by one rename. Safe to repeat."""
-        self._check_unmoved()
+        self._check_unmoved(note)
         names = (numbered(note.name, number) for number in itertools.count(1))
         with output_of(self._place, self._rights) as output_fd:
             path = next(self._path_of(name) for name in names if self._appeared(name, note, output_fd))
         return Publication(path, note.files, note.size_bytes, note.verified)
 
-    def _check_unmoved(self) -> None:
+    def _check_unmoved(self, note: Note) -> None:
         """Raise ``OSError`` when the name in staging is not the directory that was filled."""
-        named = os.stat(RELEASE_NAME, dir_fd=self.fd, follow_symlinks=False)
-        if not os.path.samestat(named, os.fstat(self.release_fd())):
+        named = os.stat(note.staged, dir_fd=self.fd, follow_symlinks=False)
+        is_linked = note.staged == LINKED_NAME and stat.S_ISDIR(named.st_mode)
+        if not is_linked and not os.path.samestat(named, os.fstat(self.release_fd())):
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
     def _appeared(self, name: str, note: Note, output_fd: int) -> bool:
         chosen = replace(note, path=self._path_of(name))
         disk.write_durably(NOTE_NAME, json.dumps(asdict(chosen)).encode(), self.fd)
         try:
-            disk.rename_new(RELEASE_NAME, self.fd, name, output_fd)
+            disk.rename_new(note.staged, self.fd, name, output_fd)
         except FileExistsError:
             return False
         os.fsync(output_fd)

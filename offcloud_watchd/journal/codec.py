@@ -1,4 +1,4 @@
-"""The frozen dataclasses of ``core.model`` to plain JSON values and back.
+"""The frozen dataclasses of ``core.model`` and ``core.events`` to plain JSON values and back.
 
 Rules of this file:
 

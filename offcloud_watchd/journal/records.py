@@ -32,16 +32,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
-    Destination,
     Discarded,
-    Drop,
+    DroppedAgain,
     Event,
     Failed,
-    Job,
+    Kept,
     NotFound,
     Published,
     Queued,
@@ -52,6 +51,7 @@ from offcloud_watchd.core.model import (
     Submitted,
     Submitting,
 )
+from offcloud_watchd.core.model import Destination, Drop, Job
 from offcloud_watchd.journal.codec import Codec, WrongMember
 
 VERSION: Final = 1
@@ -79,6 +79,8 @@ EVENT_KINDS: Final[Mapping[str, type[Event]]] = {
     "not_found": NotFound,
     "cloud_ready": CloudReady,
     "published": Published,
+    "dropped_again": DroppedAgain,
+    "kept": Kept,
     "deferred": Deferred,
     "resumed": Resumed,
     "failed": Failed,

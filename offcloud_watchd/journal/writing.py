@@ -33,7 +33,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.model import Event, Job
+from offcloud_watchd.core.events import Event
+from offcloud_watchd.core.model import Job
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import JournalUnwritable
 from offcloud_watchd.journal.disk import Disk, same_file, write_all

@@ -7,20 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from offcloud_watchd.core.model import (
-    CloudReady,
-    Destination,
-    Drop,
-    Event,
-    Link,
-    LinkKind,
-    Publication,
-    Published,
-    Queued,
-    Submission,
-    Submitted,
-    Submitting,
-)
+from offcloud_watchd.core.events import CloudReady, Event, Published, Queued, Submitted, Submitting
+from offcloud_watchd.core.model import Destination, Drop, Link, LinkKind, Publication, Submission
 from offcloud_watchd.journal import lock_state, open_journal
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
 from tests.bench.machine import cpu_s, resident_mib

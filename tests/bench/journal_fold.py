@@ -13,22 +13,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from offcloud_watchd.core.model import (
-    CloudReady,
-    Destination,
-    Drop,
-    Event,
-    Job,
-    Link,
-    LinkKind,
-    Publication,
-    Published,
-    Queued,
-    Submission,
-    Submitted,
-    Submitting,
-    job_id,
-)
+from offcloud_watchd.core.events import CloudReady, Event, Published, Queued, Submitted, Submitting
+from offcloud_watchd.core.model import Destination, Drop, Job, Link, LinkKind, Publication, Submission, job_id
 from offcloud_watchd.journal import open_journal, read_jobs
 from tests.fakes.clock import FakeClock
 

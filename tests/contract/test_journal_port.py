@@ -10,8 +10,9 @@ from typing import Protocol
 import pytest
 
 from offcloud_watchd.core import ports
+from offcloud_watchd.core.events import Submitting
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Job, Submitting
+from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalUnwritable
 from offcloud_watchd.journal import open_journal
 from tests.fakes.clock import FakeClock

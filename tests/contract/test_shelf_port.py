@@ -1,5 +1,6 @@
 """The contract of ``core.ports.Shelf``, held by the fake that other tests use and by the real one."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,10 +29,12 @@ from tests.fakes.shelf import FakeShelf
 
 @dataclass
 class Subject:
-    """A shelf, a way to make its disk full, and a request with one file."""
+    """A shelf, ways to make its disk full or vanish and to lose a release, and a request with one file."""
 
     shelf: Shelf
     fill: Callable[[], Shelf]
+    unmount: Callable[[], object]
+    lose: Callable[[Publication], object]
     files: Sequence[RemoteFile]
     directory: str
     asked: int = 0
@@ -73,15 +76,26 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
             fake.full = True
             return fake
 
-        yield Subject(fake, fill_fake, [RemoteFile("a", "https://files.invalid/a", 100)], "/out/tv")
+        def unmount_fake() -> None:
+            fake.missing = True
+
+        def lose_fake(publication: Publication) -> None:
+            fake.lost.add(publication.path)
+
+        files = [RemoteFile("a", "https://files.invalid/a", 100)]
+        yield Subject(fake, fill_fake, unmount_fake, lose_fake, files, "/out/tv")
         return
-    directory = str(tmp_path / "tv")
+    root = tmp_path / "out"
+    root.mkdir()
+    directory = str(root / "tv")
     settings = ShelfSettings(outputs=(directory,), min_free_bytes=0, allow_http=True)
     with FileHost() as host:
         files = [RemoteFile("a", host.put("a", bytes(100)), 100)]
         yield Subject(
             DiskShelf(settings, FakeClock()),
             lambda: DiskShelf(replace(settings, min_free_bytes=1 << 60), FakeClock()),
+            lambda: root.rename(tmp_path / "elsewhere"),
+            lambda publication: shutil.rmtree(publication.path),
             files,
             directory,
         )
@@ -122,6 +136,58 @@ def test_what_the_list_raises_passes_through(subject: Subject, error: OffcloudWa
         subject.shelf.fetch(subject.job(), fail, subject.progress.append, subject.stop)
     assert raised.value is error
     assert subject.fetch(subject.job()).files == 1
+
+
+def wanted_elsewhere(subject: Subject, publication: Publication | None) -> tuple[Job, Job]:
+    """Return the job that has published something, and one of another category that wants the same."""
+    donor = subject.job(state=JobState.DONE, publication=publication, published_at=2e9)
+    film = Destination("film", subject.directory.replace("tv", "film"))
+    return donor, subject.job(id="f11f", destination=film)
+
+
+def test_what_another_job_has_published_is_linked(subject: Subject) -> None:
+    """The proof says whose files they are; no links are asked for, and once is enough."""
+    donor, job = wanted_elsewhere(subject, subject.fetch(subject.job()))
+    linked = subject.shelf.link(job, [donor], subject.stop)
+    assert linked is not None
+    assert (linked.files, linked.size_bytes, linked.verified) == (1, 100, "linked from c0ffee: size")
+    assert subject.shelf.holds(linked)
+    assert subject.shelf.link(job, [donor], subject.stop) is None, "it is published already"
+    assert subject.fetch(job) == linked
+    assert subject.asked == 1
+
+
+def test_a_donor_that_has_nothing_is_no_donor(subject: Subject) -> None:
+    """What is not there any more, or never was, is fetched."""
+    publication = subject.fetch(subject.job())
+    subject.lose(publication)
+    for given in (publication, None):
+        donor, job = wanted_elsewhere(subject, given)
+        assert subject.shelf.link(job, [donor], subject.stop) is None
+    assert subject.fetch(job).verified == "size"
+    assert subject.asked == 2
+
+
+def test_a_release_is_there_until_it_is_taken_away(subject: Subject) -> None:
+    """Whoever takes it away need not tell us."""
+    publication = subject.fetch(subject.job())
+    assert subject.shelf.holds(publication)
+    subject.lose(publication)
+    assert not subject.shelf.holds(publication)
+
+
+def test_without_its_disk_nobody_can_tell_what_is_there(subject: Subject) -> None:
+    """Looking waits, and nothing is linked or fetched."""
+    publication = subject.fetch(subject.job())
+    donor, job = wanted_elsewhere(subject, publication)
+    subject.unmount()
+    with pytest.raises(Blocked) as raised:
+        subject.shelf.holds(publication)
+    assert raised.value.lane == "disk"
+    for act in (lambda: subject.shelf.link(job, [donor], subject.stop), lambda: subject.fetch(job)):
+        with pytest.raises(Blocked) as raised:
+            act()
+        assert raised.value.lane == "fetch"
 
 
 def test_tidy_is_harmless(subject: Subject) -> None:

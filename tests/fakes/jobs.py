@@ -51,8 +51,11 @@ def a_job(state: JobState = JobState.QUEUED, /, **changes: object) -> Job:
         queued_at=NOW - 1000,
         changed_at=NOW - 1000,
     )
-    if state in (JobState.CLOUD, JobState.FETCHING, JobState.DONE):
+    done = (JobState.DONE, JobState.CHECKING)
+    if state in (JobState.CLOUD, JobState.FETCHING, *done):
         job = replace(job, submission=Submission("R1", "created"), posted_at=NOW - 1000, doubted_at=NOW - 990)
-    if state is JobState.DONE:
-        job = replace(job, publication=Publication("/out/tv/release", 1, 100, "size"))
+    if state in done:
+        job = replace(
+            job, publication=Publication("/out/tv/release", 1, 100, "size"), published_at=NOW - 1000
+        )
     return replace(job, **changes)  # type: ignore[arg-type] # the test names members of Job

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.lifecycle import apply
-from offcloud_watchd.core.model import Event, Job
+from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalUnwritable
 
 APPENDING: Final = ("journal before", "journal torn", "journal synced")

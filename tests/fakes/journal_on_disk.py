@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.lifecycle import apply
-from offcloud_watchd.core.model import Event, Job
+from offcloud_watchd.core.model import Job
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import JournalUnwritable
 from offcloud_watchd.journal import Follower, Journal, open_journal

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from offcloud_watchd.core.effects import Act
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import Act, Job, Lane, RemoteFile, Submission
+from offcloud_watchd.core.model import Job, Lane, RemoteFile, Submission
 from offcloud_watchd.core.ports import Stop, Wish
 from offcloud_watchd.errors import Cancelled
 from offcloud_watchd.lanes import Ports, perform

@@ -85,19 +85,27 @@ class MortalCloud:
 
 @dataclass
 class MortalShelf:
-    """The output directory as seen by a process that may die; ``writing``: the jobs of fetches under way."""
+    """The output directory as seen by a process that may die; ``writing``: the jobs of fetches under way.
+
+    ``check_transfer`` is told of each transfer before it begins. ``seen``: the releases that were looked at
+    and were there.
+    """
 
     inner: FakeShelf
     fate: Fate
     meanwhile: Callable[[], None]
     wanted: Callable[[Job], bool]
+    check_transfer: Callable[[Job], None]
     published: list[tuple[str, int]] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
     writing: set[str] = field(default_factory=set)
 
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
         """Pass on; a fetch takes its time and the world goes on meanwhile."""
         self.fate.at("publish before")
-        self._fail()
+        self._fail("publish")
+        if (job.id, job.round) not in self.inner.published and not stop.is_set():
+            self.check_transfer(job)
         assert job.id not in self.writing, "two fetches of one job at once"
         self.writing.add(job.id)
         try:
@@ -109,11 +117,32 @@ class MortalShelf:
             publication = self.inner.fetch(job, list_files, on_progress, stop)
         finally:
             self.writing.discard(job.id)
-        if self.inner.publications > before:
-            assert (job.id, job.round) not in self.published, "published twice"
-            self.published.append((job.id, job.round))
+        self._note(job, before)
         self.fate.at("publish done")
         return publication
+
+    def link(self, job: Job, donors: Sequence[Job], stop: Stop) -> Publication | None:
+        """Pass on."""
+        self.fate.at("link before")
+        self._fail("link")
+        assert job.id not in self.writing, "linked under a fetch that still writes"
+        if stop.is_set():
+            raise Cancelled("stopped")
+        before = self.inner.publications
+        publication = self.inner.link(job, donors, stop)
+        self._note(job, before)
+        self.fate.at("link done")
+        return publication
+
+    def holds(self, publication: Publication) -> bool:
+        """Pass on."""
+        self.fate.at("inspect before")
+        self._fail("inspect")
+        there = self.inner.holds(publication)
+        if there:
+            self.seen.add(publication.path)
+        self.fate.at("inspect done")
+        return there
 
     def tidy(self, job: Job) -> None:
         """Pass on."""
@@ -137,8 +166,13 @@ class MortalShelf:
         """Pass on."""
         self.inner.probe()
 
-    def _fail(self) -> None:
-        glitch = self.fate.glitch("publish")
+    def _note(self, job: Job, before: int) -> None:
+        if self.inner.publications > before:
+            assert (job.id, job.round) not in self.published, "published twice"
+            self.published.append((job.id, job.round))
+
+    def _fail(self, act: str) -> None:
+        glitch = self.fate.glitch(act)
         if glitch == "bug":
             raise ValueError("a bug of ours")
         if glitch:

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from offcloud_watchd.core.events import Event, Kept, Removed, Requeued
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
     Command,
     Destination,
     Drop,
-    Event,
     Intake,
     Job,
     JobState,
@@ -24,7 +24,6 @@ from offcloud_watchd.core.model import (
     Link,
     LinkKind,
     Links,
-    Removed,
     Verb,
 )
 from offcloud_watchd.core.ports import Look, Wish
@@ -43,6 +42,7 @@ LAG_S = 120.0
 POLICY = Policy()
 CAPACITY = {Lane.API: 2, Lane.FETCH: 2, Lane.DISK: 1}
 RESCAN_S = 30.0
+DONE = (JobState.DONE, JobState.CHECKING)
 
 
 class SurvivingJournal(Protocol):
@@ -113,7 +113,9 @@ class World:
         self._meanwhile = meanwhile
         self._inside = False
         self._numbers = iter(range(1, 1_000_000))
-        self._mortal_shelf = MortalShelf(self.shelf, self.fate, self._go_on, self._wanted)
+        self._mortal_shelf = MortalShelf(
+            self.shelf, self.fate, self._go_on, self._wanted, self._check_transfer
+        )
         cloud = MortalCloud(self.cloud, self.fate, self._go_on, self._check_post)
         self._ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, POLICY)
         self.live()
@@ -230,8 +232,8 @@ class World:
                 self.cloud.refuse_key = refused
             case "history down", bool(down):
                 self.cloud.history_down = down
-            case "disk full", bool(full):
-                self.shelf.full = full
+            case "disk full" | "disk missing" | "no links" | "lose release", bool() | int():
+                self._suffer_on_disk(fault, amount)
             case "lag", float(lag_s):
                 self.cloud.lag_s = lag_s
             case "journal torn at", None | int() as torn:
@@ -251,11 +253,28 @@ class World:
             item = items.pop(sorted(items)[index % len(items)])
             self.deleted_keys.add(item.key)
 
+    def _suffer_on_disk(self, fault: str, amount: int) -> None:
+        match fault:
+            case "disk full":
+                self.shelf.full = bool(amount)
+            case "disk missing":
+                self.shelf.missing = bool(amount)
+            case "no links":
+                self.shelf.links = not amount
+            case _:
+                self._lose_release(amount)
+
+    def _lose_release(self, index: int) -> None:
+        there = sorted(self.shelf.there)
+        if there:
+            self.shelf.lost.add(there[index % len(there)])
+
     def mend(self) -> None:
         """Take every fault away."""
         self.fate.doom("")
         self.fate.glitches.clear()
-        self.cloud.refuse_key = self.cloud.history_down = self.shelf.full = False
+        self.cloud.refuse_key = self.cloud.history_down = False
+        self.shelf.full = self.shelf.missing = False
         self.cloud.lag_s = 0.0
         self.journal.tears = lambda _count: None
         self.journal.break_renewals("")
@@ -306,6 +325,19 @@ class World:
         now = self.engine.jobs.get(job.id)
         return now is not None and (now.state, now.round) == (job.state, job.round)
 
+    def _check_transfer(self, job: Job) -> None:
+        """Hold that nothing is transferred which another job has here, or is just bringing home."""
+        if job.submission is None or not self._wanted(job):
+            return
+        for other in self.engine.jobs.values():
+            same = other.submission is not None and other.submission.request_id == job.submission.request_id
+            if other.id == job.id or not same:
+                continue
+            fetching = other.id in self._mortal_shelf.writing and other.state is JobState.FETCHING
+            assert not fetching, f"two transfers of one request at once: {other.id} and {job.id}"
+            if self.shelf.links and other.publication is not None and other.state in DONE:
+                assert other.publication.path not in self.shelf.there, f"transferred: {other.id}, {job.id}"
+
     def _check_post(self, link: Link) -> None:
         jobs = self.journal.fold() if self.journal.certain else self.engine.jobs
         intents = [job for job in jobs.values() if job.link.key == link.key and job.unsure]
@@ -335,6 +367,16 @@ class World:
         return settled
 
     def _recorded(self, event: Event, job: Job | None) -> None:
+        if (
+            isinstance(event, Requeued)
+            and not event.command
+            and job is not None
+            and job.publication is not None
+        ):
+            assert event.drop is None, "begun anew without a look at what is there"
+            assert job.publication.path not in self.shelf.there, "begun anew although it is still there"
+        if isinstance(event, Kept) and not event.command:
+            assert event.path in self._mortal_shelf.seen, "nobody saw that it is still there"
         if isinstance(event, Removed) and job is not None:
             self.forgotten |= {drop.id for drop in job.drops}
             self.forgotten_keys.add(job.link.key)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for everything in ``core.model``, made from the annotations of its classes."""
+"""Hypothesis strategies for all nouns and events of the core, made from the annotations of their classes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from offcloud_watchd.core.events import Discarded, Event, Queued
 from offcloud_watchd.core.lifecycle import TRANSITIONS, apply
-from offcloud_watchd.core.model import Discarded, Drop, Event, Job, JobState, Queued
+from offcloud_watchd.core.model import Drop, Job, JobState
 
 EVENT_CLASSES = typing.get_args(Event)
 
@@ -22,7 +23,7 @@ times = st.floats(min_value=0, max_value=1e11)
 
 
 def of(annotation: Any) -> st.SearchStrategy[Any]:
-    """Return a strategy for a type as ``core.model`` uses them."""
+    """Return a strategy for a type as the core uses them."""
     if is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
         members = {one.name: of(hints[one.name]) for one in fields(annotation)}

@@ -12,8 +12,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Event, Job
+from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalDamaged
 from offcloud_watchd.journal import Follower, open_journal, read_jobs, verify
 from offcloud_watchd.journal.records import Chain, Translator

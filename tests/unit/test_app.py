@@ -16,8 +16,10 @@ import pytest
 from offcloud_watchd import blueprint, status
 from offcloud_watchd.app import STOP_WITHIN_S, Loop, Signals, StatusWriter, may_reload, status_line
 from offcloud_watchd.blueprint import Blueprint
+from offcloud_watchd.core.effects import Act, Submit
+from offcloud_watchd.core.events import Submitted, Submitting
 from offcloud_watchd.core.messages import LookAgain, Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import Act, Job, JobState, Lane, Submission, Submit, Submitted, Submitting
+from offcloud_watchd.core.model import Job, JobState, Lane, Submission
 from offcloud_watchd.core.picture import LanePause, Picture
 from offcloud_watchd.core.ports import Look, Stop
 from offcloud_watchd.engine import Engine

@@ -11,33 +11,32 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
+from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Inspect, Poll, Submit
+from offcloud_watchd.core.events import (
+    CloudReady,
+    Deferred,
+    Discarded,
+    Failed,
+    Kept,
+    NotFound,
+    Published,
+    Requeued,
+    Resumed,
+    Submitted,
+)
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import (
-    Act,
-    Adopt,
-    CloudReady,
-    Deferred,
-    Discard,
-    Discarded,
-    Failed,
-    Fetch,
     Job,
     JobState,
     Lane,
     Link,
-    NotFound,
     Phase,
-    Poll,
     Progress,
     Publication,
-    Published,
     RemoteFile,
-    Resumed,
     Sought,
     Submission,
-    Submit,
-    Submitted,
 )
 from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient
@@ -186,6 +185,35 @@ def test_fetch_publishes() -> None:
     outcome = rig.perform(Fetch(rig.requested(JobState.FETCHING)))
     assert isinstance(outcome.event, Published)
     assert outcome.event.publication.files == 1
+
+
+def test_a_fetch_with_a_donor_transfers_nothing() -> None:
+    """The files of the other job are linked; where that cannot be done they are fetched."""
+    rig = Rig()
+    assert isinstance(rig.shelf, FakeShelf)
+    first = rig.perform(Fetch(rig.requested(JobState.FETCHING))).event
+    assert isinstance(first, Published)
+    donor = a_job(JobState.DONE, publication=first.publication)
+    for name, links, verified in (("film", True, "linked from job: size"), ("more", False, "size")):
+        rig.shelf.links = links
+        wanted = rig.requested(JobState.FETCHING, id=name, category=name)
+        event = rig.perform(Fetch(wanted, donors=(donor,))).event
+        assert isinstance(event, Published)
+        assert event.publication.verified == verified
+    assert rig.shelf.transfers == 2
+
+
+def test_inspect_says_whether_it_is_still_there() -> None:
+    """What is there is kept, what is gone begins anew; so does what cannot say where it is."""
+    rig = Rig()
+    assert isinstance(rig.shelf, FakeShelf)
+    published = rig.perform(Fetch(rig.requested(JobState.FETCHING))).event
+    assert isinstance(published, Published)
+    job = a_job(JobState.CHECKING, publication=published.publication)
+    assert rig.perform(Inspect(job)).event == Kept("job", NOW, published.publication.path)
+    rig.shelf.lost.add(published.publication.path)
+    assert rig.perform(Inspect(job)).event == Requeued("job", NOW)
+    assert rig.perform(Inspect(replace(job, publication=None))).event == Requeued("job", NOW)
 
 
 def test_discard_takes_away() -> None:

@@ -34,6 +34,7 @@ class Folder:
     watch: str = "events"
     problem: str = ""
     waiting: int = 3
+    missed: int = 2
 
 
 def _picture(active=(), pauses=None) -> Picture:

@@ -7,21 +7,8 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.cli import main
-from offcloud_watchd.core.model import (
-    CloudReady,
-    Destination,
-    Drop,
-    Event,
-    Failed,
-    Link,
-    LinkKind,
-    Publication,
-    Published,
-    Queued,
-    Submission,
-    Submitted,
-    Submitting,
-)
+from offcloud_watchd.core.events import CloudReady, Event, Failed, Published, Queued, Submitted, Submitting
+from offcloud_watchd.core.model import Destination, Drop, Link, LinkKind, Publication, Submission
 from offcloud_watchd.journal import lock_state, open_journal
 from tests.fakes.clock import FakeClock
 

@@ -8,37 +8,37 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from offcloud_watchd.cli.exits import CommandFailed
 from offcloud_watchd.cli.handing import Expected, follow
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
-    Destination,
     Discarded,
-    Drop,
+    DroppedAgain,
     Event,
     Failed,
-    Link,
-    LinkKind,
-    Publication,
+    Kept,
     Published,
     Queued,
     Removed,
-    Submission,
+    Requeued,
     Submitted,
     Submitting,
 )
+from offcloud_watchd.core.model import Destination, Drop, Link, LinkKind, Publication, Submission
 from offcloud_watchd.journal import lock_state, open_journal
 from offcloud_watchd.watch.commands import add_drop_id
 from tests.fakes.clock import FakeClock
 from tests.unit.cli.place import HASH, NOW, OTHER, Place, failed, published, queued
 
 ROOT = Path(__file__).parents[3]
-A, B = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
+A, B, C = "aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"
+THIRD = "f00d" + "0" * 36
 MAGNET = f"magnet:?xt=urn:btih:{HASH}&dn=Some.Film&tr=http%3A%2F%2Ft%2FSECRET"
 DOWN = "offcloud-watchd: the daemon is not running; this takes effect at its next start\n"
 
@@ -181,11 +181,14 @@ def test_good_arguments_are_taken_beside_bad_ones(place: Place) -> None:
 
 
 def test_what_is_known_already_is_said(place: Place) -> None:
-    """An open job is joined, one that ended starts again, another category is a job of its own."""
-    place.record([queued(A), queued(B, f"btih:{OTHER}"), *published(B)])
-    out = place.run("add", HASH, OTHER).out
+    """An open job is joined, a failed one starts again, a finished one may still be there."""
+    place.record(
+        [queued(A), queued(B, f"btih:{OTHER}"), *failed(B), queued(C, f"btih:{THIRD}"), *published(C)]
+    )
+    out = place.run("add", HASH, OTHER, THIRD).out
     assert out.startswith(f"joins an open job: {A} ")
     assert f"\nstarts again: {B} " in out
+    assert f"\nis done already, fetched again only if it is gone: {C} " in out
     assert place.run("add", HASH, "--category", "films").out.startswith("added: ")
 
 
@@ -245,7 +248,7 @@ def _with_drop(event: Event, drop: Drop) -> Event:
     if isinstance(event, Queued):
         link = Link(LinkKind.TORRENT, event.link.key, "magnet:", "N")
         return Queued(event.job_id, NOW, link, drop, Destination("tv", "/o/tv"), "Some.Release")
-    return Attached(event.job_id, NOW, drop) if isinstance(event, Attached) else event
+    return replace(event, drop=drop) if isinstance(event, Attached | DroppedAgain) else event
 
 
 def lived(job_id: str, key: str, *ending: Event) -> list[Event]:
@@ -260,6 +263,21 @@ def test_waiting_until_all_is_published(place: Place) -> None:
     assert ended.code == 0
     assert f"published: {A} Some.Release -> /o/tv/{A}" in ended.out
     assert f"published: {B} Some.Release -> /o/tv/{B}" in ended.out
+
+
+def test_waiting_for_what_is_there_already(place: Place) -> None:
+    """It is found where it was, and that is as good as published; what was gone is published anew."""
+    path = f"/o/tv/{A}"
+    place.record([*lived(A, f"btih:{HASH}"), *lived(B, f"btih:{OTHER}")])
+    drop = Drop("d", "", "")
+    kept = [DroppedAgain(A, NOW, drop), Kept(A, NOW, path)]
+    anew = [DroppedAgain(B, NOW, drop), Requeued(B, NOW), *published(B, f"/o/tv/{B}")]
+    with daemon(place, kept, anew):
+        first = place.run("add", "--wait", HASH)
+        second = place.run("add", "--wait", OTHER)
+    assert (first.code, second.code) == (0, 0)
+    assert first.out.endswith(f"is there already: {A} {A} -> {path}\n")
+    assert second.out.endswith(f"published: {B} {B} -> /o/tv/{B}\n")
 
 
 def test_waiting_for_one_that_fails(place: Place) -> None:
@@ -374,7 +392,8 @@ def test_explain_as_json(place: Place) -> None:
                     "size_bytes": None,
                     "line": 1,
                     "private": False,
-                    "becomes": "requeued",
+                    "remarks": [],
+                    "becomes": "checked",
                     "job": A,
                 }
             ],

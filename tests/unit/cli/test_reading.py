@@ -1,11 +1,13 @@
 """The commands that only look: jobs, show, journal verify, config."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from offcloud_watchd.config import example, json_schema
-from offcloud_watchd.core.model import Deferred
+from offcloud_watchd.core.events import Attached, Deferred, DroppedAgain, Kept
+from offcloud_watchd.core.model import Drop
 from tests.unit.cli.place import HASH, NOW, OTHER, Place, failed, published, queued, submitted
 
 A, B, C = "aaaaaaaaaaaa", "aabbbbbbbbbb", "cccccccccccc"
@@ -82,7 +84,7 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "files": 2,
         "published_bytes": 3_000_000,
         "verified": "size",
-        "drops": [{"name": f"{A}.magnet", "folder": "/srv/drop"}],
+        "drops": [{"name": f"{A}.magnet", "folder": "/srv/drop", "line": None}],
     }
     assert set(url) == set(first)
 
@@ -199,6 +201,50 @@ def test_show_tells_the_whole_story(place: Place) -> None:
     events = [line[27:].split(maxsplit=1)[0] for line in history.splitlines()]
     assert events == ["queued", "deferred", "submitting", "submitted", "cloud_ready", "published"]
     assert "reason=no answer" in history
+
+
+def test_show_tells_which_drops_a_job_came_from(place: Place) -> None:
+    """File, folder and line of each; a drop of an older journal has its line in the link."""
+    first = queued(A)
+    place.record(
+        [
+            replace(first, link=replace(first.link, line=4)),
+            Attached(A, NOW, Drop("d2", "more.txt", "/srv/other", line=7)),
+            Attached(A, NOW, Drop("d3", "", "")),
+        ]
+    )
+    assert [line for line in place.run("show", A).out.splitlines() if line.startswith("drop:")] == [
+        f"drop:      {A}.magnet from /srv/drop, line 4",
+        "drop:      more.txt from /srv/other, line 7",
+        "drop:      a link from the add command",
+    ]
+    assert json.loads(place.run("show", "--json", A).out)["drops"] == [
+        {"name": f"{A}.magnet", "folder": "/srv/drop", "line": 4},
+        {"name": "more.txt", "folder": "/srv/other", "line": 7},
+        {"name": "", "folder": "", "line": None},
+    ]
+
+
+def test_what_was_dropped_again_says_so(place: Place) -> None:
+    """While it is looked at, and when it is still there."""
+    place.record([queued(A), *published(A), DroppedAgain(A, NOW + 9, Drop("d2", "again.txt", "/srv/drop"))])
+    assert (
+        place.run("jobs").out
+        == f"{A}\tchecking\ttv\tA.Name\tdropped again: looking whether it is still there\n"
+    )
+    place.record([Kept(A, NOW + 10, "/srv/out/tv/A.Name")])
+    out = place.run("show", A).out
+    assert "state:     done\n" in out
+    assert out.endswith("  kept          dropped again; it is still there: /srv/out/tv/A.Name\n")
+    last = json.loads(place.run("show", "--json", A).out)["history"][-1]
+    assert (last["event"], last["data"]) == ("kept", {"path": "/srv/out/tv/A.Name"})
+
+
+def test_a_look_that_was_cancelled_says_so(place: Place) -> None:
+    """The record names the command, and no path."""
+    again = DroppedAgain(A, NOW + 9, Drop("d2", "again.txt", "/srv/drop"))
+    place.record([queued(A), *published(A), again, Kept(A, NOW + 10, command="c1")])
+    assert place.run("show", A).out.endswith("  kept          command=c1\n")
 
 
 def test_show_of_a_job_in_trouble(place: Place) -> None:

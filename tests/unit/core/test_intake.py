@@ -7,30 +7,34 @@ from dataclasses import replace
 
 import pytest
 
-from offcloud_watchd.core.intake import MAX_NAME_CHARS, accept, obey
-from offcloud_watchd.core.lifecycle import OWES, evolve
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
-    BadLine,
-    Command,
-    Destination,
+    DroppedAgain,
     Event,
     Failed,
-    Intake,
-    Job,
-    JobState,
-    Links,
+    Kept,
     Queued,
     Removed,
     Requeued,
     Resumed,
+)
+from offcloud_watchd.core.intake import MAX_NAME_CHARS, accept, obey
+from offcloud_watchd.core.lifecycle import OWES, evolve
+from offcloud_watchd.core.model import (
+    BadLine,
+    Command,
+    Destination,
+    Intake,
+    Job,
+    JobState,
+    Links,
     Verb,
     job_id,
 )
 from offcloud_watchd.journal.records import EVENT_CAP_BYTES, Translator
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
 
-OPEN = [state for state in OWES if state is not JobState.REMOVED]
+OPEN = [state for state in OWES if state not in (JobState.REMOVED, JobState.CHECKING)]
 ENDED = [JobState.DONE, JobState.FAILED]
 
 
@@ -91,18 +95,37 @@ def test_a_drop_that_comes_again_changes_nothing(state: JobState) -> None:
     assert accepted(an_intake("one"), a_job(state)) == []
 
 
-@pytest.mark.parametrize("state", OPEN)
+@pytest.mark.parametrize("state", [*OPEN, JobState.CHECKING])
 def test_another_drop_of_an_open_job_joins_it(state: JobState) -> None:
     """The same content for the same category is one job."""
     assert accepted(an_intake("one", drop_id="d2"), a_job(state)) == [Attached("job", NOW, a_drop("d2"))]
 
 
-@pytest.mark.parametrize("state", ENDED)
-def test_another_drop_of_an_ended_job_begins_it_anew(state: JobState) -> None:
+def test_another_drop_of_a_failed_job_begins_it_anew() -> None:
     """Who drops a thing again wants it again; of several ended jobs the newest takes it."""
-    older = a_job(JobState.FAILED, id="older", changed_at=NOW - 5000)
-    events = accepted(an_intake("one", drop_id="d2"), a_job(state), older)
+    older = a_job(JobState.DONE, id="older", changed_at=NOW - 5000)
+    events = accepted(an_intake("one", drop_id="d2"), a_job(JobState.FAILED), older)
     assert events == [Requeued("job", NOW, drop=a_drop("d2"))]
+
+
+def test_another_drop_of_a_finished_job_asks_whether_it_is_still_there() -> None:
+    """Nothing is begun before somebody has looked; a job that cannot say where it is begins anew."""
+    older = a_job(JobState.FAILED, id="older", changed_at=NOW - 5000)
+    done = a_job(JobState.DONE)
+    again = an_intake("one", drop_id="d2")
+    assert accepted(again, done, older) == [DroppedAgain("job", NOW, a_drop("d2"))]
+    nowhere = replace(done, publication=None)
+    assert accepted(again, nowhere) == [Requeued("job", NOW, drop=a_drop("d2"))]
+
+
+def test_a_drop_remembers_the_line_of_the_link() -> None:
+    """Each job of a list can say which line it came from, and so does what joins an open job."""
+    links = Links((replace(a_link("one"), line=3), replace(a_link("two"), line=7)), is_list=True)
+    events = accepted(Intake(a_drop("d2"), links, Destination("tv", "/out/tv"), "x"), a_job())
+    assert [(type(event), event.drop.line) for event in events if isinstance(event, Attached | Queued)] == [
+        (Attached, 3),
+        (Queued, 7),
+    ]
 
 
 def test_another_drop_of_a_removed_job_is_a_new_job() -> None:
@@ -123,7 +146,7 @@ def test_retry_of_an_open_job_forgives(state: JobState) -> None:
     assert obey(Command("c1", Verb.RETRY, ("job",)), a_job(state), NOW) == Resumed("job", NOW, "c1")
 
 
-@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("state", [*ENDED, JobState.CHECKING])
 def test_retry_of_an_ended_job_begins_it_anew(state: JobState) -> None:
     """A finished or failed job starts from the beginning."""
     assert obey(Command("c1", Verb.RETRY, ("job",)), a_job(state), NOW) == Requeued("job", NOW, "c1")
@@ -136,13 +159,19 @@ def test_cancel_fails_an_open_job(state: JobState) -> None:
     assert event == Failed("job", NOW, "cancelled by the operator", "c1")
 
 
+def test_cancel_of_a_finished_job_that_was_dropped_again_ends_the_look() -> None:
+    """It is done as it was before."""
+    event = obey(Command("c1", Verb.CANCEL, ("job",)), a_job(JobState.CHECKING), NOW)
+    assert event == Kept("job", NOW, command="c1")
+
+
 @pytest.mark.parametrize("state", ENDED)
 def test_cancel_of_an_ended_job_does_nothing(state: JobState) -> None:
     """There is nothing left to cancel."""
     assert obey(Command("c1", Verb.CANCEL, ("job",)), a_job(state), NOW) is None
 
 
-@pytest.mark.parametrize("state", [*OPEN, *ENDED])
+@pytest.mark.parametrize("state", [*OPEN, *ENDED, JobState.CHECKING])
 @pytest.mark.parametrize("files", [False, True])
 def test_forget_removes_in_any_state(state: JobState, *, files: bool) -> None:
     """Forgetting says whether the files go too."""
@@ -157,7 +186,7 @@ def test_a_removed_job_obeys_nothing(verb: Verb) -> None:
 
 
 @pytest.mark.parametrize("verb", Verb)
-@pytest.mark.parametrize("state", [*OPEN, *ENDED])
+@pytest.mark.parametrize("state", [*OPEN, *ENDED, JobState.CHECKING])
 def test_a_command_that_comes_again_changes_nothing(state: JobState, verb: Verb) -> None:
     """A command whose file could not be deleted is obeyed once, also when others came after it."""
     command, later = Command("c1", verb, ("job",)), Command("c2", Verb.RETRY, ("job",))

@@ -8,6 +8,25 @@ from dataclasses import replace
 
 import pytest
 
+from offcloud_watchd.core.events import (
+    Attached,
+    CloudReady,
+    Deferred,
+    Discarded,
+    DroppedAgain,
+    Event,
+    Failed,
+    Kept,
+    NotFound,
+    Published,
+    Queued,
+    Recalled,
+    Removed,
+    Requeued,
+    Resumed,
+    Submitted,
+    Submitting,
+)
 from offcloud_watchd.core.lifecycle import (
     MAX_COMMANDS,
     MAX_DROPS,
@@ -19,27 +38,7 @@ from offcloud_watchd.core.lifecycle import (
     fold,
     life_diagram,
 )
-from offcloud_watchd.core.model import (
-    Attached,
-    CloudReady,
-    Deferred,
-    Destination,
-    Discarded,
-    Event,
-    Failed,
-    JobState,
-    NotFound,
-    Publication,
-    Published,
-    Queued,
-    Recalled,
-    Removed,
-    Requeued,
-    Resumed,
-    Submission,
-    Submitted,
-    Submitting,
-)
+from offcloud_watchd.core.model import Destination, JobState, Publication, Submission
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link
 
 DESTINATION = Destination("tv", "/out/tv")
@@ -54,6 +53,8 @@ EVENTS: dict[type[Event], Event] = {
     NotFound: NotFound("job", NOW),
     CloudReady: CloudReady("job", NOW, Submission("R2", "downloaded")),
     Published: Published("job", NOW, PUBLICATION),
+    DroppedAgain: DroppedAgain("job", NOW, a_drop("d2")),
+    Kept: Kept("job", NOW, PUBLICATION.path),
     Deferred: Deferred("job", NOW, "later", NOW + 60),
     Resumed: Resumed("job", NOW),
     Failed: Failed("job", NOW, "no seeds"),
@@ -196,7 +197,19 @@ def test_published_keeps_the_proof() -> None:
     """A finished job says where its release is."""
     after = evolve(a_job(JobState.FETCHING), EVENTS[Published])
     assert after is not None
-    assert after.publication == PUBLICATION
+    assert (after.publication, after.published_at) == (PUBLICATION, NOW)
+
+
+def test_dropped_again_keeps_everything_until_somebody_has_looked() -> None:
+    """The job knows its release and its request while it is looked at, and is done as before when kept."""
+    job = a_job(JobState.DONE, round=2)
+    asked = evolve(job, EVENTS[DroppedAgain])
+    assert asked == replace(job, state=JobState.CHECKING, changed_at=NOW, drops=(a_drop("d1"), a_drop("d2")))
+    assert asked is not None
+    deferred = evolve(asked, EVENTS[Deferred])
+    assert deferred is not None
+    kept = evolve(deferred, Kept("job", NOW + 5, command="c1"))
+    assert kept == replace(asked, state=JobState.DONE, changed_at=NOW + 5, commands=("c1",))
 
 
 def test_a_charged_deferral_counts() -> None:
@@ -261,6 +274,7 @@ def test_requeued_begins_a_new_round() -> None:
         reason="",
         submission=None,
         publication=None,
+        published_at=0.0,
         unsure=True,
         commands=("c1",),
         round=1,

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from offcloud_watchd.core.model import Act, Adopt, Lane, Submit, job_id
+from offcloud_watchd.core.effects import Act, Adopt, Submit
+from offcloud_watchd.core.model import Lane, job_id
 from tests.fakes.jobs import a_job
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
+from offcloud_watchd.core.effects import Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import (
-    Adopt,
-    Destination,
-    Discard,
-    Effect,
-    Fetch,
-    Job,
-    JobState,
-    Lane,
-    Poll,
-    Route,
-    Share,
-    Submission,
-    Submit,
+from offcloud_watchd.core.model import Destination, Job, JobState, Lane, Route, Submission
+from offcloud_watchd.core.planning import (
+    LEADER_TRIES,
+    LEADER_WAIT_S,
+    MAX_DONORS,
+    MAX_WAIT_S,
+    Agenda,
+    Plan,
+    donors_of,
+    plan,
+    poll_delay_s,
 )
-from offcloud_watchd.core.planning import MAX_WAIT_S, Agenda, Plan, plan, poll_delay_s
 from tests.fakes.jobs import NOW, a_job
 
 PLENTY = {Lane.API: 10, Lane.FETCH: 10, Lane.DISK: 10}
@@ -34,10 +32,19 @@ def planned(
     busy: Collection[str] = (),
     free: Mapping[Lane, int] = PLENTY,
     not_before: Mapping[str, float] | None = None,
+    vain: Mapping[str, int] | None = None,
     polls_first: bool = False,
 ) -> Plan:
     """Plan for some jobs."""
-    return plan(Agenda(jobs), NOW, busy=busy, free=free, not_before=not_before or {}, polls_first=polls_first)
+    return plan(
+        Agenda(jobs),
+        NOW,
+        busy=busy,
+        free=free,
+        not_before=not_before or {},
+        vain=vain or {},
+        polls_first=polls_first,
+    )
 
 
 def names(effects: Sequence[Effect]) -> list[str]:
@@ -52,6 +59,7 @@ def names(effects: Sequence[Effect]) -> list[str]:
         (a_job(unsure=True), [Adopt]),
         (a_job(JobState.CLOUD), [Poll]),
         (a_job(JobState.FETCHING), [Fetch]),
+        (a_job(JobState.CHECKING), [Inspect]),
         (a_job(JobState.REMOVED), [Discard]),
         (a_job(JobState.DONE), []),
         (a_job(JobState.FAILED), []),
@@ -182,6 +190,85 @@ def test_an_unsure_job_leads() -> None:
     assert names(planned(*jobs).effects) == ["Adopt unsure"]
 
 
+def fetching(name: str, age: float, **changes: object) -> Job:
+    """Return a job of its own category that fetches the request all want."""
+    return a_job(JobState.FETCHING, id=name, category=name, changed_at=NOW - age, **changes)
+
+
+def test_of_many_that_fetch_the_same_one_goes_ahead() -> None:
+    """The first to come to it fetches, the others wait for its files and ask for no time."""
+    jobs = [fetching("b", 2), fetching("a", 1), fetching("c", 3)]
+    assert names(planned(*jobs).effects) == ["Fetch c"]
+    assert planned(*jobs, busy={"a"}) == Plan((), math.inf), "who has begun goes ahead"
+
+
+def test_another_request_is_another_fetch() -> None:
+    """Only what the same request holds is the same files."""
+    other = fetching("other", 1, submission=Submission("R2"))
+    assert names(planned(fetching("one", 2), other).effects) == ["Fetch one", "Fetch other"]
+
+
+def test_who_goes_ahead_is_waited_for_while_it_is_deferred() -> None:
+    """What it has so far is kept, so another one that began with the first byte would come later."""
+    due = planned(fetching("first", 2, attempts=LEADER_TRIES - 1, retry_at=NOW + 80), fetching("second", 1))
+    assert due == Plan((), NOW + 80)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"attempts": LEADER_TRIES, "retry_at": NOW + 5}, {"retry_at": NOW + LEADER_WAIT_S + 1}]
+)
+def test_who_goes_ahead_holds_nobody_for_ever(changes: dict[str, object]) -> None:
+    """After some failures in a row, or for a long wait, the next one tries."""
+    due = planned(fetching("first", 2, **changes), fetching("second", 1))
+    assert names(due.effects) == ["Fetch second"]
+
+
+def test_who_is_always_blocked_holds_nobody_for_ever() -> None:
+    """That charges nobody, but counts here: another one's directory may be in order."""
+    jobs = (fetching("first", 2, attempts=1), fetching("second", 1))
+    assert names(planned(*jobs, vain={"first": LEADER_TRIES - 2}).effects) == ["Fetch first"]
+    assert names(planned(*jobs, vain={"first": LEADER_TRIES - 1}).effects) == ["Fetch second"]
+
+
+def test_after_as_many_failures_it_is_the_first_ones_turn_again() -> None:
+    """They take turns: whoever has failed less often goes ahead."""
+    tired = {"attempts": LEADER_TRIES}
+    due = planned(fetching("first", 2, **tired), fetching("second", 1, **tired))
+    assert names(due.effects) == ["Fetch first"]
+
+
+def test_who_has_published_the_request_can_give_its_files() -> None:
+    """The newest first, each but the job itself, and none that has another request or no release."""
+    done = [
+        a_job(state, id=state.value, changed_at=NOW - age)
+        for age, state in ((9, JobState.DONE), (5, JobState.CHECKING))
+    ]
+    others = [
+        a_job(JobState.DONE, id="other", submission=Submission("R2")),
+        a_job(JobState.DONE, id="bare", publication=None),
+        a_job(JobState.DONE, id="lost", submission=None),
+        a_job(JobState.FETCHING, id="open"),
+        a_job(JobState.REMOVED, id="removed", submission=Submission("R1"), publication=done[0].publication),
+    ]
+    job = a_job(JobState.FETCHING)
+    assert [one.id for one in donors_of(job, [*done, *others, job])] == ["checking", "done"]
+    assert donors_of(replace(job, submission=None), done) == ()
+    assert donors_of(a_job(JobState.DONE), [a_job(JobState.DONE)]) == (), "nobody gives to itself"
+
+
+def test_donors_are_bounded() -> None:
+    """A thing wanted by very many categories is looked for with a few of them."""
+    many = [a_job(JobState.DONE, id=f"d{number}") for number in range(MAX_DONORS + 3)]
+    assert len(donors_of(a_job(JobState.FETCHING), many)) == MAX_DONORS
+
+
+def test_a_look_goes_before_a_discard() -> None:
+    """Somebody waits for the answer; both need a place of the disk lane."""
+    jobs = [a_job(JobState.REMOVED, id="old", key="k"), a_job(JobState.CHECKING, id="asked")]
+    assert names(planned(*jobs, free={Lane.DISK: 1}).effects) == ["Inspect asked"]
+    assert names(planned(*jobs, free={Lane.DISK: 2}).effects) == ["Inspect asked", "Discard old"]
+
+
 def test_another_route_is_another_request() -> None:
     """What goes elsewhere is not shared."""
     there = Destination("tv", "/out/tv", Route.REMOTE)
@@ -226,7 +313,7 @@ def test_a_line_is_read_no_further_than_there_are_places() -> None:
         agenda.lines[state] = Watched(
             {f"{state}{n}": a_job(state, id=f"{state}{n}", key=f"{n}") for n in range(99)}
         )
-    due = plan(agenda, NOW, busy=(), free={Lane.FETCH: 2}, not_before={})
+    due = plan(agenda, NOW, busy=(), free={Lane.FETCH: 2}, not_before={}, vain={})
     assert names(due.effects) == ["Fetch fetching0", "Fetch fetching1"]
     assert len(looked_at) < 10
 

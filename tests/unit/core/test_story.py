@@ -4,29 +4,33 @@ from dataclasses import replace
 
 import pytest
 
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
-    Destination,
     Discarded,
-    Drop,
+    DroppedAgain,
     Failed,
-    Job,
-    JobState,
-    Link,
-    LinkKind,
+    Kept,
     NotFound,
-    Publication,
     Published,
     Queued,
     Recalled,
     Removed,
     Requeued,
     Resumed,
-    Submission,
     Submitted,
     Submitting,
+)
+from offcloud_watchd.core.model import (
+    Destination,
+    Drop,
+    Job,
+    JobState,
+    Link,
+    LinkKind,
+    Publication,
+    Submission,
 )
 from offcloud_watchd.core.story import display_name, told
 
@@ -74,10 +78,22 @@ def test_display_name_is_the_best_there_is_and_no_secret(job, name):
             Published("j", 1, Publication("/out/tv/X", 2, 5, "size")),
             "published: /out/tv/X (2 files, 5 bytes)",
         ),
+        (
+            Published("j", 1, Publication("/out/tv/X", 1, 5, "linked from k: size")),
+            "published: /out/tv/X (1 file, 5 bytes, linked from k)",
+        ),
+        (DroppedAgain("j", 1, DROP), "dropped again by f.magnet: looking whether it is still there"),
+        (
+            DroppedAgain("j", 1, replace(DROP, name="")),
+            "dropped again by a command: looking whether it is still there",
+        ),
+        (Kept("j", 1, "/out/tv/X"), "dropped again; it is still there: /out/tv/X"),
+        (Kept("j", 1, command="c"), "left as it is, as was asked for"),
         (Deferred("j", 1, "no answer", 31), "not now: no answer; again in 30 s"),
         (Deferred("j", 1, "stopped", 0), "not now: stopped"),
         (Failed("j", 1, "no seeds"), "failed: no seeds"),
-        (Requeued("j", 1), "begins anew"),
+        (Requeued("j", 1, command="c"), "begins anew"),
+        (Requeued("j", 1), "begins anew: what was published is not there any more"),
         (Requeued("j", 1, drop=DROP), "begins anew, because f.magnet was dropped"),
         (Removed("j", 1), "removed"),
         (Removed("j", 1, files=True), "removed with its files"),

@@ -6,24 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Poll, Submit
+from offcloud_watchd.core.events import Deferred, Failed, NotFound, Recalled, Submitted
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import (
-    Act,
-    Adopt,
-    Deferred,
-    Destination,
-    Discard,
-    Failed,
-    Fetch,
-    JobState,
-    NotFound,
-    Poll,
-    Recalled,
-    Route,
-    Submission,
-    Submit,
-    Submitted,
-)
+from offcloud_watchd.core.model import Destination, JobState, Route, Submission
 from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.core.verdicts import (
     MAX_REASON_CHARS,

@@ -5,23 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from offcloud_watchd.core.effects import Act, Submit
+from offcloud_watchd.core.events import CloudReady, Event, Published, Submitted
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import (
-    Act,
-    CloudReady,
-    Command,
-    Event,
-    Intake,
-    Job,
-    Lane,
-    Publication,
-    Published,
-    Submission,
-    Submit,
-    Submitted,
-    Verb,
-)
+from offcloud_watchd.core.model import Command, Intake, Job, Lane, Publication, Submission, Verb
 from offcloud_watchd.core.ports import Look, Stop, Wish
 from offcloud_watchd.engine import Engine
 from tests.fakes.clock import FakeClock

@@ -6,25 +6,10 @@ import logging
 
 import pytest
 
+from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Poll, Submit
+from offcloud_watchd.core.events import Discarded, Failed, NotFound, Recalled, Resumed, Submitted
 from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Outcome, Probed, Stopping
-from offcloud_watchd.core.model import (
-    Act,
-    Adopt,
-    Discard,
-    Discarded,
-    Failed,
-    Fetch,
-    JobState,
-    Lane,
-    NotFound,
-    Poll,
-    Progress,
-    Recalled,
-    Resumed,
-    Submit,
-    Submitted,
-    Verb,
-)
+from offcloud_watchd.core.model import JobState, Lane, Progress, Verb
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.errors import Blocked, Cancelled, Transient
 from tests.fakes.jobs import NOW, a_job, an_intake
@@ -261,6 +246,25 @@ def test_a_post_nobody_waited_for_renews_the_doubts_about_it() -> None:
     desk.later(60, desk.submitted(submit))
     job = desk.job(submit.job.id)
     assert (job.unsure, job.doubted_at) == (True, doubted_at + 60)
+    assert [type(act) for act in desk.take()] == [Adopt]
+
+
+def test_a_late_post_of_a_forgotten_job_is_not_made_again_by_another() -> None:
+    """A search that began before a POST came to its end proves nothing: another category searches anew."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one")))
+    submit, _ = desk.begun()
+    desk.later(10, desk.say(Verb.FORGET, submit.job.id))
+    desk.turn(desk.wish(an_intake("one", drop_id="d2", category="film")))
+    desk.turn()
+    adopt, _ = desk.begun()
+    assert isinstance(adopt, Adopt)
+    desk.later(500, desk.submitted(submit))
+    film = desk.job(adopt.job.id)
+    assert (film.unsure, film.doubted_at) == (True, desk.clock.now())
+    assert [type(act) for act in desk.take()] == [Discard]
+    desk.turn(Outcome(adopt, NotFound(film.id, desk.clock.now())))
+    assert desk.job(film.id).unsure, "it was not there when the search began"
     assert [type(act) for act in desk.take()] == [Adopt]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from offcloud_watchd.core.model import Fetch, JobState, Lane, Submit
+from offcloud_watchd.core.effects import Fetch, Submit
+from offcloud_watchd.core.model import JobState, Lane
 from offcloud_watchd.engine.flights import Flights
 from tests.fakes.jobs import a_job
 

@@ -6,19 +6,19 @@ import logging
 
 import pytest
 
-from offcloud_watchd.core.lifecycle import IllegalTransition
-from offcloud_watchd.core.model import (
+from offcloud_watchd.core.events import (
     Attached,
     Deferred,
     Discarded,
     Event,
     Failed,
-    JobState,
     Queued,
     Removed,
     Resumed,
     Submitting,
 )
+from offcloud_watchd.core.lifecycle import IllegalTransition
+from offcloud_watchd.core.model import JobState
 from offcloud_watchd.engine.ledger import RENEW_EVERY_S, Ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake

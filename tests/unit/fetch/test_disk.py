@@ -198,6 +198,7 @@ def test_what_is_synced_does_not_stay_in_memory(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    in_memory = {"tmpfs": 4 << 20}  # it has no other place
     kind = subprocess.run(["stat", "-fc", "%T", path], capture_output=True, text=True, check=True)
-    assert int(told.stdout) == in_memory.get(kind.stdout.strip(), 1 << 20)
+    # A memory file system has no other place. The kernel lets go of whole folios, of 2 MiB at the most.
+    most_bytes = (4 if kind.stdout.strip() == "tmpfs" else 2) << 20
+    assert 1 << 20 <= int(told.stdout) <= most_bytes

@@ -9,8 +9,8 @@ import resource
 import sys
 from pathlib import Path
 
+from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Event
 from offcloud_watchd.errors import JournalUnwritable
 from offcloud_watchd.journal import Journal, open_journal, read_jobs, verify
 from tests.fakes.clock import FakeClock

@@ -2,23 +2,9 @@
 
 from collections.abc import Callable
 
+from offcloud_watchd.core.events import CloudReady, Deferred, Event, Published, Queued, Submitted, Submitting
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import (
-    CloudReady,
-    Deferred,
-    Destination,
-    Drop,
-    Event,
-    Job,
-    Link,
-    LinkKind,
-    Publication,
-    Published,
-    Queued,
-    Submission,
-    Submitted,
-    Submitting,
-)
+from offcloud_watchd.core.model import Destination, Drop, Job, Link, LinkKind, Publication, Submission
 from offcloud_watchd.errors import JournalUnwritable
 from offcloud_watchd.journal import Journal
 

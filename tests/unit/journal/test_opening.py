@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from offcloud_watchd.core.events import Event, Submitted, Submitting
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Event, Job, Submitted, Submitting
+from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalDamaged, JournalUnwritable, StateLocked
 from offcloud_watchd.journal import open_journal, verify
 from offcloud_watchd.journal.records import Chain, Record

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from offcloud_watchd.core.events import Attached, Queued, Submitting
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Attached, Drop, Queued, Submitting
+from offcloud_watchd.core.model import Drop
 from offcloud_watchd.errors import JournalDamaged, JournalUnwritable
 from offcloud_watchd.journal import Follower, Journal, open_journal, read_history, read_jobs, verify
 from tests.fakes.clock import FakeClock

@@ -5,18 +5,8 @@ import typing
 
 import pytest
 
-from offcloud_watchd.core.model import (
-    Deferred,
-    Destination,
-    Drop,
-    Event,
-    Job,
-    JobState,
-    Link,
-    LinkKind,
-    Queued,
-    Submitting,
-)
+from offcloud_watchd.core.events import Deferred, Event, Queued, Submitting
+from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Link, LinkKind
 from offcloud_watchd.journal.records import (
     DROPS_PER_RECORD,
     EVENT_KINDS,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from offcloud_watchd.core.events import Deferred, Event, Submitting
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Deferred, Drop, Event, Job, JobState, Submitting
+from offcloud_watchd.core.model import Drop, Job, JobState
 from offcloud_watchd.errors import JournalUnwritable
 from offcloud_watchd.journal import open_journal, read_jobs, verify
 from offcloud_watchd.journal.disk import Disk

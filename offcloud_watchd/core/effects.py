@@ -1,0 +1,80 @@
+"""What a job is owed, in the imperative: carried out by a lane, and always safe to repeat.
+
+Rules of this file:
+
+* An effect holds the frozen job it was planned for: what comes of it counts only while that job stands.
+* An effect decides nothing about the job. What came of it goes back to the engine, which records events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from offcloud_watchd.core.model import Job, Lane, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Look for an open intent in the account."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Hand the link to the service."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Use the request another job already holds for the same content; no outside act."""
+
+    job: Job
+    submission: Submission
+    posted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Ask how far the service is."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Bring the files home, check them, publish them.
+
+    ``donors`` are jobs that have published the same request: their files are linked where that can be done.
+    """
+
+    job: Job
+    donors: tuple[Job, ...] = ()
+    lane: Lane = Lane.FETCH
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """See whether a release that was dropped again is still there."""
+
+    job: Job
+    lane: Lane = Lane.DISK
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Take away what a removed job left behind."""
+
+    job: Job
+    lane: Lane = Lane.DISK
+
+
+Act = Adopt | Submit | Poll | Fetch | Inspect | Discard
+"""What a lane carries out in the outside world."""
+
+Effect = Act | Share

@@ -1,0 +1,201 @@
+"""What happened to a job, in the past tense: recorded first, applied second, and never changed afterwards.
+
+Rules of this file:
+
+* An event holds what was decided, not what is to be computed again: replaying it needs no clock and no luck.
+* Members are added with a default and never renamed (``journal.codec``): an old journal must still fold.
+* A new event is a line in ``lifecycle.TRANSITIONS``, in ``journal.records.EVENT_KINDS`` and in ``story``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from offcloud_watchd.core.model import Destination, Drop, Link, Publication, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A link was accepted; its bytes are safe in the spool."""
+
+    job_id: str
+    at: float
+    link: Link
+    drop: Drop
+    destination: Destination
+    release: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A further drop of the same content for the same category joined a job that is still open."""
+
+    job_id: str
+    at: float
+    drop: Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Submitting:
+    """A POST is about to be made: from here on the service may hold the request."""
+
+    job_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A POST named ``posted_at`` may have been taken: the account is searched before another one is made.
+
+    It is another job's POST for the same content, or the job's own while the clock or the program was changed
+    under it. What a search shows counts from ``at`` on.
+    """
+
+    job_id: str
+    at: float
+    posted_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The service gave the request an id; ``adopted`` when it was found there rather than answered.
+
+    ``posted_at`` names the POST behind a request that another job holds, where there is one.
+    """
+
+    job_id: str
+    at: float
+    submission: Submission
+    adopted: bool = False
+    posted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The account was searched for an open intent, late enough, and does not hold it: posting is safe."""
+
+    job_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloudReady:
+    """The service has all bytes."""
+
+    job_id: str
+    at: float
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The release is complete, checked and visible."""
+
+    job_id: str
+    at: float
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedAgain:
+    """A further drop wants what is published already: the release is looked at before anything is done."""
+
+    job_id: str
+    at: float
+    drop: Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was dropped again is still there, at ``path``; or the look at it was cancelled, by ``command``."""
+
+    job_id: str
+    at: float
+    path: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """It did not work this time, or it is too early. ``charged`` counts an attempt.
+
+    ``intent_closed``: nothing was posted. ``maybe_sent``: a POST may have been taken as late as now.
+    """
+
+    job_id: str
+    at: float
+    reason: str
+    retry_at: float
+    charged: bool = True
+    intent_closed: bool = False
+    maybe_sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Earlier failures no longer count and what is owed is due: it worked again, or by ``command``."""
+
+    job_id: str
+    at: float
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It never will, or the operator cancelled it."""
+
+    job_id: str
+    at: float
+    reason: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """It starts again from the beginning: by the operator's wish (``command``) or by a new ``drop``.
+
+    By none of both: it was dropped again, and what was published is not there any more.
+    """
+
+    job_id: str
+    at: float
+    command: str = ""
+    drop: Drop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The operator does not want it any more; ``files``: nor what was published."""
+
+    job_id: str
+    at: float
+    files: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """Everything the job left behind is gone; the job leaves the fold."""
+
+    job_id: str
+    at: float
+
+
+Event = (
+    Queued
+    | Attached
+    | Submitting
+    | Recalled
+    | Submitted
+    | NotFound
+    | CloudReady
+    | Published
+    | DroppedAgain
+    | Kept
+    | Deferred
+    | Resumed
+    | Failed
+    | Requeued
+    | Removed
+    | Discarded
+)
