@@ -1,9 +1,11 @@
 """``explain``: what would be done with a file, and why, without doing it.
 
 ``--json`` prints an array with one object a file: ``file``, ``accepted``, ``reason`` (why not), ``category``,
-``directory``, ``links``: ``{kind, key, name, size_bytes, line, private, becomes, job}`` where ``becomes`` is
-``queued`` (a new job), ``joined`` (an open job) or ``requeued`` (a job that had ended), ``bad``:
-``{line, reason}``, and ``duplicate_lines``. The exit code is 1 when a file would be refused.
+``directory``, ``links``: ``{kind, key, name, size_bytes, line, private, remarks, becomes, job}`` where
+``remarks`` are sentences about what may be in its way, and ``becomes`` is ``queued`` (a new job), ``joined``
+(an open job), ``checked`` (a finished job, which begins anew only if its release is gone) or ``requeued`` (a
+job that had failed), ``bad``: ``{line, reason}``, and ``duplicate_lines``. The exit code is 1 when a file
+would be refused.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 from offcloud_watchd.cli import foresight, known, text
 from offcloud_watchd.cli.exits import FAILED
 from offcloud_watchd.config import Config
+from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Destination, Job, Links
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.names import is_ignored
@@ -23,6 +26,7 @@ from offcloud_watchd.watch.names import is_ignored
 _WORDS = {
     foresight.NEW: "a new job would be queued",
     foresight.JOINS: "is on its way already: would join job",
+    foresight.CHECKED: "is done already: would be fetched again only if it is gone, as job",
     foresight.AGAIN: "has ended before: would start again as job",
 }
 
@@ -104,6 +108,7 @@ def _link(fate: foresight.Fate) -> dict[str, Any]:
         "size_bytes": link.size_bytes,
         "line": link.line,
         "private": link.private,
+        "remarks": list(remarks(link)),
         "becomes": fate.how,
         "job": fate.job_id if fate.how != foresight.NEW else None,
     }
@@ -120,6 +125,7 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
         size = f", {text.size(link['size_bytes'])}" if link["size_bytes"] is not None else ""
         yield f"  {where}{link['name'] or 'no name'} ({link['kind']}, {link['key']}{size})"
         yield f"    {_WORDS[link['becomes']]} {link['job'] or ''}".rstrip()
+        yield from (f"    note: {remark}" for remark in link["remarks"])
     for bad in one["bad"]:
         yield f"  {'the file' if bad['line'] is None else 'line {}'.format(bad['line'])}: {bad['reason']}"
     if one["duplicate_lines"]:

@@ -192,4 +192,4 @@ def test_spellings_of_one_hash_have_one_key(raw: bytes, name: str, upper: bool) 
 def test_shortcut_hands_its_address_on_untouched(path: str) -> None:
     """Percent signs, equal signs and brackets in an address survive the file it stands in."""
     url = f"https://example.com/{path}"
-    assert shortcut_target(f"[InternetShortcut]\r\nURL={url}\r\n") == url
+    assert shortcut_target(f"[InternetShortcut]\r\nURL={url}\r\n") == (url, 2)

@@ -11,6 +11,8 @@ Rules of this package:
 from offcloud_watchd.core.links.drop import MAX_TEXT_BYTES, info_hashes, parse, parse_link
 from offcloud_watchd.core.links.infohash import InfoHashes
 from offcloud_watchd.core.links.magnet import MAX_MAGNET_CHARS
+from offcloud_watchd.core.links.nzb import Nzb, parse_nzb
+from offcloud_watchd.core.links.remarks import remarks
 from offcloud_watchd.core.links.torrent import MAX_DROP_BYTES, Metainfo, TorrentFile, parse_torrent
 
 __all__ = [
@@ -19,9 +21,12 @@ __all__ = [
     "MAX_TEXT_BYTES",
     "InfoHashes",
     "Metainfo",
+    "Nzb",
     "TorrentFile",
     "info_hashes",
     "parse",
     "parse_link",
+    "parse_nzb",
     "parse_torrent",
+    "remarks",
 ]

@@ -46,6 +46,10 @@ class Document:
         """Tell whether the value is a dictionary."""
         return self._first_byte(node) == b"d"
 
+    def is_list(self, node: Node | None) -> bool:
+        """Tell whether the value is a list."""
+        return node is not None and self._first_byte(node) == b"l"
+
     def items(self, node: Node) -> Iterator[tuple[bytes, Node]]:
         """Walk over a dictionary in its own order, repeated keys included; anything else has no items."""
         if not self.is_dict(node):
@@ -69,7 +73,7 @@ class Document:
 
     def elements(self, node: Node | None) -> Iterator[Node]:
         """Walk over a list; anything else, also None, has no elements."""
-        if node is None or self._first_byte(node) != b"l":
+        if node is None or not self.is_list(node):
             return
         at, end = node + 1, self._afters[node] - 1
         while at < end:
@@ -83,10 +87,11 @@ class Document:
         return self._payload(node)
 
     def integer(self, node: Node | None) -> int | None:
-        """Return the value of an integer; None when it is something else."""
+        """Return the value of an integer of 64 bits; None when it is something else or larger."""
         if node is None or self._first_byte(node) != b"i":
             return None
-        return int(self._bytes[self._starts[node] + 1 : self._starts[node + 1] - 1])
+        value = int(self._bytes[self._starts[node] + 1 : self._starts[node + 1] - 1])
+        return value if -(2**63) <= value < 2**63 else None
 
     def span(self, node: Node) -> bytes:
         """Return the raw bytes of a value, exactly as they stand in the file."""

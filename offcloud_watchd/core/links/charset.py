@@ -12,8 +12,10 @@ _BOMS: Final = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-_UNDECODED = re.compile("[\udc80-\udcff]+")
+# What stands for a byte that is no UTF-8 -> the letter that Windows means by it.
+_WINDOWS: Final = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0x100)}
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_HEAD_CHARS = 64 * 1024
 
 
 def decode(data: bytes) -> str:
@@ -28,20 +30,23 @@ def decode(data: bytes) -> str:
     unmarked = _without_mark(data[:64])
     if unmarked is not None:
         return _sound(data.decode(unmarked, "replace"))
-    return _sound(_UNDECODED.sub(_windows, data.decode("utf-8", "surrogateescape")))
+    try:
+        return _sound(data.decode())
+    except UnicodeDecodeError:
+        return _sound(data.decode("utf-8", "surrogateescape").translate(_WINDOWS))
 
 
 def looks_binary(text: str) -> bool:
-    """Tell whether decoded text is no text: it holds NULs, or every tenth character is a control code."""
-    return "\0" in text or len(_CONTROL.findall(text)) * 10 > len(text)
+    """Tell whether decoded text is no text: it holds NULs, or begins with many control codes.
+
+    Many is every tenth of the first 64 Ki characters.
+    """
+    head = text[:_HEAD_CHARS]
+    return "\0" in text or len(_CONTROL.findall(head)) * 10 > len(head)
 
 
 def _sound(text: str) -> str:
     return text.rstrip("\0").removeprefix("\ufeff")
-
-
-def _windows(match: re.Match[str]) -> str:
-    return match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 def _without_mark(head: bytes) -> str | None:

@@ -24,6 +24,7 @@ from offcloud_watchd.core.links.linkfile import (
     webloc_target,
 )
 from offcloud_watchd.core.links.magnet import MAX_MAGNET_CHARS, is_magnet, named_hashes
+from offcloud_watchd.core.links.nzb import parse_nzb
 from offcloud_watchd.core.links.textlist import parse_one, parse_text
 from offcloud_watchd.core.links.torrent import GZIP, MAX_DROP_BYTES, inflate, parse_torrent, torrent_link
 from offcloud_watchd.core.model import Link, Links
@@ -39,12 +40,19 @@ _TORRENT = re.compile(rb"d[0-9]{1,10}:")
 _DECLARATION = re.compile(r"\s*(?:<\?xml[^>]*>)?", re.IGNORECASE)
 _SPACE = re.compile(r"\s*")
 _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+# What a page begins with that was written by hand or by a failing script. A list may hold such a line.
+_HTML_PART = re.compile(
+    r"<(?:a|b|body|br|center|div|font|form|h[1-6]|i|img|link|meta|p|pre|script|span|strong|style|table|title)\b",
+    re.IGNORECASE,
+)
+_WEB_LINK = re.compile(r"\s*https?://", re.IGNORECASE)
 _NZB = re.compile(r"<(?:!doctype\s+)?nzb\b", re.IGNORECASE)
 _ROOT_CHARS: Final = 256
 _KINDS: Final = (
     (b"PK\x03\x04", "a ZIP archive; unpack it first"),
     (b"Rar!", "a RAR archive; unpack it first"),
     (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed (zstd); unpack it first"),
     (b"%PDF", "a PDF document"),
     (b"{", "JSON text, which is how many sites report an error; download the torrent again"),
     (b"<", "XML text, which is how indexers report an error; download the torrent again"),
@@ -67,7 +75,7 @@ def parse(name: str, data: bytes) -> Links:
     if not data.strip(b"\0 \t\r\n"):
         raise BadDrop("the file is empty; if it is still being written, drop it again when it is complete")
     if extension == "nzb":
-        raise BadDrop(_nzb())
+        return _nzb(data)
     if extension == "torrent" or data.startswith(GZIP) or _TORRENT.match(data):
         return _torrent(data)
     if is_webloc(data):
@@ -104,7 +112,9 @@ def _torrent(data: bytes) -> Links:
         text = decode(data[: MAX_MAGNET_CHARS + 4])
         if is_magnet(text.lstrip()):  # what indexers answer when they redirect to a magnet
             return Links((parse_link(text),))
-        raise BadDrop(_no_torrent(data, text))
+        if _NZB.match(_root(text)):
+            return _nzb(data)
+        raise BadDrop(f"this is no torrent: {_kind(data, text)}")
     return Links((torrent_link(parse_torrent(data)),))
 
 
@@ -126,14 +136,19 @@ def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _no_torrent(data: bytes, text: str) -> str:
+def _kind(data: bytes, text: str) -> str:
+    """Say what a file is that is not what its name says; ``text`` is how it begins."""
     root = _root(text)
-    if _HTML.match(root):
-        return f"this is no torrent: {_PAGE}"
-    if _NZB.match(root):
-        return _nzb()
-    kind = next((words for magic, words in _KINDS if data.lstrip().startswith(magic)), "no bencoded data")
-    return f"this is no torrent: it is {kind}"
+    if _HTML.match(root) or _HTML_PART.match(root):
+        return _PAGE
+    if _WEB_LINK.match(text):
+        return "it holds a web link; save that as .txt or .url, or download what it leads to"
+    for magic, words in _KINDS:
+        if data.lstrip().startswith(magic):
+            return f"it is {words}"
+    if looks_binary(text):
+        return "it is no bencoded data"
+    return "it is plain text and no bencoded data, perhaps the site's error message: open it and look"
 
 
 def _text(data: bytes, extension: str) -> Links:
@@ -144,20 +159,42 @@ def _text(data: bytes, extension: str) -> Links:
         raise BadDrop("the file is no text: it holds binary data, and it is no torrent either")
     root = _root(text)
     if _NZB.match(root):
-        raise BadDrop(_nzb())
+        return _nzb(data)
     if _HTML.match(root):
         raise BadDrop(f"this is no list of links: {_PAGE}")
     if text.lstrip().startswith("<?xml"):  # its name spaces look like links
         raise BadDrop("this is no list of links: it is an XML document, perhaps an indexer's error")
     if has_shortcut(text) or (extension in _SHORTCUTS and is_settings(text)):
-        return Links((parse_link(shortcut_target(text)),))
+        return Links((_shortcut(text),))
     links = parse_text(text)
     # Only a list need not name one release; a magnet in a file of its own is named by that file.
     return replace(links, is_list=extension in _LISTS or len(links.found) > 1)
 
 
-def _nzb() -> str:
-    return "this is an NZB file (Usenet), which is not taken; torrents, magnets and web links are"
+def _shortcut(text: str) -> Link:
+    address, line = shortcut_target(text)
+    try:
+        return parse_link(address)
+    except BadDrop as error:
+        raise BadDrop(f"line {line}: {error}") from None
+
+
+def _nzb(data: bytes) -> Links:
+    """Check an NZB and refuse it: the word is about this file, whether it is damaged or only not taken."""
+    data = inflate(data)
+    text = decode(data[:MAX_MAGNET_CHARS])
+    if not _NZB.match(_root(text)):
+        raise BadDrop(f"this is no NZB file (Usenet): {_kind(data, text)}")
+    try:
+        nzb = parse_nzb(data)
+    except BadDrop as error:
+        raise BadDrop(f"this is an NZB file (Usenet) that is damaged: {error}") from None
+    files = "1 file" if nzb.files == 1 else f"{nzb.files} files"
+    articles = "1 article" if nzb.segments == 1 else f"{nzb.segments} articles"
+    raise BadDrop(
+        f"this is an NZB file (Usenet) of {files} in {articles}. "
+        "It is sound, but NZB files are not taken; torrents, magnets and web links are"
+    )
 
 
 def _sound(text: str) -> str:

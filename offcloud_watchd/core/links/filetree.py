@@ -20,6 +20,8 @@ from offcloud_watchd.errors import BadDrop
 BLOCK_BYTES: Final = 16 * 1024
 MAX_PIECES: Final = 2_097_152
 """No torrent of more pieces is taken. Source: libtorrent's own limit, load_torrent_limits::max_pieces."""
+MAX_PATH_PARTS: Final = 4_000_000
+"""Depth times files: a tree of few bytes may stand for very long paths."""
 
 _FILE_KEYS = frozenset({b"length", b"pieces root", b"attr", b"symlink path"})
 _DIGEST_BYTES = 32
@@ -27,9 +29,12 @@ _DIGEST_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class TreeFile:
-    """One leaf of the tree; ``root`` is empty for an empty file, ``layer`` when the file is one piece."""
+    """One leaf of the tree; ``root`` is empty for an empty file, ``layer`` when the file is one piece.
 
-    path: tuple[bytes, ...]
+    ``path`` is text, unsafe as it came; files of one directory share the strings of its name.
+    """
+
+    path: tuple[str, ...]
     size_bytes: int
     root: bytes = b""
     layer: bytes = b""
@@ -44,7 +49,10 @@ def tree_files(document: Document, tree: Node, piece_bytes: int, layers: Node | 
     if piece_bytes < BLOCK_BYTES or piece_bytes & (piece_bytes - 1):
         raise BadDrop("the torrent is damaged: a v2 piece length must be a power of two, at least 16 KiB")
     leaves = list(_leaves(document, tree, piece_bytes))
-    known = {leaf.root: leaf for leaf in leaves if leaf.size_bytes > piece_bytes}
+    known: dict[bytes, set[int]] = {}
+    for leaf in leaves:
+        if leaf.size_bytes > piece_bytes:
+            known.setdefault(leaf.root, set()).add(leaf.size_bytes)
     read = dict(_layers(document, layers, known, piece_bytes))
     return [
         TreeFile(leaf.path, leaf.size_bytes, leaf.root, read.get(leaf.root, b""), leaf.symlink)
@@ -54,8 +62,8 @@ def tree_files(document: Document, tree: Node, piece_bytes: int, layers: Node | 
 
 def _leaves(document: Document, tree: Node, piece_bytes: int) -> Iterator[TreeFile]:
     """Walk over the tree depth first, in its own order."""
-    pieces = 0
-    walks: list[tuple[tuple[bytes, ...], Iterator[tuple[bytes, Node]]]] = [((), document.items(tree))]
+    pieces, parts = 0, 0
+    walks: list[tuple[tuple[str, ...], Iterator[tuple[bytes, Node]]]] = [((), document.items(tree))]
     while walks:
         path, walk = walks[-1]
         name, node = next(walk, (None, None))
@@ -64,24 +72,28 @@ def _leaves(document: Document, tree: Node, piece_bytes: int) -> Iterator[TreeFi
             continue
         if not name or not document.is_dict(node):
             raise BadDrop("the torrent is damaged: its file tree holds something that is no file")
+        within = (*path, name.decode("utf-8", "replace"))
         inside = list(document.items(node))
         leaf = next((value for key, value in inside if not key), None)
         if leaf is None:
-            walks.append(((*path, name), iter(inside)))
+            walks.append((within, iter(inside)))
             continue
         if len(inside) > 1:
             raise BadDrop("the torrent is damaged: something in its file tree is a file and a directory")
-        file = _leaf(document, leaf, (*path, name))
+        file = _leaf(document, leaf, within)
         pieces += -(-file.size_bytes // piece_bytes)
-        if pieces > MAX_PIECES:
-            raise BadDrop(f"the torrent has more than {MAX_PIECES} pieces; that many are not taken")
+        parts += len(within)
+        if pieces > MAX_PIECES or parts > MAX_PATH_PARTS:
+            raise BadDrop(f"the torrent has more than {MAX_PIECES} pieces, or too many or too deep files")
         yield file
 
 
-def _leaf(document: Document, node: Node, path: tuple[bytes, ...]) -> TreeFile:
+def _leaf(document: Document, node: Node, path: tuple[str, ...]) -> TreeFile:
     fields = document.fields(node, _FILE_KEYS)
     attributes = document.string(fields.get(b"attr")) or b""
     if b"l" in attributes:
+        if any(document.string(one) is None for one in document.elements(fields.get(b"symlink path"))):
+            raise BadDrop("the torrent is damaged: a symbolic link in it leads nowhere")
         return TreeFile(path, 0, symlink=True)
     size_bytes = document.integer(fields.get(b"length"))
     root = document.string(fields.get(b"pieces root")) or b""
@@ -95,14 +107,16 @@ def _leaf(document: Document, node: Node, path: tuple[bytes, ...]) -> TreeFile:
 
 
 def _layers(
-    document: Document, layers: Node | None, known: Mapping[bytes, TreeFile], piece_bytes: int
+    document: Document, layers: Node | None, known: Mapping[bytes, set[int]], piece_bytes: int
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Read the piece layers, each proved against the root it belongs to."""
+    """Read the piece layers, each proved against the root it belongs to; ``known`` are the sizes by root."""
     for root, node in document.items(layers) if layers is not None else ():
-        file, layer = known.get(root), document.string(node)
-        if file is None or layer is None:
+        sizes, layer = known.get(root), document.string(node)
+        if sizes is None or layer is None:
             raise BadDrop("the torrent is damaged: it holds a piece layer that belongs to no file")
-        pieces = -(-file.size_bytes // piece_bytes)
+        if len(sizes) > 1:
+            raise BadDrop("the torrent is damaged: files of other sizes claim to be the same file")
+        pieces = -(-max(sizes) // piece_bytes)
         if len(layer) != pieces * _DIGEST_BYTES or _root(layer, piece_bytes) != root:
             raise BadDrop("the torrent is damaged: a piece layer does not belong to its file")
         yield root, layer

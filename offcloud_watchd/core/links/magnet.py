@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, unquote, unquote_plus
@@ -22,8 +23,9 @@ from offcloud_watchd.errors import BadDrop
 MAX_MAGNET_CHARS: Final = 64 * 1024
 MAX_PARAMETERS: Final = 2_000
 
-_SCHEME = re.compile(r"magnet:\?", re.IGNORECASE)
+_SCHEME = re.compile(r"magnet(?::\?|(%3a)(?:\?|%3f))", re.IGNORECASE)
 _KEY = re.compile(r"[a-z][a-z0-9._-]{0,31}")
+_AMPERSAND = re.compile(r"&(?:amp;|#0{0,4}38;|#x0{0,4}26;)+", re.IGNORECASE)
 _NUMBER = re.compile(r"\.[0-9]+\Z")
 _STRAY_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _SIZE = re.compile(r"[0-9]{1,18}")
@@ -31,14 +33,14 @@ _VALUE_SAFE = "%!$'()*+,;=:@/?~"
 
 
 def is_magnet(text: str) -> bool:
-    """Tell whether the text begins like a magnet link, in any case of letters."""
+    """Tell whether the text begins like a magnet link, in any case of letters, escaped as a whole or not."""
     return _SCHEME.match(text) is not None
 
 
 def parse_magnet(text: str, line: int | None = None) -> Link:
     """Read one magnet link; ``line`` is passed on. Raise ``BadDrop`` when it names no torrent or two."""
     parameters = _parameters(text)
-    hashes = _agreed(topic_hash(unquote(value)) for key, value in parameters if key == "xt")
+    hashes = _agreed(topic_hash(_plain(value)) for key, value in parameters if key == "xt")
     # Topics of other networks go: they mean nothing to the service, and its reader may take the wrong one.
     kept = tuple(dict.fromkeys((key, value) for key, value in parameters if key != "xt"))
     named = (unquote_plus(value).strip() for key, value in kept if key == "dn")
@@ -56,19 +58,31 @@ def parse_magnet(text: str, line: int | None = None) -> Link:
 
 
 def write_magnet(hashes: InfoHashes, parameters: Iterable[tuple[str, str]] = ()) -> str:
-    """Write a magnet from plain, decoded parameters; those that would make it too long are left out.
+    """Write a magnet from plain, decoded parameters, in their order.
 
-    Never longer than ``MAX_MAGNET_CHARS``, so what is written here can be read here.
+    Never longer than ``MAX_MAGNET_CHARS``, so what is written here can be read here. Where not all fit, each
+    kind gets its turn, so that a thousand trackers do not push out the one web seed.
     """
+    encoded = [(key, quote(value, safe="", errors="replace")) for key, value in parameters]
     room = MAX_MAGNET_CHARS - len(_written(hashes, ()))
-    kept: list[tuple[str, str]] = []
-    for key, value in parameters:
-        encoded = quote(value, safe="", errors="replace")
-        room -= len(key) + len(encoded) + 2
-        if room < 0 or len(kept) == MAX_PARAMETERS - 2:
-            break
-        kept.append((key, encoded))
-    return _written(hashes, kept)
+    kept: set[int] = set()
+    for at in _by_turns(encoded):
+        key, value = encoded[at]
+        needed = len(key) + len(value) + 2
+        if needed <= room and len(kept) < MAX_PARAMETERS - 2:
+            room -= needed
+            kept.add(at)
+    return _written(hashes, (encoded[at] for at in sorted(kept)))
+
+
+def _by_turns(parameters: Iterable[tuple[str, str]]) -> list[int]:
+    """Return the places of the parameters, the first of every key before the second of any."""
+    counts: Counter[str] = Counter()
+    turns: list[int] = []
+    for key, _ in parameters:
+        turns.append(counts[key])
+        counts[key] += 1
+    return sorted(range(len(turns)), key=turns.__getitem__)
 
 
 def named_hashes(text: str) -> Iterator[InfoHashes]:
@@ -78,21 +92,23 @@ def named_hashes(text: str) -> Iterator[InfoHashes]:
     except BadDrop:
         return
     for key, value in parameters:
-        found = topic_hash(unquote(value)) if key == "xt" else None
+        found = topic_hash(_plain(value)) if key == "xt" else None
         if isinstance(found, InfoHashes):
             yield found
 
 
 def _parameters(text: str) -> list[tuple[str, str]]:
     """Split a magnet into keys in lower case without their numbers, and values that are well-formed."""
-    if not is_magnet(text):
+    scheme = _SCHEME.match(text)
+    if scheme is None:
         raise BadDrop("this is no magnet link: it does not begin with magnet:?")
     if len(text) > MAX_MAGNET_CHARS:
         raise BadDrop(
             f"the magnet link has {len(text)} characters; no more than {MAX_MAGNET_CHARS} are taken"
         )
-    # Copied from the source of a web page, ampersands are escaped; once is enough.
-    query = _SCHEME.sub("", text, count=1).replace("&amp;", "&")
+    query = text[scheme.end() :]
+    # Cut out of another link, the whole is escaped; copied from the source of a page, the ampersands are.
+    query = _AMPERSAND.sub("&", unquote(query) if scheme[1] else query)
     if query.count("&") >= MAX_PARAMETERS:
         raise BadDrop(f"the magnet link has more than {MAX_PARAMETERS} parameters")
     parameters: list[tuple[str, str]] = []
@@ -103,6 +119,11 @@ def _parameters(text: str) -> list[tuple[str, str]]:
         if value and _KEY.fullmatch(key):
             parameters.append((key, _well_formed(value)))
     return parameters
+
+
+def _plain(topic: str) -> str:
+    """Undo the escapes of a topic, also where they were escaped once more; a hash has no percent sign."""
+    return unquote(unquote(topic))
 
 
 def _well_formed(value: str) -> str:

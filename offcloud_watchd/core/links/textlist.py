@@ -23,7 +23,10 @@ from offcloud_watchd.core.model import BadLine, Link, LinkKind, Links
 from offcloud_watchd.errors import BadDrop
 
 MAX_LINES: Final = 100_000
+MAX_LINKS: Final = 100_000
 MAX_TOLD: Final = 100
+MAX_WRAPS: Final = 16
+MAX_SURPLUS_CHARS: Final = 256
 
 # Characters that cannot be seen and come along when a link is copied from a page.
 _UNSEEN = (
@@ -52,7 +55,11 @@ _TRAILING = (
     ".,;:!?*'\"`>\u201d\u2019\u2026\u3001\u3002\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff1a\uff1b\uff1f"
 )
 _BBCODE = re.compile(r"\[\w{1,16}=\Z")
+_BEFORE_CHARS: Final = 20  # enough to see what opened in front of a link
 _BBCODE_END = re.compile(r"\[/\w{1,16}\]")
+# What a line of a list may begin with: a dash, a number, a box to tick, the mark of a quoted mail.
+_BULLET = re.compile(r"(?:(?:[-*+>\u2022\u00b7\u2013]|\[[ xX]?\]|[0-9]{1,6}[.)])\s+)+")
+_COMMENT_BEHIND = re.compile(r"\s(?:#|;|//)")
 _NO_LINK = "it holds no link; a magnet link, an http or https link or an info hash is needed"
 
 
@@ -64,14 +71,21 @@ class _Gathering:
     bad: list[BadLine] = field(default_factory=list)
     repeated: list[int] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
+    candidates: int = 0
 
     def read(self, number: int, line: str) -> None:
-        """Take what a line holds; of several faults in one line the first is told."""
+        """Take what a line holds; of several faults in one line the first is told.
+
+        Raise ``BadDrop`` when there are too many links: they take more room than the file they stand in.
+        """
         try:
             candidates = _candidates(line)
         except BadDrop as error:
             self.bad.append(BadLine(number, str(error)))
             return
+        self.candidates += len(candidates)
+        if self.candidates > MAX_LINKS:
+            raise BadDrop(f"the list has more than {MAX_LINKS} links; split it into smaller files")
         faults: list[str] = []
         for candidate in candidates:
             try:
@@ -96,11 +110,11 @@ def parse_text(text: str) -> Links:
 
     A list of nothing but comments gives nothing and is no error.
     """
-    lines = _LINE_END.split(text)
-    if len(lines) > MAX_LINES:
+    # Counted before they are cut: millions of line ends would be millions of strings.
+    if text.count("\n") + text.count("\r") - text.count("\r\n") >= MAX_LINES:
         raise BadDrop(f"the list has more than {MAX_LINES} lines; split it into smaller files")
     gathering = _Gathering()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_LINE_END.split(text), 1):
         gathering.read(number, _bare(line))
     if gathering.bad and not gathering.found:
         raise BadDrop(_all_bad(gathering.bad))
@@ -135,6 +149,8 @@ def _candidates(line: str) -> list[str]:
         return []
     if len(line) > MAX_MAGNET_CHARS:
         raise BadDrop(f"it has {len(line)} characters; no link of more than {MAX_MAGNET_CHARS} is taken")
+    bullet = _BULLET.match(line)
+    line = line[bullet.end() :] if bullet else line
     if is_opaque(line):  # never searched for links inside
         return [line]
     whole = _unwrapped(line)
@@ -142,13 +158,18 @@ def _candidates(line: str) -> list[str]:
         # Names in magnets may hold raw spaces; words that follow the hash itself do not belong to it.
         remark = _REMARK.search(whole)
         return [whole if remark is None else whole[: remark.end(1)]]
-    links = [_cut(match[0], line[: match.start()]) for match in _LINK.finditer(line)]
+    links = [_cut(match[0], _before(line, match.start())) for match in _LINK.finditer(line)]
     if links:
         return links
-    words = [_unwrapped(word).strip(_TRAILING) for word in _BETWEEN.split(line) if word]
+    plain = _COMMENT_BEHIND.split(line, maxsplit=1)[0]
+    words = [_unwrapped(word).strip(_TRAILING) for word in _BETWEEN.split(plain) if word]
     if len(words) == 1 or all(bare_hash(word) for word in words):
         return words
     raise BadDrop(_NO_LINK)
+
+
+def _before(line: str, at: int) -> str:
+    return line[max(0, at - _BEFORE_CHARS) : at]
 
 
 def _cut(link: str, before: str) -> str:
@@ -161,11 +182,12 @@ def _cut(link: str, before: str) -> str:
     if before.endswith(('="', "='")):  # an attribute of HTML
         link = link.replace("&amp;", "&")
     surplus = {closer: link.count(closer) - link.count(pair) for closer, pair in _CLOSERS.items()}
-    while link[-1:] and (link[-1] in _TRAILING or surplus.get(link[-1], 0) > 0):
-        if link[-1] in surplus:
-            surplus[link[-1]] -= 1
-        link = link[:-1]
-    return link
+    end, least = len(link), max(0, len(link) - MAX_SURPLUS_CHARS)
+    while end > least and (link[end - 1] in _TRAILING or surplus.get(link[end - 1], 0) > 0):
+        end -= 1
+        if link[end] in surplus:
+            surplus[link[end]] -= 1
+    return link[:end]
 
 
 def _closing(text: str, opener: str, closer: str) -> int:
@@ -186,9 +208,14 @@ def _bare(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """Take matching quotes or brackets, and commas after them, off a text that is one link."""
+    """Take matching quotes or brackets, and commas after them, off a text that is one link.
+
+    A few of them only: thousands are no wrapping, and each costs a copy of the text.
+    """
     text = text.rstrip(",;")
-    while len(text) > 2 and _OPENERS.get(text[0]) == text[-1]:
+    for _ in range(MAX_WRAPS):
+        if len(text) <= 2 or _OPENERS.get(text[0]) != text[-1]:
+            break
         text = _bare(text[1:-1]).rstrip(",;")
     return text
 

@@ -28,9 +28,12 @@ MAX_DROP_BYTES: Final = 32 * 1024 * 1024
 """No drop of more bytes is read, packed or not."""
 
 GZIP: Final = b"\x1f\x8b"
-MAX_PIECE_BYTES: Final = 2**30
+MAX_PIECE_BYTES: Final = 2**30 - 1  # libtorrent's own limit
 MAX_FILE_BYTES: Final = 2**48
 MAX_ADDRESSES: Final = 10_000
+MAX_NAME_CHARS: Final = 1024
+"""What a magnet tells of a name: one of megabytes would leave no room for a tracker."""
+
 MAX_REPEATED_PATHS: Final = 50
 """How many files may share a path with another one; with more, files would be lost in each other."""
 
@@ -109,6 +112,8 @@ def parse_torrent(data: bytes) -> Metainfo:
     if document.count(ROOT, b"info") > 1:
         raise BadDrop("the torrent has two info dictionaries; programs disagree which one counts")
     info = document.fields(top[b"info"], _INFO_KEYS)
+    if not document.is_list(info.get(b"files")):
+        info.pop(b"files", None)
     name, piece_bytes = _name(document, info), _piece_bytes(document, info)
     hashes = _hashes(document, top[b"info"], info)
     files, single = _files(document, info, hashes, name, top.get(b"piece layers"))
@@ -117,7 +122,7 @@ def parse_torrent(data: bytes) -> Metainfo:
     return Metainfo(
         hashes=hashes,
         name=name,
-        private=document.integer(info.get(b"private")) == 1,
+        private=document.integer(info.get(b"private")) not in (None, 0),
         trackers=_trackers(document, top),
         web_seeds=_addresses(document, [top.get(b"url-list")]),
         http_seeds=_addresses(document, [top.get(b"httpseeds")]),
@@ -150,7 +155,7 @@ def inflate(data: bytes) -> bytes:
 def torrent_link(metainfo: Metainfo) -> Link:
     """Turn a torrent into the magnet that says the most of it: hashes, name, trackers and web seeds, all."""
     parameters = [
-        *([("dn", metainfo.name)] if metainfo.name else []),
+        *([("dn", metainfo.name[:MAX_NAME_CHARS])] if metainfo.name else []),
         *(("tr", tracker) for tracker in metainfo.trackers),
         *(("ws", seed) for seed in dict.fromkeys((*metainfo.web_seeds, *metainfo.http_seeds))),
     ]
@@ -192,6 +197,8 @@ def _hashes(document: Document, info: Node, fields: dict[bytes, Node]) -> InfoHa
     is_v2 = document.integer(fields.get(b"meta version")) == 2 and tree is not None and document.is_dict(tree)
     if not is_v1 and not is_v2:
         raise BadDrop("the torrent has neither piece hashes (v1) nor a file tree (v2): nothing to fetch")
+    if is_v2 and not is_v1 and not fields.keys().isdisjoint((b"pieces", b"length", b"files")):
+        raise BadDrop("the torrent is damaged: it has parts of a v1 half; programs disagree on its v1 hash")
     raw = document.span(info)
     return InfoHashes(
         # The format is defined over SHA-1; nothing here rests on its strength.
@@ -210,26 +217,31 @@ def _files(
     if hashes.v2 is not None:
         v2 = tree_files(document, info[b"file tree"], _piece_bytes(document, info), layers)
     if hashes.v1 is None:
-        files = [TorrentFile(*_v2_file(leaf)) for leaf in v2]
+        files = [_v2_file(leaf) for leaf in v2]
         return tuple(files), len(files) == 1 and files[0].path == (name,)
     single = b"files" not in info
-    return tuple(v1 if hashes.v2 is None else _both(v1, v2)), single
+    return tuple(v1 if hashes.v2 is None else _both(v1, v2, _piece_bytes(document, info))), single
 
 
-def _v2_file(leaf: TreeFile) -> tuple[tuple[str, ...], int, bool, bool, bytes, bytes]:
-    path = tuple(_text(component) for component in leaf.path)
-    return path, leaf.size_bytes, False, leaf.symlink, leaf.root, leaf.layer
+def _v2_file(leaf: TreeFile) -> TorrentFile:
+    return TorrentFile(leaf.path, leaf.size_bytes, symlink=leaf.symlink, root=leaf.root, layer=leaf.layer)
 
 
-def _both(v1: Iterable[TorrentFile], v2: list[TreeFile]) -> Iterator[TorrentFile]:
-    """Give the v1 files their v2 roots. The lists must name the same files: order, path and size."""
-    leaves = iter(v2)
+def _both(v1: Iterable[TorrentFile], v2: list[TreeFile], piece_bytes: int) -> Iterator[TorrentFile]:
+    """Give the v1 files their v2 roots. The lists must name the same files: order, path, size and place.
+
+    In v2 every file begins with a piece of its own; v1 comes to that by padding.
+    """
+    leaves, offset_bytes = iter(v2), 0
     for file in v1:
+        if file.size_bytes and not file.pad and offset_bytes % piece_bytes:
+            raise BadDrop("the torrent is damaged: its v1 and its v2 half cut the files into other pieces")
+        offset_bytes += file.size_bytes
         if file.pad:
             yield file
             continue
         leaf = next(leaves, None)
-        if leaf is None or tuple(map(_text, leaf.path)) != file.path or leaf.size_bytes != file.size_bytes:
+        if leaf is None or leaf.path != file.path or leaf.size_bytes != file.size_bytes:
             raise BadDrop("the torrent is damaged: its v1 and its v2 half name different files")
         yield replace(file, root=leaf.root, layer=leaf.layer)
     if next(leaves, None) is not None:
@@ -243,7 +255,7 @@ def _v1_files(document: Document, info: dict[bytes, Node], name: str) -> Iterato
     for node in document.elements(info[b"files"]):
         fields = document.fields(node, _FILE_KEYS)
         attributes = document.string(fields.get(b"attr")) or b""
-        path = _path(document, fields)
+        path = _path(document, fields, attributes)
         symlink = b"l" in attributes
         if symlink and not all(_components(document, fields.get(b"symlink path"))):
             raise BadDrop("the torrent is damaged: a symbolic link in it leads nowhere")
@@ -259,8 +271,11 @@ def _length(document: Document, fields: dict[bytes, Node]) -> int:
     return size_bytes
 
 
-def _path(document: Document, fields: dict[bytes, Node]) -> tuple[str, ...]:
-    components = _components(document, fields.get(b"path.utf-8", fields.get(b"path")))
+def _path(document: Document, fields: dict[bytes, Node], attributes: bytes) -> tuple[str, ...]:
+    better = fields.get(b"path.utf-8")
+    components = _components(document, better if document.is_list(better) else fields.get(b"path"))
+    if not components and b"p" in attributes:  # it is never written, so it needs no name. Source: BEP 47
+        return (_PAD_PREFIX,)
     if not components or None in components:
         raise BadDrop("the torrent is damaged: a file in it has no path")
     return tuple(_text(component) for component in components if component is not None)
@@ -271,12 +286,12 @@ def _components(document: Document, node: Node | None) -> list[bytes | None]:
 
 
 def _check_sizes(files: tuple[TorrentFile, ...]) -> None:
-    paths = {file.path for file in files if not file.pad}
-    shared = sum(1 for file in files if not file.pad) - len(paths)
+    delivered = [file for file in files if not file.pad]
+    shared = len(delivered) - len({file.path for file in delivered})
     if shared > MAX_REPEATED_PATHS:
         raise BadDrop(f"the torrent names {shared} files twice; they would overwrite each other")
-    if not any(file.size_bytes for file in files):
-        raise BadDrop("the torrent holds no bytes: all its files are empty")
+    if not any(file.size_bytes for file in delivered):
+        raise BadDrop("the torrent holds no bytes: all its files are empty or padding")
 
 
 def _pieces(

@@ -1,5 +1,7 @@
 """A drop of any kind: what its name and its bytes make of it."""
 
+import gzip
+
 import pytest
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, MAX_TEXT_BYTES, parse
@@ -62,13 +64,21 @@ def test_unknown_extension_is_looked_into() -> None:
         ("x.torrent", b'<?xml version="1.0"?><error code="100"/>', "XML"),
         ("x.torrent", b'{"error": "no"}', "JSON"),
         ("x.torrent", b"PK\x03\x04abc", "ZIP"),
-        ("x.torrent", b"hello", "no bencoded data"),
-        ("x.torrent", b"https://example.com/", "no bencoded data"),
+        ("x.torrent", b"hello", "plain text and no bencoded data"),
+        ("x.torrent", b"\x89PNG\r\n\x1a\n\0\0", "it is no bencoded data"),
+        ("x.torrent", b"\x28\xb5\x2f\xfd\0", "zstd"),
+        ("x.torrent", b"<br />\n<b>Fatal error</b>", "web page"),
+        ("x.torrent", b"<script>location='/login'</script>", "web page"),
+        ("x.torrent", gzip.compress(b"<html>"), "web page"),
+        ("x.torrent", "\ufeff<!DOCTYPE html>".encode("utf-16"), "web page"),
+        ("x.nzb", b"<!DOCTYPE html><html>", "no NZB file .* web page"),
+        ("x.nzb.gz", gzip.compress(b"<nzb/>"), "NZB"),
+        ("x.torrent", b"https://example.com/", "a web link"),
         ("x.torrent", MAGNET[:40], "20 characters"),
         ("x.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "no text"),
         ("x.torrent", b"<!---->" * 100_000, "XML"),
     ],
-    ids=range(21),
+    ids=range(29),
 )
 def test_refuses_what_holds_no_link(name: str, data: bytes, word: str) -> None:
     """Empty, oversized and foreign files are named as what they are."""

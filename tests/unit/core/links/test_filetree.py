@@ -63,6 +63,7 @@ BIG = leaf(3 * BLOCK_BYTES, b"r" * 32)
         ({"f": leaf(5)}, {"piece layers": {b"r" * 32: b"y" * 32}}, "belongs to no file"),
         ({"f": BIG}, {"piece layers": {b"r" * 32: b"y" * 64}}, "does not belong"),
         ({"f": BIG}, {"piece layers": {b"r" * 32: b"y" * 96}}, "does not belong"),
+        ({"f": BIG, "g": leaf(70_000)}, {"piece layers": {b"r" * 32: b"y" * 96}}, "claim to be the same"),
         ({"f": leaf(0)}, {}, "no bytes"),
         ({}, {}, "no bytes"),
     ],

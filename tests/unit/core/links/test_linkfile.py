@@ -1,6 +1,8 @@
 """Shortcut files of Windows, of Linux desktops and of macOS."""
 
 import plistlib
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,13 @@ def test_windows_shortcut(text: str) -> None:
     """The first address below the right section counts, untouched, whatever stands around it."""
     assert one("x.URL", text).url == URL
     assert one("x.url", b"\xff\xfe" + text.encode("utf-16-le")).url == URL
+
+
+def test_wide_copy_counts_where_it_stands_alone() -> None:
+    """Windows writes letters outside its code page in UTF-7, in a section of its own."""
+    text = "[InternetShortcut.W]\r\nURL=https://example.com/+AOk-\r\n"
+    assert one("x.url", text).url == "https://example.com/%C3%A9"
+    assert one("x.txt", f"{text}[InternetShortcut]\nURL={URL}").url == URL
 
 
 @pytest.mark.parametrize(
@@ -79,12 +88,13 @@ def test_shortcut_is_known_under_another_name() -> None:
         ("[Desktop Entry]\nType=Application\nExec=x\nURL=https://example.com/", "holds no link"),
         ("[Desktop Entry]\nURL=https://example.com/", "holds no link"),
         ("[Desktop Entry]\nType=Link\nURL[de]=https://example.com/", "holds no link"),
-        ("[InternetShortcut]\nURL=file:///etc/passwd", "kind file"),
-        ("[InternetShortcut]\nURL=javascript:alert(1)", "kind javascript"),
+        ("[InternetShortcut]\nURL=file:///etc/passwd", "line 2: .*kind file"),
+        ("[InternetShortcut]\r\n\r\nURL=javascript:alert(1)", "line 3: .*kind javascript"),
+        ("[Desktop Entry]\nType=Link\n\nURL=http://", "line 4: .*no valid host"),
         ("[InternetShortcut]\nURL=https://u:p@example.com/", "password"),
         ("[InternetShortcut]\n" + "x" * MAX_SHORTCUT_BYTES, "so large"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_refuses_a_shortcut_without_a_link(name: str, text: str, word: str) -> None:
     """Starters, icons and addresses that are not taken give no link."""
@@ -97,6 +107,24 @@ def test_webloc(form: plistlib.PlistFormat) -> None:
     """Both forms of a property list are read, under any name."""
     data = plistlib.dumps({"URL": URL}, fmt=form)
     assert one("x.webloc", data).url == one("x.link", data).url == URL
+
+
+def test_webloc_in_another_encoding() -> None:
+    """XML may come in UTF-16, or behind a byte order mark."""
+    text = plistlib.dumps({"URL": URL}).decode().replace("UTF-8", "UTF-16")
+    assert one("x.webloc", text.encode("utf-16")).url == URL
+    assert one("x.webloc", b"\xef\xbb\xbf" + plistlib.dumps({"URL": URL})).url == URL
+
+
+def test_the_readers_of_xml_are_loaded_when_they_are_needed() -> None:
+    """A daemon that never meets a .webloc or an NZB does not carry expat and plistlib."""
+    program = (
+        "import sys; from offcloud_watchd.core.links import parse; parse('x.url', b'https://example.com/');"
+        "assert not {'plistlib', 'pyexpat'} & sys.modules.keys();"
+        "parse('x.webloc', b'<plist><dict><key>URL</key><string>https://example.com/</string></dict></plist>');"
+        "assert {'plistlib', 'pyexpat'} <= sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 SWELLING = (

@@ -31,9 +31,14 @@ def parameters(magnet: str) -> list[tuple[str, str]]:
         f"magnet:?xt=urn:btih:{BASE32.lower()}",
         f"magnet:?xt.1=urn:btih:{HEX}",
         f"magnet:?xt=urn%3Abtih%3A{HEX}",
+        f"magnet:?xt=urn%253Abtih%253A{HEX}",
+        f"magnet%3A%3Fxt%3Durn%3Abtih%3A{HEX}",
+        f"Magnet%3a?xt=urn:btih:{HEX}",
         f"magnet:?xt=urn:btih:{HEX[:-1]}%37",
         f"magnet:?xt=urn:btih:{HEX}/",
         f"magnet:?xt=urn:sha1:{BASE32}&amp;{XT}",
+        f"magnet:?xt=urn:sha1:{BASE32}&amp;amp;{XT}",
+        f"magnet:?xt=urn:sha1:{BASE32}&#38;{XT}&#x26;xt=urn:x:y",
         f"magnet:?{XT}&xt=urn:btih:{BASE32}",
         f' "magnet:?{XT}", ',
     ],
@@ -127,6 +132,8 @@ def test_written_magnet_can_be_read_and_is_bounded() -> None:
     assert parameters(link.url)[1:] == [("dn", "a&b=c #1%"), ("tr", "udp://t:80")]
     many = write_magnet(InfoHashes(HEX, V2), [("tr", f"t{number}") for number in range(10_000)])
     assert len(parameters(parse_link(many).url)) == MAX_PARAMETERS
+    mixed = write_magnet(InfoHashes(HEX), [*[("tr", f"t{number}") for number in range(10_000)], ("ws", "w")])
+    assert parameters(mixed)[-1] == ("ws", "w"), "one of a kind is not pushed out"
     long = write_magnet(InfoHashes(HEX), [("tr", "t" * 1000 + str(number)) for number in range(1000)])
     assert MAX_MAGNET_CHARS - 1100 < len(parse_link(long).url) <= MAX_MAGNET_CHARS
 

@@ -4,7 +4,7 @@ import pytest
 
 from offcloud_watchd.core.links import parse, parse_link
 from offcloud_watchd.core.links.magnet import MAX_MAGNET_CHARS
-from offcloud_watchd.core.links.textlist import MAX_LINES, MAX_TOLD
+from offcloud_watchd.core.links.textlist import MAX_LINES, MAX_LINKS, MAX_TOLD, MAX_WRAPS
 from offcloud_watchd.core.model import Links
 from offcloud_watchd.errors import BadDrop
 
@@ -61,6 +61,45 @@ def test_repeats_are_told_by_line() -> None:
     )
     assert [link.line for link in links.found] == [1, 6, 7]
     assert links.duplicate_lines == (2, 3, 4, 5, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f"- {A}", f"btih:{A}"),
+        (f"12. {A}", f"btih:{A}"),
+        (f"* [x] {BASE32}", f"btih:{A}"),
+        (f"> > {V2}", f"btmh:{V2}"),
+        (f"{A} # remark", f"btih:{A}"),
+        (f"\u2022 {A}  // remark", f"btih:{A}"),
+        (f"1) magnet:?xt=urn:btih:{A}&dn=a b", f"btih:{A}"),
+        (f"- {GOOD}", f"url:{GOOD}"),
+    ],
+)
+def test_bullets_and_remarks_belong_to_no_link(text: str, key: str) -> None:
+    """Lists are copied out of mails and notes, with what stands before and behind a link."""
+    links = lines(text)
+    assert ([link.key for link in links.found], links.bad) == ([key], ())
+
+
+def test_a_few_wrappings_are_taken_off_and_no_more() -> None:
+    """Brackets within brackets are taken off a hash; thousands of them are no wrapping."""
+    assert lines(f"([<{A}>])").found[0].key == f"btih:{A}"
+    links = lines(GOOD, "(" * 3 * MAX_WRAPS + A + ")" * 3 * MAX_WRAPS)
+    assert [bad.line for bad in links.bad] == [2]
+
+
+def test_a_bullet_hides_no_scheme() -> None:
+    """What may hold anything is not searched for links, whatever stands before it."""
+    with pytest.raises(BadDrop, match="kind javascript"):
+        lines(f"- javascript:open('{GOOD}')")
+
+
+def test_too_many_links_are_refused() -> None:
+    """Links take more room than the bytes they stand in, so their number is bounded too, good or bad."""
+    assert len(lines(*["http://a/ http://b/"] * (MAX_LINKS // 2)).found) == 2
+    with pytest.raises(BadDrop, match="links; split it"):
+        lines(*["http://a/ ftp://b/ http://c/"] * (MAX_LINKS // 2))
 
 
 def test_nothing_but_comments_is_nothing_and_no_error() -> None:

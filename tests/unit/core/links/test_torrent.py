@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse, parse_torrent
-from offcloud_watchd.core.links.torrent import MAX_ADDRESSES, MAX_REPEATED_PATHS
+from offcloud_watchd.core.links.torrent import MAX_ADDRESSES, MAX_NAME_CHARS, MAX_REPEATED_PATHS
 from offcloud_watchd.core.model import Link, LinkKind
 from offcloud_watchd.errors import BadDrop
 from tests.unit.core.links.makers import bencode, leaf, torrent, v1_files, v1_hash, v1_info, v2_hash, v2_info
@@ -55,6 +55,8 @@ def test_directory_with_padding_and_links() -> None:
         {"length": 10, "path": ["l"], "attr": "xl", "symlink path": ["a", "b.mkv"]},
         {"attr": "l", "path": ["m"]},
         {"length": 7, "path": ["été".encode("latin-1")], "path.utf-8": ["été"]},
+        {"length": 3, "path": ["n"], "path.utf-8": 5},
+        {"length": 2, "attr": "p"},
     )
     told = parse_torrent(torrent(info))
     assert [(file.path, file.size_bytes, file.pad, file.symlink) for file in told.files] == [
@@ -64,8 +66,24 @@ def test_directory_with_padding_and_links() -> None:
         (("l",), 0, False, True),
         (("m",), 0, False, True),
         (("été",), 7, False, False),
+        (("n",), 3, False, False),
+        (("_____padding_file_",), 2, True, False),
     ]
-    assert (told.size_bytes, told.single) == (17, False)
+    assert (told.size_bytes, told.single) == (20, False)
+
+
+def test_files_that_are_no_list_do_not_count() -> None:
+    """The length beside them does, as in other programs."""
+    told = parse_torrent(torrent(v1_info(files=2)))
+    assert (told.single, told.size_bytes) == (True, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("flag", "private"), [(1, True), (2, True), (0, False), ("1", False), (2**64, False), (None, False)]
+)
+def test_private_flag(flag: int | str | None, private: bool) -> None:  # noqa: FBT001 - a case
+    """Any number but 0 makes a torrent private, as in libtorrent; what is no number does not."""
+    assert link_of(torrent(v1_info(private=flag))).private is private
 
 
 def test_names_come_out_unsafe_as_they_are() -> None:
@@ -95,6 +113,24 @@ def test_every_tracker_and_web_seed_goes_into_the_magnet() -> None:
     assert sent(link, "tr") == ["http://b", "http://c", "udp://d", "http://a/?passkey=1&x=2"]
     assert sent(link, "ws") == ["http://seed/a b", "http://old"]
     assert link.private
+
+
+def test_seeds_and_name_survive_beside_too_many_trackers() -> None:
+    """Where not all fit into a magnet, each kind gets its turn, and a name of megabytes is cut."""
+    link = link_of(
+        torrent(
+            v1_info(name="n" * 100_000),
+            **{
+                "announce-list": [[f"http://tracker-{number}.example/announce"] for number in range(9_000)],
+                "url-list": [f"http://seed-{number}.example/" for number in range(3)],
+            },
+        )
+    )
+    assert len(sent(link, "dn")[0]) == MAX_NAME_CHARS
+    assert sent(link, "ws") == [f"http://seed-{number}.example/" for number in range(3)]
+    trackers = sent(link, "tr")
+    assert len(trackers) > 1_000
+    assert trackers == [f"http://tracker-{number}.example/announce" for number in range(len(trackers))]
 
 
 def test_addresses_are_bounded() -> None:
@@ -135,19 +171,33 @@ def test_hybrid_brings_both_halves_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "tree",
+    ("tree", "word"),
     [
-        {"a": leaf(5)},
-        {"a": leaf(5), "b": leaf(7)},
-        {"a": leaf(5), "c": leaf(6)},
-        {"b": leaf(6), "a": leaf(5)},
-        {"a": leaf(5), "b": leaf(6), "c": leaf(7)},
+        ({"a": leaf(16384)}, "different files"),
+        ({"a": leaf(16384), "b": leaf(7)}, "different files"),
+        ({"a": leaf(16384), "c": leaf(6)}, "different files"),
+        ({"b": leaf(6), "a": leaf(16384)}, "different files"),
+        ({"a": leaf(16384), "b": leaf(6), "c": leaf(7)}, "more files"),
+        ({"a": leaf(16384), "b": leaf(6), "c": {"": {"length": 0}}}, "more files"),
     ],
 )
-def test_refuses_a_hybrid_whose_halves_differ(tree: dict[str, Any]) -> None:
+def test_refuses_a_hybrid_whose_halves_differ(tree: dict[str, Any], word: str) -> None:
     """Fewer, more, other, larger or reordered files in one half are refused."""
-    info = hybrid({"length": 5, "path": ["a"]}, {"length": 6, "path": ["b"]}, tree=tree)
-    with pytest.raises(BadDrop, match="half"):
+    files = {"length": 16384, "path": ["a"]}, {"length": 6, "path": ["b"]}
+    with pytest.raises(BadDrop, match=word):
+        parse_torrent(torrent(hybrid(*files, tree=tree, pieces=b"x" * 40)))
+
+
+def test_refuses_a_hybrid_whose_halves_cut_pieces_differently() -> None:
+    """Each file of v2 begins a piece; where v1's padding does not see to that, the pieces differ."""
+    info = hybrid(
+        {"length": 5, "path": ["a"]},
+        {"length": 16380, "path": [".pad"], "attr": "p"},
+        {"length": 6, "path": ["b"]},
+        tree={"a": leaf(5), "b": leaf(6)},
+        pieces=b"x" * 40,
+    )
+    with pytest.raises(BadDrop, match="other pieces"):
         parse_torrent(torrent(info))
 
 
@@ -184,13 +234,19 @@ def test_meta_version_decides_over_v2() -> None:
         (v1_info(length=2**60), "valid length"),
         (v1_info(length=0, pieces=b""), "no bytes"),
         (v1_files(), "no bytes"),
-        (v1_info(length=None, files=5), "no bytes"),
+        (v1_info(length=None, files=5), "neither"),
         (v1_files({"length": 5}), "no path"),
         (v1_files({"length": 5, "path": []}), "no path"),
         (v1_files({"length": 5, "path": "x"}), "no path"),
         (v1_files({"length": 5, "path": ["x", 5]}), "no path"),
         (v1_files({"path": ["x"]}), "valid length"),
         (v1_files({"length": 5, "path": ["x"], "attr": "l", "symlink path": [5]}), "leads nowhere"),
+        (v1_info(length=2**64), "valid length"),
+        (v1_info(piece_length=2**30), "piece length"),
+        (v1_files({"length": 0, "path": ["x"]}, {"length": 5, "path": ["y"], "attr": "p"}), "no bytes"),
+        (v2_info({"f": leaf(5)}, pieces=b"x" * 20), "parts of a v1 half"),
+        (v2_info({"f": leaf(5)}, length=5), "parts of a v1 half"),
+        (v2_info({"f": {"": {"attr": "l", "symlink path": [5]}}, "g": leaf(5)}), "leads nowhere"),
         (v1_files(*[{"length": 5, "path": ["x"]}] * (MAX_REPEATED_PATHS + 2)), "overwrite"),
     ],
 )
