@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from offcloud_watchd.cli import known, text
+from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.journal import HistoryEntry, read_history
@@ -61,6 +62,7 @@ def _head(job: Job) -> Iterator[str]:
         line = known.drop_line(job, drop)
         where = f", line {line}" if line is not None else ""
         yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}{where}"
+    yield from (f"note:      {remark}" for remark in remarks(job.link))
 
 
 def _safe(value: object) -> Any:

@@ -256,6 +256,13 @@ def test_show_of_a_job_in_trouble(place: Place) -> None:
     assert "reason:    no\\x1banswer\n" in head
 
 
+def test_show_says_what_may_be_in_the_way(place: Place) -> None:
+    """A private torrent is explained where people look why nothing comes."""
+    event = queued(A)
+    place.record([replace(event, link=replace(event.link, private=True))])
+    assert "note:      it is a private torrent" in place.run("show", A).out
+
+
 def test_show_as_json_is_the_job_with_its_history(place: Place) -> None:
     """The job's members and one more, each event with its time and its data, without addresses."""
     fill(place)
