@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 help:
-	@echo "demo test check bench torture format clean"
+	@echo "demo test check bench torture format man completions wheel deb clean"
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,7 +41,21 @@ bench: $(STAMP)
 torture: $(STAMP)
 	$(BIN)/python -m pytest -m torture
 
+man: $(STAMP)
+	$(BIN)/python -B packaging/man.py build/man
+
+completions: $(STAMP)
+	$(BIN)/python -B packaging/completions.py build/completions
+
+wheel:
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check hatchling
+	build/tools/bin/python -m hatchling build -d dist
+
+deb:
+	packaging/build-deb
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help demo test check bench torture format clean
+.PHONY: help demo test check bench torture format man completions wheel deb clean

@@ -6,6 +6,8 @@ Rules of this file:
   file's name cannot forge a line or steer a terminal. A traceback has lines of its own, which are set in.
 * Whatever reaches a handler has been through ``Redaction`` first: the key never gets out, not even inside
   a traceback or another library's message.
+* What a record is about is given as ``extra``, under the names in ``FIELDS``. journald and JSON carry them as
+  fields of their own, text does not: a message says by itself what it is about.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ PRIORITIES: Final = {
 }
 """syslog priorities; a line that starts with ``<N>`` carries one into journald. Source: sd-daemon(3)."""
 
+FIELDS: Final = ("job", "category", "request", "lane")
+"""What a reader of the log can filter by: ``journalctl JOB=404434ba1fbc``, ``jq 'select(.lane=="api")'``."""
+
 _KEY_IN_URL: Final = re.compile(r"(?i)([?&](?:key|api_?key|access_token)=)[^&\s\"']+")
 _BEARER: Final = re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
 _CONTROL: Final = re.compile(
@@ -45,6 +50,12 @@ class Redaction:
             if secret:
                 text = text.replace(secret, "[secret]")
         return _BEARER.sub(r"\1[secret]", _KEY_IN_URL.sub(r"\1[secret]", text))
+
+
+def fields(record: logging.LogRecord) -> dict[str, str]:
+    """Return what a record says it is about; a name that it says nothing of is left out."""
+    said = {name: getattr(record, name, None) for name in FIELDS}
+    return {name: str(value) for name, value in said.items() if value not in (None, "")}
 
 
 def printable(text: str) -> str:
@@ -84,6 +95,7 @@ class _JsonFormatter(logging.Formatter):
             "logger": record.name,
             "thread": record.threadName,
             "message": record.getMessage(),
+            **fields(record),
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
@@ -100,6 +112,7 @@ class JournalHandler(logging.Handler):
     def __init__(self, send: Callable[..., None], redact: Redaction) -> None:
         super().__init__()
         self._send = send
+        self._redact = redact
         self.setFormatter(_TextFormatter(redact, prefix_priority=False, with_time=False))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -111,6 +124,10 @@ class JournalHandler(logging.Handler):
                 LOGGER=record.name,
                 THREAD_NAME=record.threadName,
                 SYSLOG_IDENTIFIER="offcloud-watchd",
+                CODE_FILE=record.pathname,  # else the library names this line here
+                CODE_LINE=record.lineno,
+                CODE_FUNC=record.funcName,
+                **{name.upper(): self._redact(printable(text)) for name, text in fields(record).items()},
             )
         except OSError:
             self.handleError(record)

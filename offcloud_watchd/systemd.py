@@ -5,6 +5,8 @@ Rules of this file:
 * The protocol is one datagram to the socket named in ``NOTIFY_SOCKET``; no library is needed for it.
   Source: sd_notify(3), section "Notes".
 * Nothing here ever raises: a service manager that does not listen must not stop the service.
+* A sign of life says that *every* lane moves, not only that the main loop turns. A worker that hangs in the
+  kernel is then ended by the manager, and the restart resumes what it was at.
 """
 
 from __future__ import annotations
@@ -12,13 +14,28 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from offcloud_watchd.core.model import Lane
 
 log = logging.getLogger(__name__)
 
 MICROSECONDS: Final = 1_000_000
+
+LIMITS_S: Final[Mapping[Lane, float]] = {
+    Lane.API: 180.0,  # one whole answer has 60 s; whoever waits says for how long
+    Lane.DISK: 900.0,  # a look at a large folder on a slow share
+    Lane.FETCH: 900.0,  # a silence ends after 60 s; to sync a large file to a slow disk may take minutes
+}
+"""How long a busy worker of a lane may show no movement."""
+
+Busy = Mapping[str, tuple[Lane, float]]
+"""The workers that have something to do: name -> lane, and when it last moved (monotonic seconds).
+
+The time lies ahead while a worker waits on purpose. Who waits for work is not in it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +76,16 @@ class Notifier:
         """Say that a reload began; ``ready`` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def stopping(self) -> None:
-        """Say that an orderly stop began."""
-        self._send("STOPPING=1")
+    def stopping(self, within_s: float | None = None) -> None:
+        """Say that an orderly stop began; ``within_s`` asks for at least so long to end it."""
+        self._send("STOPPING=1", *([] if within_s is None else [_extension(within_s)]))
+
+    def extend_timeout(self, within_s: float) -> None:
+        """Ask for at least ``within_s`` from now for what is being done: a start, a reload or a stop.
+
+        Source: sd_notify(3), EXTEND_TIMEOUT_USEC; it never makes the time shorter.
+        """
+        self._send(_extension(within_s))
 
     def _send(self, *lines: str) -> None:
         if not self.address.startswith(("/", "@")):
@@ -73,6 +97,49 @@ class Notifier:
                 sender.sendto("\n".join(lines).encode("utf-8", "replace"), address)
         except OSError as error:
             log.debug("the service manager could not be told %s: %s", lines[0], error)
+
+
+class Watchdog:
+    """Gives the sign of life while everything moves, and withholds it while something does not. One thread.
+
+    ``busy`` tells who is at work. Call ``turn`` in every turn of the main loop.
+    """
+
+    def __init__(self, notifier: Notifier, busy: Callable[[], Busy]) -> None:
+        self._notifier = notifier
+        self._busy = busy
+        self._every_s = None if notifier.watchdog_s is None else notifier.watchdog_s / 3
+        self._looked_at = float("-inf")
+        self._told: list[str] = []
+
+    def turn(self, now: float) -> None:
+        """Look whether everything moves, three times in the time the manager gives; ``now`` is monotonic."""
+        if self._every_s is None or now < self._looked_at + self._every_s:
+            return
+        self._looked_at = now
+        stuck = overdue(self._busy(), now)
+        if not stuck:
+            self._notifier.alive()
+        elif stuck != self._told:
+            log.error("no sign of life is given: %s", "; ".join(stuck))
+        self._told = stuck
+
+    def wait_s(self, now: float) -> float:
+        """Return how long the main loop may wait for its next turn."""
+        return float("inf") if self._every_s is None else max(0.0, self._looked_at + self._every_s - now)
+
+
+def overdue(busy: Busy, now: float) -> list[str]:
+    """Name the workers that have not moved within their lane's limit, one sentence each, in order."""
+    return [
+        f"{name} (lane {lane}) has not moved for more than {LIMITS_S[lane]:.0f} s"
+        for name, (lane, moved_at) in sorted(busy.items())
+        if now - moved_at > LIMITS_S[lane]
+    ]
+
+
+def _extension(within_s: float) -> str:
+    return f"EXTEND_TIMEOUT_USEC={round(within_s * MICROSECONDS)}"
 
 
 def _one_line(text: str) -> str:

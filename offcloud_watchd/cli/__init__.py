@@ -65,6 +65,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         ("login", "login", "get the API key and write it into the key file"),
         ("config", "settings", "the commented example; JSON Schema for editors"),
         ("journal", "journal", "check the journal"),
+        ("systemd", "systemd", "what a unit must be told about this configuration"),
         ("sandbox", "sandbox", "an Offcloud of one's own on this machine"),
         ("demo", "demo", "the whole way on a sandbox, in a temporary place"),
     )

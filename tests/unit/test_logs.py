@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -121,14 +123,46 @@ def test_json_is_one_object_a_line(logged):
     assert "ValueError: [secret]" in entry["traceback"]
 
 
-def test_priorities_under_a_service_manager(logged):
-    """Without journald's library each line carries its priority, a traceback's lines too."""
-    stream = logged("auto", {"JOURNAL_STREAM": "8:1"})
-    if logs.journal_send() is not None:
-        assert stream.getvalue() == ""
-        return
-    logging.getLogger("x").error("bad")
-    assert stream.getvalue() == "<3>bad\n"
+def with_library(library: str, does: str) -> subprocess.CompletedProcess[str]:
+    """Log under a service manager, in a process where ``import systemd`` finds what ``library`` says."""
+    script = f"""
+import logging, sys, types
+sys.modules["systemd"] = {library}
+from offcloud_watchd import logs
+logs.configure(level="info", style="auto", env={{"JOURNAL_STREAM": "8:1"}}, secrets=list)
+{does}
+"""
+    return subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_priorities_without_journalds_library():
+    """Where it is not installed each line carries its priority, a traceback's lines too."""
+    does = """
+try:
+    raise ValueError("two lines")
+except ValueError:
+    logging.getLogger("x").exception("bad")
+"""
+    lines = with_library("None", does).stderr.splitlines()
+    assert lines[0] == "<3>bad"
+    assert len(lines) > 3
+    assert all(line.startswith("<3>  ") for line in lines[1:])
+
+
+def test_another_package_of_the_same_name_is_not_journalds_library():
+    """What carries the name ``systemd`` but cannot send is passed over."""
+    ended = with_library("types.SimpleNamespace(journal=object())", 'logging.getLogger("x").info("fine")')
+    assert ended.stderr == "<6>fine\n"
+
+
+def test_with_journalds_library_records_go_there():
+    """Nothing is written to the stream then, or every record would be there twice."""
+    send = "lambda message, **fields: print(message, fields['PRIORITY'])"
+    library = f"types.SimpleNamespace(journal=types.SimpleNamespace(send={send}))"
+    ended = with_library(library, 'logging.getLogger("x").warning("careful")')
+    assert (ended.stdout, ended.stderr) == ("careful 4\n", "")
 
 
 def test_journald_fields():
@@ -143,6 +177,33 @@ def test_journald_fields():
     assert fields["PRIORITY"] == 4
     assert fields["LOGGER"] == "room"
     assert KEY not in str(fields)
+
+
+def test_what_a_record_is_about_becomes_fields(logged):
+    """Job, category, request and lane can be filtered by; they are redacted, in one line, and never empty."""
+    sent: list[dict[str, object]] = []
+    handler = logs.JournalHandler(
+        lambda _message, **fields: sent.append(fields), logs.Redaction(lambda: [KEY])
+    )
+    about = {"job": "404434ba1fbc", "category": f"tv\n{KEY}", "request": None, "lane": "", "args_of_mine": 1}
+    logger = logging.getLogger("room")
+    record = logger.makeRecord("room", logging.INFO, "f.py", 7, "taken", (), None, "take", about)
+    handler.handle(record)
+    assert (sent[0]["JOB"], sent[0]["CATEGORY"]) == ("404434ba1fbc", "tv\\x0a[secret]")
+    assert not {"REQUEST", "LANE", "ARGS_OF_MINE"} & sent[0].keys()
+    assert (sent[0]["CODE_FILE"], sent[0]["CODE_LINE"], sent[0]["CODE_FUNC"]) == ("f.py", 7, "take")
+    stream = logged("json")
+    logger.info("taken", extra=about)
+    entry = json.loads(stream.getvalue())
+    assert (entry["job"], entry["category"]) == ("404434ba1fbc", "tv\n[secret]")
+    assert "lane" not in entry
+
+
+def test_text_says_nothing_of_fields(logged):
+    """A line for people is its message: what it is about stands in it already."""
+    stream = logged()
+    logging.getLogger("x").info("job 1: taken", extra={"job": "1", "lane": "disk"})
+    assert stream.getvalue().endswith(" job 1: taken\n")
 
 
 def test_journald_that_fails_does_not_raise(capsys):

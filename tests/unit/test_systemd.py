@@ -1,12 +1,14 @@
 """The service manager's protocol, spoken to a real socket."""
 
+import logging
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.systemd import Notifier
+from offcloud_watchd.core.model import Lane
+from offcloud_watchd.systemd import LIMITS_S, Busy, Notifier, Watchdog
 
 
 @pytest.fixture
@@ -34,6 +36,8 @@ def test_ready_carries_the_status(manager):
         (lambda notifier: notifier.status("fine"), b"STATUS=fine"),
         (lambda notifier: notifier.alive(), b"WATCHDOG=1"),
         (lambda notifier: notifier.stopping(), b"STOPPING=1"),
+        (lambda notifier: notifier.stopping(20.5), b"STOPPING=1\nEXTEND_TIMEOUT_USEC=20500000"),
+        (lambda notifier: notifier.extend_timeout(600), b"EXTEND_TIMEOUT_USEC=600000000"),
     ],
 )
 def test_messages(manager, say, heard):
@@ -80,3 +84,76 @@ def test_nobody_listens(address):
 def test_watchdog_interval(env, expected_s):
     """The watchdog counts only when it is meant for this process."""
     assert Notifier.from_environment(env, 4711).watchdog_s == expected_s
+
+
+class Signs:
+    """A watchdog of 60 s over the workers in ``busy``; ``seen`` counts the signs of life that came."""
+
+    def __init__(self, manager: socket.socket) -> None:
+        self.busy: Busy = {}
+        self._manager = manager
+        manager.setblocking(False)
+        self.dog = Watchdog(_notifier(manager, WATCHDOG_USEC="60000000"), lambda: self.busy)
+
+    def seen(self) -> int:
+        """Return how many signs of life came since the last time."""
+        count = 0
+        while True:
+            try:
+                assert self._manager.recv(100) == b"WATCHDOG=1"
+            except BlockingIOError:
+                return count
+            count += 1
+
+
+@pytest.fixture
+def signs(manager: socket.socket) -> Signs:
+    """A watchdog and what it says."""
+    return Signs(manager)
+
+
+def test_a_sign_of_life_three_times_in_the_time_given(signs):
+    """The main loop may turn as often as it likes: a third of the manager's time is between two signs."""
+    for now in (0.0, 1.0, 19.9, 20.0, 39.9, 41.0):
+        signs.dog.turn(now)
+    assert signs.seen() == 3
+    assert signs.dog.wait_s(41.0) == 20.0
+    assert signs.dog.wait_s(100.0) == 0.0
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_no_sign_of_life_while_a_lane_hangs(signs, lane, caplog):
+    """One worker past its limit is enough; it is said once, and moving again is enough, too."""
+    limit_s = LIMITS_S[lane]
+    signs.busy = {"one": (lane, 0.0), "other": (lane, limit_s)}
+    signs.dog.turn(limit_s)
+    assert signs.seen() == 1
+    with caplog.at_level(logging.ERROR):
+        signs.dog.turn(limit_s + 20)
+        signs.dog.turn(limit_s + 40)
+    assert signs.seen() == 0
+    assert [record.message for record in caplog.records] == [
+        f"no sign of life is given: one (lane {lane}) has not moved for more than {limit_s:.0f} s"
+    ]
+    signs.busy = {}
+    signs.dog.turn(limit_s + 60)
+    assert signs.seen() == 1
+
+
+def test_a_wait_on_purpose_is_no_standstill(signs):
+    """A worker that said how long it waits is given that time, and its lane's limit after it."""
+    signs.busy = {"api": (Lane.API, 3600.0)}
+    signs.dog.turn(3600.0 + LIMITS_S[Lane.API])
+    assert signs.seen() == 1
+    signs.dog.turn(3620.1 + LIMITS_S[Lane.API])
+    assert signs.seen() == 0
+
+
+def test_nobody_waits_for_a_sign_of_life(manager):
+    """Without a watchdog nothing is looked at, nothing is said, and the loop may wait."""
+    dog = Watchdog(_notifier(manager), lambda: pytest.fail("nobody asked"))
+    dog.turn(1.0)
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)
+    assert dog.wait_s(1.0) == float("inf")
