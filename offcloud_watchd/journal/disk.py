@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -72,6 +73,22 @@ class Disk:
         """Return the room that is left for us on a file system."""
         room = os.statvfs(path)
         return room.f_bavail * room.f_frsize
+
+    def reserve(self, path: Path, size_bytes: int, beside_bytes: int) -> None:
+        """Make a file that takes its room now and holds nothing, if so much is free beside it.
+
+        None is left where that fails.
+        """
+        if Disk.free_bytes(self, path.parent) < size_bytes + beside_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | GUARDED, FILE_MODE)
+        try:
+            os.posix_fallocate(descriptor, 0, size_bytes)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
 
     def sync_directory(self, path: Path) -> None:
         """Make the names in a directory durable."""

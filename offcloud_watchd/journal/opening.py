@@ -89,7 +89,8 @@ def _begun(place: Place) -> Journal:
     if place.older.exists():
         raise JournalDamaged(
             f"{place.current} is missing although {OLDER_NAME} is there. Nothing was changed. "
-            f"Put {JOURNAL_NAME} back from a backup, or move {OLDER_NAME} away to begin with an empty journal"
+            f"Put {JOURNAL_NAME} back from a backup; or `offcloud-watchd journal repair` goes back to the "
+            f"jobs of {OLDER_NAME}; or move that away too to begin with an empty journal"
         )
     file = begin(place, {}, secrets.token_hex(8), 1, 0)
     try:

@@ -9,7 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -27,7 +27,17 @@ from offcloud_watchd.journal.reading import (
     damaged,
     open_for_reading,
 )
-from offcloud_watchd.journal.records import DROPS, JOB, LINE_CAP_BYTES, Record, Translator, misfit
+from offcloud_watchd.journal.records import (
+    DROPS,
+    END,
+    GENERATION,
+    JOB,
+    LINE_CAP_BYTES,
+    Record,
+    Translator,
+    misfit,
+)
+from offcloud_watchd.journal.salvage import claimed
 
 CARRIED_OVER: Final = "carried_over"
 """The name of a history entry that sums up what came before the oldest generation that is kept."""
@@ -123,6 +133,45 @@ def _history(state_dir: Path, job_id: str) -> tuple[list[HistoryEntry], bool]:
     # What stands behind the last good record of the older file was taken back: it does not count.
     before = [entry for seq, entry in past.entries if seq < current.first_seq]
     return (past.carried_over + before or present.carried_over) + now, True
+
+
+def export(state_dir: Path, take: Callable[[Record], None]) -> None:
+    """Hand every record that is kept to ``take``, in order; raise ``FileNotFoundError`` when there is none.
+
+    A record is ``seq``, ``at``, ``job``, ``kind`` and ``data``. What the older file tells comes first; where
+    there is none, the list of jobs stands in its place. ``data`` may hold the link that was submitted.
+    """
+    with ExitStack() as files:
+        file = files.enter_context(open_for_reading(state_dir / JOURNAL_NAME))
+        past = _opened(state_dir / OLDER_NAME, files)
+        current, older = claimed(file.readline(LINE_CAP_BYTES)), None
+        if past is not None and current is not None:
+            older = claimed(past.readline(LINE_CAP_BYTES))
+        continued = older is not None and current is not None and older[:2] == (current[0], current[1] - 1)
+        if past is not None and continued and current is not None:
+            Generation(state_dir / OLDER_NAME).read(past, _Exported(take, before=current[2]).take)
+        present = Generation(state_dir / JOURNAL_NAME)
+        present.read(file, _Exported(take, with_list=not continued).take)
+    _refuse_damage(present)
+
+
+class _Exported:
+    """Hands on the records of one generation: those with a number below ``before``, the list if wanted."""
+
+    def __init__(
+        self, take: Callable[[Record], None], *, before: int | None = None, with_list: bool = True
+    ) -> None:
+        self._hand_on = take
+        self._before = before
+        self._with_list = with_list
+
+    def take(self, record: Record) -> None:
+        """Hand a record on, without what only the file needs."""
+        kind, seq = record.get("kind"), cast("int", record["seq"])
+        if kind in (GENERATION, END) or (kind in (JOB, DROPS) and not self._with_list):
+            return
+        if self._before is None or seq < self._before:
+            self._hand_on({name: record.get(name) for name in ("seq", "at", "job", "kind", "data")})
 
 
 class _History:

@@ -81,8 +81,9 @@ def damaged(path: Path, flaw: Flaw) -> JournalDamaged:
     """Say where a journal is damaged and what to do."""
     return JournalDamaged(
         f"{path}, line {flaw.line}, byte {flaw.offset_bytes}: {flaw.what}. Nothing was changed. "
-        "`offcloud-watchd journal verify` lists all that is wrong; put back a backup of the state directory, "
-        f"or move {JOURNAL_NAME} and {OLDER_NAME} away to begin with an empty journal"
+        "`offcloud-watchd journal verify` lists all that is wrong; `offcloud-watchd journal repair` keeps "
+        "all that can be proven, sets the damaged files aside and says what was lost; or put back a backup "
+        "of the state directory"
     )
 
 

@@ -4,6 +4,7 @@ Rules of this file:
 
 * A record is durable before anybody acts on it: one write loop and one sync for all events of an ``append``.
 * A file on which a write or a sync failed is cut back and never trusted again; only a new generation is.
+* On a full disk the ballast goes first (``ballast``): what was cut back and synced is written once more.
 * The file is locked as well as the directory: if the lock file is deleted and a second daemon comes, it is
   refused here, because the first one's hold on the journal itself does not depend on any name.
 
@@ -37,6 +38,7 @@ from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import JournalUnwritable
+from offcloud_watchd.journal.ballast import FULL, Ballast
 from offcloud_watchd.journal.disk import Disk, same_file, write_all
 from offcloud_watchd.journal.reading import JOURNAL_NAME, OLDER_NAME
 from offcloud_watchd.journal.records import END, EVENT_CAP_BYTES, GENERATION, Chain, Record, Translator
@@ -95,6 +97,8 @@ class Journal:
         self._disk = place.disk
         self._file = file
         self._distrust = ""
+        self._ballast = Ballast(place.disk, place.state_dir)
+        self._ballast.lay()
 
     def append(self, events: Sequence[Event]) -> None:
         """Make the events durable, in order, all with one sync; raise ``JournalUnwritable`` otherwise.
@@ -110,13 +114,30 @@ class Journal:
         content = b"".join(self._sealed(events, chain))
         self._check_place()
         try:
-            write_all(self._disk, self._file.descriptor, content)
+            self._write(content)
             self._disk.sync(self._file.descriptor)
         except OSError as error:
             self._cut_back()
             raise self._distrusted(f"{len(events)} records were not written: {error.strerror}") from error
         self._file.chain = chain
         self._file.size_bytes += len(content)
+        if self._ballast.spent:
+            self._ballast.lay()
+
+    def strain(self) -> str:
+        """Say why nothing new should be begun although records are still taken; nothing when all is well.
+
+        The disk was full, and what is written now goes into room that was kept back. It is kept back again as
+        soon as there is enough; asking is what finds that out.
+        """
+        if self._ballast.spent:
+            self._ballast.lay()
+        if not self._ballast.spent:
+            return ""
+        return (
+            f"the disk of {self._place.state_dir} is full: what is under way is still recorded, nothing new "
+            "is begun until there is room again; free some space there"
+        )
 
     def renew(self, jobs: Mapping[str, Job]) -> None:
         """Write the jobs as a new generation and go on in it; raise ``JournalUnwritable`` when that fails.
@@ -125,7 +146,8 @@ class Journal:
         """
         old = self._file
         try:
-            file = begin(self._place, jobs, old.journal_id, old.number + 1, old.chain.seq)
+            self._refuse_another_writer()
+            file = self._begun(jobs)
         except OSError as error:
             raise JournalUnwritable(
                 f"a new generation of {self._place.current} with {len(jobs)} jobs was not written: "
@@ -139,6 +161,35 @@ class Journal:
         except OSError as error:
             raise self._distrusted(f"its name is not durable: {error.strerror}") from error
         self._distrust = ""
+        self._ballast.lay()
+
+    def _begun(self, jobs: Mapping[str, Job]) -> OpenFile:
+        """Begin the next generation, on a full disk in the room that was kept back."""
+        old = self._file
+        about = (old.journal_id, old.number + 1, old.chain.seq)
+        try:
+            return begin(self._place, jobs, *about)
+        except OSError as error:
+            if error.errno not in FULL or not self._ballast.release():
+                raise
+        return begin(self._place, jobs, *about)
+
+    def _refuse_another_writer(self) -> None:
+        """Do not take the name from a file that another process writes: both lock files were deleted then."""
+        if same_file(self._file.descriptor, self._place.current):
+            return
+        try:
+            descriptor = self._disk.open(self._place.current)
+        except FileNotFoundError:
+            return
+        try:
+            self._disk.lock(descriptor)
+        except BlockingIOError as error:
+            raise OSError(
+                error.errno, "another process writes a journal there; stop one of the two"
+            ) from error
+        finally:
+            self._disk.close(descriptor)
 
     @property
     def wants_compaction(self) -> bool:
@@ -180,11 +231,25 @@ class Journal:
         if size_bytes != self._file.size_bytes:
             raise self._distrusted("it was cut or written to by somebody else")
 
-    def _cut_back(self) -> None:
+    def _write(self, content: bytes) -> None:
+        """Write all of it, on a full disk in the room that was kept back; raise ``OSError``."""
+        try:
+            write_all(self._disk, self._file.descriptor, content)
+        except OSError as error:
+            if error.errno not in FULL or not self._cut_back() or not self._ballast.release():
+                raise
+        else:
+            return
+        write_all(self._disk, self._file.descriptor, content)
+
+    def _cut_back(self) -> bool:
         """Take back what a failed append may have written: a restart must not take it for recorded."""
-        with contextlib.suppress(OSError):
+        try:
             self._disk.truncate(self._file.descriptor, self._file.size_bytes)
             self._disk.sync(self._file.descriptor)
+        except OSError:
+            return False
+        return True
 
     def _distrusted(self, what: str) -> JournalUnwritable:
         self._distrust = (

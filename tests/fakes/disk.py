@@ -89,6 +89,10 @@ class FaultyDisk(Disk):
         self._before("free_bytes")
         return super().free_bytes(path)
 
+    def reserve(self, path: Path, size_bytes: int, beside_bytes: int) -> None:
+        """Have no room to keep back."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def sync_directory(self, path: Path) -> None:
         """Sync a directory, or fail."""
         self._before("sync_directory")

@@ -70,7 +70,7 @@ def main(kind: str, state_dir: Path) -> None:
     journal.append([queued("late")])
     journal.close()
     result["reopened"] = open_journal(state_dir, FakeClock())[1] == fold([*done, queued("late")])
-    result["files"] = sorted(path.name for path in state_dir.iterdir())
+    result["files"] = sorted(path.name for path in state_dir.glob("journal.jsonl*"))
     print(json.dumps(result))
 
 

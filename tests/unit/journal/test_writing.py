@@ -223,7 +223,7 @@ def test_a_new_generation_holds_the_jobs_and_goes_on(tmp_path: Path) -> None:
     journal.append([queued("b")])
     journal.close()
     assert reopened(tmp_path) == fold([*life("a"), queued("b")])
-    assert names(tmp_path) == ["journal.jsonl", "journal.jsonl.1"]
+    assert names(tmp_path) == ["journal.ballast", "journal.jsonl", "journal.jsonl.1"]
     after = verify(tmp_path)
     assert (before.generation, after.generation) == (1, 2)
     first = json.loads((tmp_path / "journal.jsonl").read_bytes().splitlines()[0])
