@@ -23,7 +23,7 @@ from offcloud_watchd.config import Config, Folder, check_places, find_path, load
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Destination, Route
 from offcloud_watchd.errors import ConfigError
-from offcloud_watchd.fetch import ShelfSettings
+from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.offcloud import ClientSettings
 from offcloud_watchd.watch import After, FolderSettings, WatchMode, WatchSettings
@@ -116,7 +116,20 @@ def shelf_settings(config: Config) -> ShelfSettings:
         group=None if fetch.group is None else _group_id(fetch.group),
         allow_http=config.offcloud.base_url.startswith("http:"),
         user_agent=f"offcloud-watchd/{__version__}",
+        connections=fetch.connections,
+        connections_per_job=fetch.connections,
+        segment_bytes=fetch.segment_bytes,
+        rate_limit=_rate_limit(config),
+        include=fetch.include,
+        exclude=fetch.exclude,
+        extract=fetch.extract,
     )
+
+
+def _rate_limit(config: Config) -> RateLimit:
+    fetch = config.fetch
+    slots = [Slot.between(one.begin, one.end, one.rate_limit_bytes_per_s) for one in fetch.schedule]
+    return RateLimit(fetch.rate_limit_bytes_per_s, tuple(slots))
 
 
 def _group_id(name: str) -> int:

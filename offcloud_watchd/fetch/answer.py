@@ -25,6 +25,7 @@ _COMPLAINT: Final = re.compile(rb'\s*\{\s*"(?:error|not_available)"\s*:')
 _PAGE_TYPES: Final = ("text/html", "application/xhtml+xml", "application/json", "text/json")
 _PAGE_NAMES: Final = (".html", ".htm", ".xhtml", ".json")
 _STALE: Final = (401, 403, 404, 410)
+_CROWDED: Final = (429, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Asked:
     """What we have and know of a file when we ask for the rest.
 
     ``expected_bytes`` is the size the service told, ``total`` and ``validator`` what the host said earlier.
+    ``end`` is where the part that is asked for ends, None for all there is. ``fresh``: nothing of the file is
+    here or on its way, so that an answer of the whole is welcome where a part was asked for.
     """
 
     name: str
@@ -39,12 +42,19 @@ class Asked:
     expected_bytes: int | None
     total: int | None
     validator: str
+    end: int | None = None
+    fresh: bool = True
+
+    @property
+    def is_range(self) -> bool:
+        """Tell whether a part is asked for, and not the whole."""
+        return self.offset > 0 or self.end is not None
 
     def headers(self) -> dict[str, str]:
         """Return the headers that ask for the rest; a validator makes a changed file come whole."""
-        if self.offset == 0:
+        if not self.is_range:
             return {}
-        headers = {"Range": f"bytes={self.offset}-"}
+        headers = {"Range": f"bytes={self.offset}-{'' if self.end is None else self.end - 1}"}
         if self.validator and not self.validator.startswith("W/"):
             headers["If-Range"] = self.validator
         return headers
@@ -52,36 +62,60 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body begins at ``offset`` of a file of ``total`` bytes; ``complete``: there is nothing to read."""
+    """The body holds the bytes from ``offset`` to ``end`` of a file of ``total`` bytes.
+
+    ``end`` is None where nobody knows; ``complete``: there is nothing to read. ``is_range``: the host knows
+    how to give a part of a file.
+    """
 
     offset: int
+    end: int | None
     total: int | None
     validator: str
     complete: bool = False
+    is_range: bool = False
 
 
 def understood(asked: Asked, status: int, headers: Mapping[str, str], now: float) -> Answer | None:
-    """Judge status and headers; None: what is here is of no use, ask again from the beginning.
+    """Judge status and headers, whose names are in lower case.
 
-    ``now`` is UTC seconds, for a Retry-After that is a date. Raises ``Broken`` when the answer is no part of
-    the file.
+    None: what is here is of no use, ask again from the beginning. ``now`` is UTC seconds, for a Retry-After
+    that is a date. Raises ``Broken`` when the answer is no part of the file.
     """
-    validator = headers.get("ETag") or headers.get("Last-Modified") or ""
-    if status == 416 and asked.offset:
+    validator = headers.get("etag") or headers.get("last-modified") or ""
+    if status == 416 and asked.is_range:
         return _unsatisfied(asked, headers)
-    if status not in (200, 206) or (status == 206 and not asked.offset):
+    if status not in (200, 206) or (status == 206 and not asked.is_range):
         raise _refused(status, headers, now)
     _check_body(asked, headers)
     if status == 200:
-        return Answer(0, _confirmed(asked, _length(headers)), validator)
-    found = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != asked.offset:
-        return None
-    total = None if found[3] == "*" else int(found[3])
+        total = _confirmed(asked, _length(headers))
+        # It may be of another content, and the rest of ours would stay beside it.
+        unwelcome = asked.offset > 0 or (asked.is_range and not asked.fresh)
+        return None if unwelcome else Answer(0, total, total, validator)
+    found = _CONTENT_RANGE.match(headers.get("content-range", ""))
+    return _joinable(asked, found, validator) if found else None
+
+
+def _joinable(asked: Asked, found: re.Match[str], validator: str) -> Answer | None:
+    """Return the part of the file that came; None when it cannot be told to be of the same file."""
+    end, total = int(found[2]) + 1, None if found[3] == "*" else int(found[3])
     changed = bool(asked.validator and validator and validator != asked.validator)
     if changed or (asked.total is not None and total is not None and total != asked.total):
         return None
-    return Answer(asked.offset, _confirmed(asked, total), validator or asked.validator)
+    confirmed = _confirmed(asked, total)
+    ends = [one for one in (asked.end, confirmed) if one is not None]
+    fits = int(found[1]) == asked.offset < end and all(end <= one for one in ends)
+    # Without a total, nobody would know that a part is not all.
+    if not fits or (confirmed is None and asked.end is not None):
+        return None
+    return Answer(
+        asked.offset,
+        None if confirmed is None else end,
+        confirmed,
+        validator or asked.validator,
+        is_range=True,
+    )
 
 
 def complains(asked: Asked, head: bytes) -> bool:
@@ -95,36 +129,38 @@ def complains(asked: Asked, head: bytes) -> bool:
 
 def _unsatisfied(asked: Asked, headers: Mapping[str, str]) -> Answer | None:
     """416 with our own size as the total means that nothing is missing."""
-    found = _UNSATISFIED.match(headers.get("Content-Range", ""))
+    found = _UNSATISFIED.match(headers.get("content-range", ""))
     total = int(found[1]) if found else None
     sizes = {size for size in (total, asked.expected_bytes, asked.total) if size is not None}
     if total is not None and sizes == {asked.offset}:
-        return Answer(asked.offset, total, asked.validator, complete=True)
+        return Answer(asked.offset, total, total, asked.validator, complete=True)
     return None
 
 
 def _refused(status: int, headers: Mapping[str, str], now: float) -> Broken:
-    asked_s = retry_after_s(headers.get("Retry-After"), now) if status in (429, 503) else None
+    asked_s = retry_after_s(headers.get("retry-after"), now) if status in _CROWDED else None
     return Broken(
         f"the file host answered {status}",
         stale_link=status in _STALE or status >= 500,
         retry_after_s=asked_s,
+        crowded=status in _CROWDED,
     )
 
 
 def _check_body(asked: Asked, headers: Mapping[str, str]) -> None:
-    coding = headers.get("Content-Encoding", "identity").strip().lower()
+    coding = headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise Broken("the file host sends the file in a coding that was not asked for", stale_link=True)
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _PAGE_TYPES or asked.name.lower().endswith(_PAGE_NAMES):
         return
-    if asked.expected_bytes is None or _length(headers) != asked.expected_bytes - asked.offset:
+    end = asked.expected_bytes if asked.end is None else asked.end
+    if asked.expected_bytes is None or end is None or _length(headers) != end - asked.offset:
         raise Broken(f"the file host sent {kind} in place of the file", stale_link=True)
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("Content-Length")
+    text = headers.get("content-length")
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 19:

@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from typing import Final
 
@@ -126,6 +126,22 @@ def write_all(fd: int, pieces: Sequence[bytes]) -> None:
             rest[0] = rest[0][written:]
 
 
+def write_at(fd: int, data: memoryview, offset: int) -> None:
+    """Write everything to its place in a file; the kernel may take fewer bytes than it is given."""
+    while data:
+        written = os.pwrite(fd, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def open_to_read(parts: Sequence[str], dir_fd: int) -> int:
+    """Open a file below ``dir_fd`` for reading, following no link on the way. The caller closes it."""
+    with ExitStack() as held:
+        for part in parts[:-1]:
+            dir_fd = open_directory(part, dir_fd)
+            held.callback(os.close, dir_fd)
+        return os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+
+
 def read_small(name: str, dir_fd: int, limit_bytes: int) -> bytes | None:
     """Read a file of ours, ``limit_bytes`` at the most; None when it is not there."""
     try:
@@ -193,16 +209,21 @@ def allocate(fd: int, offset: int, length: int) -> bool:
     return code == 0
 
 
-def sync_and_release(fd: int, offset: int, length: int) -> None:
-    """Make bytes durable and let their pages go. Raises ``OSError`` when they did not reach the disk.
+def sync_and_release(fd: int) -> None:
+    """Make a file durable and let its pages go. Raises ``OSError`` when it did not reach the disk.
 
     A film is read by others and much later: held in memory, it would push out what the machine works with,
     and each new page costs more than the write itself where the memory must first be had from a hypervisor.
     Measured beside pages that stay: a third of the CPU. Source: posix_fadvise(2), on pages to be written.
     """
     os.fdatasync(fd)
+    release(fd)
+
+
+def release(fd: int) -> None:
+    """Let go of what the memory holds of a file, as far as it is on the disk."""
     with suppress(OSError):  # only a hint; some file systems know no such thing
-        os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def rename_new(source: str, source_fd: int, target: str, target_fd: int) -> None:

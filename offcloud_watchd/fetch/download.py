@@ -1,116 +1,51 @@
-"""One file after another: from the list of links to complete files in staging.
+"""All files of a request: from the list of links to complete and proved files in staging.
 
 Rules of this file:
 
+* One thread decides and marks; the crew's threads carry bytes. They meet at the crew's news and nowhere else.
+* Files come in their order, the next one as soon as a connection has nothing left to do for the ones before.
 * A file resumes as long as it gets on; a few breaks in a row without progress end the call as ``Transient``,
-  and the next call goes on from the last mark.
-* Links are asked for anew when they look dead; a new list must be of the same files, else nothing is joined.
-* A file counts as complete only when its size is the one that was told.
+  and the next call goes on from the last marks.
+* A request that fails while others of the file go on is no break: the host gives no more than those.
+* A file counts as complete only when its size is the one that was told. A piece that is not what the torrent
+  says is asked for again, alone, a few times.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+import logging
+import os
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate
-from pathlib import PurePosixPath
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
-import requests
-
-from offcloud_watchd.core.model import Progress, RemoteFile
-from offcloud_watchd.core.names import arranged
+from offcloud_watchd.core.model import Progress
 from offcloud_watchd.core.ports import Clock, OnProgress, Stop
-from offcloud_watchd.errors import Cancelled, Transient
-from offcloud_watchd.fetch.answer import Asked, complains, understood
-from offcloud_watchd.fetch.line import Broken, Line
-from offcloud_watchd.fetch.part import Marks, Part
+from offcloud_watchd.errors import Cancelled, Permanent, Transient
+from offcloud_watchd.fetch import disk
+from offcloud_watchd.fetch.crew import Crew, Task, Told
+from offcloud_watchd.fetch.gear import Gear
+from offcloud_watchd.fetch.haul import SMALL_BYTES, Haul
+from offcloud_watchd.fetch.line import Broken
+from offcloud_watchd.fetch.listing import Listing
+from offcloud_watchd.fetch.part import Marks, Part, punched
+from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
+from offcloud_watchd.fetch.spans import Span
 from offcloud_watchd.fetch.staging import Round
+from offcloud_watchd.fetch.traffic import Traffic
 
+log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 0.05
 _MAX_WAIT_S: Final = 30.0
 _REPORT_EVERY_S: Final = 0.25
 _SMOOTHING_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One file to bring home: its place in the release, and what it is fetched from.
-
-    ``source`` identifies the remote file without its link. ``twin``: the service lists another file with the
-    same path and size, so that only a validator can tell which one some bytes are of.
-    """
-
-    parts: tuple[str, ...]
-    source: str
-    size_bytes: int | None
-    twin: bool = False
-
-    @property
-    def path(self) -> str:
-        """Its place in the release, for notes and messages."""
-        return "/".join(self.parts)
-
-
-class Listing:
-    """The files of a request, in a stable order, and their links of the moment: secrets with a short life."""
-
-    def __init__(self, ask: Callable[[], Sequence[RemoteFile]]) -> None:
-        self._ask = ask
-        self._files = _sorted(ask())
-        if not self._files:
-            raise Transient("the service lists no files for this request yet")
-        self.items = _planned(self._files)
-
-    @property
-    def remote_paths(self) -> tuple[str, ...]:
-        """The service's own paths, unsafe as they came."""
-        return tuple(_remote_path(file) for file in self._files)
-
-    def url(self, number: int) -> str:
-        """Return the link of the file with this place in ``items``: a secret."""
-        return self._files[number].url
-
-    def renew(self) -> None:
-        """Ask for fresh links. Raises ``Transient`` when they are of other files than before."""
-        files = _sorted(self._ask())
-        if _planned(files) != self.items:
-            raise Transient("the service lists other files than before for this request")
-        self._files = files
-
-
-def _sorted(files: Sequence[RemoteFile]) -> list[RemoteFile]:
-    """Put the files in an order of their own: the service's order means nothing and may change."""
-    return sorted(
-        files, key=lambda file: (_remote_path(file), -1 if file.size_bytes is None else file.size_bytes)
-    )
-
-
-def _planned(files: Sequence[RemoteFile]) -> tuple[Item, ...]:
-    known = [(_remote_path(file), file.size_bytes) for file in files]
-    counts = Counter(known)
-    seen: Counter[tuple[str, int | None]] = Counter()
-    items = []
-    for parts, one in zip(arranged([path for path, _ in known]), known, strict=True):
-        seen[one] += 1
-        identity = f"{one[0]}\0{one[1]}\0{seen[one]}".encode("utf-8", "surrogatepass")
-        source = hashlib.sha256(identity).hexdigest()[:16]
-        items.append(Item(parts, source, one[1], twin=counts[one] > 1))
-    return tuple(items)
-
-
-def _remote_path(file: RemoteFile) -> str:
-    """Return the service's path of a file; a link list without paths has the name at the end of the link."""
-    if file.path.strip("/"):
-        return file.path
-    try:
-        return PurePosixPath(unquote(urlsplit(file.url).path)).name
-    except ValueError:
-        return ""
+_SMALL_AT_ONCE: Final = 4  # more do not help: the threads of one process take turns
+_READ_BYTES: Final = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,162 +55,332 @@ class Around:
     settings: ShelfSettings
     clock: Clock
     room: Room
+    traffic: Traffic
     on_progress: OnProgress
     stop: Stop
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What lies complete in staging: number of files, bytes, and whether every size was confirmed."""
+    """What lies complete in staging: number of files, bytes, and how they were verified, in words."""
 
     files: int
     size_bytes: int
-    checked: bool
+    verified: str
 
 
 class Gathering:
     """Brings the files of one round into staging. One thread; ``run`` may be called once.
 
-    Raises ``Transient``, ``Blocked`` and ``Cancelled``; ``OSError`` is always the local disk's.
+    Raises ``Transient``, ``Permanent``, ``Blocked`` and ``Cancelled``; an ``OSError`` is the local disk's.
     """
 
-    def __init__(self, staged: Round, listing: Listing, line: Line, around: Around) -> None:
+    def __init__(self, staged: Round, listing: Listing, proof: Proof, around: Around) -> None:
         self._staged = staged
         self._listing = listing
-        self._line = line
+        self._proof = proof
         self._around = around
-        sizes = [item.size_bytes for item in listing.items]
-        self._total_bytes = None if None in sizes else sum(size or 0 for size in sizes)
-        self._later_bytes: list[int] = []
-        self._done_bytes = 0
-        self._checked = True
+        self._settings = around.settings
+        items = listing.items
+        self._sizes = [proof.size_bytes(number) for number in range(len(items))]
+        self._total_bytes = None if None in self._sizes else sum(size or 0 for size in self._sizes)
+        self._waiting = deque(range(len(items)))
+        self._owed_bytes = [0] * len(items)
+        self._done_bytes = [0] * len(items)
+        self._confirmed = [False] * len(items)
+        self._open: dict[int, Haul] = {}
+        self._running = 0
         self._pace = _Pace(around.clock)
+        self._looked_at = around.clock.monotonic()
+        self._gear = Gear(self._looked_at, 1)
+        self._crew = Crew(around.settings, around.traffic.pool, around.clock)
+        self._allowance: float | None = None
+        self._buffer = bytearray()
+        self._marks = Marks(staged.fd, around.settings.sync_every_bytes)
 
     def run(self) -> Gathered:
-        """Fetch whatever is not complete yet."""
-        items = self._listing.items
-        self._staged.prune({item.parts for item in items})
-        marks = Marks(self._staged.fd, self._around.settings.sync_every_bytes)
+        """Fetch whatever is not complete yet, and prove it."""
+        name, traffic = self._staged.name, self._around.traffic
+        traffic.join(name)
         try:
-            self._plan_room(marks)
-            for number in range(len(items)):
-                self._bring(number, marks)
+            self._staged.prune({item.parts for item in self._listing.items})
+            self._plan_room()
+            self._allowance = traffic.allowance(name, 0.0, None)
+            self._bring_proved()
+            self._report()
         finally:
-            marks.close()
-        return Gathered(len(items), self._done_bytes, self._checked)
+            self._crew.close()  # from here on nobody writes
+            traffic.leave(name)
+            self._close_files()
+        return Gathered(len(self._done_bytes), sum(self._done_bytes), self._proof.words(self._confirmed))
 
-    def _bring(self, number: int, marks: Marks) -> None:
-        item, settings = self._listing.items[number], self._around.settings
-        mark = marks.get(item.path, item.source)
-        if mark.done and self._staged.size_of(item.parts) == mark.offset:
-            self._note(mark.offset, checked=mark.checked)
-            return
-        fd = self._staged.open_file(item.parts)
-        part = Part(
-            fd, mark, marks, chunk_bytes=settings.chunk_bytes, sync_every_bytes=settings.sync_every_bytes
+    def _bring_proved(self) -> None:
+        for again in range(self._settings.refetches + 1):
+            while self._assign():
+                self._attend()
+            self._marks.flush()
+            bad = self._proof.settle(self._read)
+            if not bad:
+                return
+            log.warning("%s: not what the torrent says: %s", self._staged.name, self._proof.names(bad))
+            if again < self._settings.refetches:
+                self._listing.renew()
+                self._doubt(bad)
+        self._doubt(bad)
+        raise Permanent(
+            f"not what the torrent says, also after {self._settings.refetches} more tries: "
+            f"{self._proof.names(bad)}; the service's copy is damaged: remove it there, then retry"
         )
-        try:
-            total = self._download(number, part)
-            self._report(part)
-            part.finish(checked=total is not None)
-            self._note(part.offset, checked=total is not None)
-        finally:
-            part.close()
 
-    def _note(self, size_bytes: int, *, checked: bool) -> None:
-        self._done_bytes += size_bytes
-        self._checked = self._checked and checked
+    # --- What is asked for next ---
 
-    def _download(self, number: int, part: Part) -> int | None:
-        """Fetch one file to its end, over as many connections as it takes; return the size that was told."""
-        best, breaks = part.offset, 0
-        while True:
-            try:
-                return self._attempt(number, part)
-            except Broken as broken:
-                got_on = part.offset - best >= self._around.settings.chunk_bytes
-                best, breaks = max(best, part.offset), 1 if got_on else breaks + 1
-                self._mend(number, broken, breaks)
+    def _assign(self) -> bool:
+        """Hand out as many requests as there may be; tell whether anything is still going on."""
+        now, most = self._around.clock.monotonic(), self._around.traffic.connections()
+        limit = self._gear.limit(now, most)
+        while self._running < min(self._wanted(), limit):
+            task = self._next_task(now)
+            if task is None:
+                break
+            self._running += 1
+            self._crew.grow(self._running)
+            self._crew.allow(self._allowance, self._running)
+            self._crew.put(task)
+        for haul in self._open.values():
+            if not self._running and haul.patience is not None and now < haul.due_at:
+                raise _ended(haul, haul.patience, haul.due_at - now)
+        return bool(self._open or self._waiting)
 
-    def _mend(self, number: int, broken: Broken, breaks: int) -> None:
-        settings, stop = self._around.settings, self._around.stop
-        if broken.retry_after_s is not None or breaks > settings.reconnects:
-            path = self._listing.items[number].path
-            raise Transient(
-                f"fetching {path}: {broken}; what is here is kept and the file goes on from there",
-                retry_after_s=broken.retry_after_s,
-            ) from None
-        if stop.wait(min(settings.reconnect_wait_s * 2.0 ** (breaks - 1), _MAX_WAIT_S)):
-            raise Cancelled("stopped while fetching") from None
-        if broken.stale_link or breaks > 1:
+    def _wanted(self) -> int:
+        """Return how many requests to have out: small files wait for answers more than for bytes."""
+        small = any(haul.is_small for haul in self._open.values()) or (
+            bool(self._waiting) and (self._sizes[self._waiting[0]] or 0) < SMALL_BYTES
+        )
+        return max(self._gear.number, _SMALL_AT_ONCE if small else 1)
+
+    def _next_task(self, now: float) -> Task | None:
+        for haul in self._open.values():
+            if len(haul.tasks) < self._gear.number and (task := self._task(haul, now)) is not None:
+                return task
+        while self._waiting:
+            opened = self._opened(self._waiting.popleft())
+            if opened is not None:
+                return self._task(opened, now)
+        return None
+
+    def _task(self, haul: Haul, now: float) -> Task | None:
+        number = self._gear.number
+        asked = haul.next_asked(now, number, self._pace.rate / max(self._running, 1))
+        if asked is None:
+            return None
+        ahead_bytes = max(2 * self._settings.sync_every_bytes // number, 4 * self._settings.chunk_bytes)
+        url, edition = self._listing.url(haul.number), self._listing.edition
+        task = Task(haul.number, haul.part.fd, asked, url, edition, ahead_bytes)
+        task.hashing = self._proof.hashing(haul.number, asked.offset)
+        haul.tasks.append(task)
+        return task
+
+    def _opened(self, number: int) -> Haul | None:
+        """Open a file to be fetched; None when it is complete."""
+        item, size_bytes = self._listing.items[number], self._sizes[number]
+        mark = self._marks.get(item.path, item.source)
+        self._owed_bytes[number] = 0
+        if mark.done and self._staged.size_of(item.parts) == mark.size_bytes:
+            if mark.proved:
+                self._proof.believe(number)
+            self._note(number, mark.size_bytes, confirmed=mark.checked)
+            return None
+        part = Part(self._staged.open_file(item.parts), mark, self._marks)
+        haul = Haul(number, item, part, self._proof, self._settings.segment_bytes)
+        self._open[number] = haul
+        if size_bytes and part.held_bytes == size_bytes:
+            part.confirm(size_bytes, part.validator)
+        if haul.is_whole:
+            self._finish(haul)
+            return None
+        return haul
+
+    # --- What comes of it ---
+
+    def _attend(self) -> None:
+        """Wait for news, act on it, and look after the lines now and then."""
+        told = self._crew.heard(_LOOK_S)
+        if told is not None:
+            self._take(told)
+        if self._around.stop.is_set():
+            raise Cancelled("stopped while fetching")
+        now = self._around.clock.monotonic()
+        if told is None or now - self._looked_at >= _LOOK_S:
+            self._looked_at = now
+            self._look(now)
+
+    def _take(self, told: Told) -> None:
+        task = told.task
+        haul = self._open[task.number]
+        if task.answer is not None and haul.hear(task.answer) and not haul.is_small:
+            self._claim()
+            haul.part.reserve()
+        if told.ended:
+            self._running -= 1
+            haul.end(task)
+            self._conclude(haul, task, told.error)
+        elif task.wants_sync:
+            self._sync(haul)
+
+    def _conclude(self, haul: Haul, task: Task, error: Exception | None) -> None:
+        match error:
+            case None:
+                haul.end_unsized()
+            case Broken():
+                self._mend(haul, task, error)
+            case _:
+                # After a write that failed nothing is marked any more.
+                haul.part.close(mark=not isinstance(error, OSError))
+                raise error
+        if haul.is_whole:
+            self._finish(haul)
+
+    def _mend(self, haul: Haul, task: Task, broken: Broken) -> None:
+        """See to it that what is missing is asked for again, or end the call when that has no use."""
+        now, settings = self._around.clock.monotonic(), self._settings
+        if broken.spoiled:
+            haul.refuse_parts()
+            if not haul.tasks:
+                haul.begin_anew()
+        if haul.tasks or (broken.crowded and self._running):
+            self._leave_to_others(haul, task, broken, now)
+            return
+        haul.patience = None
+        haul.breaks = 1 if haul.got_on(settings.chunk_bytes) else haul.breaks + 1
+        if broken.retry_after_s is not None or haul.breaks > settings.reconnects:
+            raise _ended(haul, broken, broken.retry_after_s)
+        haul.due_at = now + min(settings.reconnect_wait_s * 2.0 ** (haul.breaks - 1), _MAX_WAIT_S)
+        if (broken.stale_link or haul.breaks > 1) and task.edition == self._listing.edition:
             self._listing.renew()
 
-    def _attempt(self, number: int, part: Part) -> int | None:
-        item = self._listing.items[number]
-        if item.twin and not part.validator:
-            part.begin(0)
-        if item.size_bytes is not None and part.offset == item.size_bytes > 0:
-            return item.size_bytes
-        asked = Asked(item.parts[-1], part.offset, item.size_bytes, part.total, part.validator)
-        with self._line.get(self._listing.url(number), asked.headers()) as response:
-            answer = understood(asked, response.status_code, response.headers, self._around.clock.now())
-            if answer is None:
-                part.begin(0)
-                raise Broken("the file host cannot go on where it broke off; the file begins anew")
-            part.begin(answer.offset, total=answer.total, validator=answer.validator)
-            if not answer.complete:
-                self._make_room(number, part, answer.total)
-                self._stream(number, part, response, asked)
-        return answer.total
+    def _leave_to_others(self, haul: Haul, task: Task, broken: Broken, now: float) -> None:
+        """Ask again for what one request did not bring, but never in haste: others go on meanwhile."""
+        came_bytes = task.position - task.asked.offset
+        wait_s = broken.retry_after_s or 0.0
+        if not came_bytes:
+            self._gear.refused(now, self._running)
+        elif came_bytes < self._settings.chunk_bytes:
+            wait_s = max(wait_s, self._settings.reconnect_wait_s)
+        haul.due_at = now + wait_s
+        haul.patience = None if came_bytes else broken
 
-    def _stream(self, number: int, part: Part, response: requests.Response, asked: Asked) -> None:
-        total = part.total
-        while piece := self._line.read(response):
-            if part.offset == 0 and complains(asked, piece):
-                raise Broken("the file host sent a complaint in place of the file", stale_link=True)
-            part.add(piece)
-            if total is not None and part.offset > total:
-                part.begin(0)
-                raise Broken(f"the file host sent more than the {total} bytes it should", stale_link=True)
-            if self._pace.is_due():
-                self._claim(number, part)
-                self._report(part)
-        if total is not None and part.offset < total:
-            raise Broken(f"the connection ended after {part.offset} of {total} bytes")
+    def _sync(self, haul: Haul) -> None:
+        """Make what is written durable, and let the lines write on."""
+        spans = haul.running
+        haul.part.sync(spans)
+        for task, (_, position) in zip(haul.tasks, spans, strict=True):
+            task.synced_to = position
 
-    def _plan_room(self, marks: Marks) -> None:
-        """Stop before the first byte when the whole does not fit; note what comes behind each file."""
-        owed = [
-            max(0, (item.size_bytes or 0) - marks.get(item.path, item.source).offset)
-            for item in self._listing.items
-        ]
-        self._later_bytes = list(accumulate(reversed(owed), initial=0))[-2::-1]
-        self._around.room.claim(self._staged.name, self._staged.fd, sum(owed))
+    def _finish(self, haul: Haul) -> None:
+        del self._open[haul.number]
+        checked = haul.part.total is not None
+        self._note(haul.number, haul.part.held_bytes, confirmed=checked)
+        haul.part.finish(checked=checked, proved=self._proof.is_proved(haul.number))
 
-    def _make_room(self, number: int, part: Part, total: int | None) -> None:
-        """Stop here rather than at the end of the disk; then reserve the file's room where it can be done."""
-        self._claim(number, part)
-        if total is not None:
-            part.reserve(total)
+    def _note(self, number: int, size_bytes: int, *, confirmed: bool) -> None:
+        self._done_bytes[number] = size_bytes
+        self._confirmed[number] = confirmed
 
-    def _claim(self, number: int, part: Part) -> None:
-        needed_bytes = part.to_come_bytes + self._later_bytes[number]
+    def _close_files(self) -> None:
+        """Mark what is here of every open file, and close it; nobody may be writing any more."""
+        while (told := self._crew.heard(0.0)) is not None:
+            if isinstance(told.error, OSError):
+                self._open[told.task.number].part.close(mark=False)
+        with ExitStack() as closing:
+            closing.callback(self._marks.close)
+            for haul in self._open.values():
+                closing.callback(haul.part.close)
+                for task in list(haul.tasks):
+                    if task.answer is not None:
+                        haul.hear(task.answer)
+                    haul.end(task)
+
+    # --- Pieces ---
+
+    def _read(self, number: int, start: int, end: int) -> Iterator[memoryview]:
+        """Give the bytes of a staged file from one place to another."""
+        self._buffer = self._buffer or bytearray(_READ_BYTES)
+        view = memoryview(self._buffer)
+        fd = disk.open_to_read(self._listing.items[number].parts, self._staged.release_fd())
+        try:
+            while start < end:
+                if self._around.stop.is_set():
+                    raise Cancelled("stopped while checking pieces")
+                count = os.preadv(fd, [view[: end - start]], start)
+                if not count:
+                    return
+                yield view[:count]
+                start += count
+        finally:
+            disk.release(fd)
+            os.close(fd)
+
+    def _doubt(self, pieces: Sequence[int]) -> None:
+        """Take some pieces out of what is here, durably, so that they come again."""
+        gone: defaultdict[int, list[Span]] = defaultdict(list)
+        for piece in pieces:
+            for number, span in self._proof.spans(piece):
+                gone[number].append(span)
+        self._proof.doubt(pieces)
+        items = self._listing.items
+        marks = {number: self._marks.get(items[number].path, items[number].source) for number in gone}
+        self._marks.put([punched(mark, gone[number]) for number, mark in marks.items()])
+        for number in gone:
+            self._note(number, 0, confirmed=False)
+        self._waiting.extend(sorted(gone))
+
+    # --- Looking after it ---
+
+    def _look(self, now: float) -> None:
+        self._crew.watch()
+        wanting = self._allowance is None and 0 < self._running <= self._crew.waiting
+        most = self._around.traffic.connections()
+        self._gear.look(now, self._crew.received_bytes, most=most, wanting=wanting)
+        if self._pace.is_due():
+            self._claim()
+            self._report()
+
+    def _report(self) -> None:
+        rate = self._pace.bytes_per_s(self._crew.received_bytes)
+        traffic = self._around.traffic
+        self._allowance = traffic.allowance(self._staged.name, rate, self._allowance)
+        self._crew.allow(self._allowance, self._running)
+        done_bytes = sum(self._done_bytes) + sum(haul.reached_bytes for haul in self._open.values())
+        self._around.on_progress(Progress(done_bytes, self._total_bytes, bytes_per_s=rate))
+
+    def _plan_room(self) -> None:
+        """Stop before the first byte when the whole does not fit."""
+        for number, item in enumerate(self._listing.items):
+            here = self._marks.get(item.path, item.source).size_bytes
+            self._owed_bytes[number] = max(0, (self._sizes[number] or 0) - here)
+        self._claim()
+
+    def _claim(self) -> None:
+        """Stop here rather than at the end of the disk."""
+        needed_bytes = sum(self._owed_bytes) + sum(haul.to_come_bytes for haul in self._open.values())
         self._around.room.claim(self._staged.name, self._staged.fd, needed_bytes)
 
-    def _report(self, part: Part) -> None:
-        rate = self._pace.bytes_per_s(self._line.received_bytes)
-        done_bytes = self._done_bytes + part.offset
-        self._around.on_progress(Progress(done_bytes, self._total_bytes, bytes_per_s=rate))
+
+def _ended(haul: Haul, broken: Broken, retry_after_s: float | None) -> Transient:
+    return Transient(
+        f"fetching {haul.path}: {broken}; what is here is kept and the file goes on from there",
+        retry_after_s=retry_after_s,
+    )
 
 
 class _Pace:
     """When to report, and how fast it goes: the rate forgets what is more than some seconds old."""
 
     def __init__(self, clock: Clock) -> None:
+        self.rate = 0.0
         self._clock = clock
         self._at = clock.monotonic()
         self._received_bytes = 0
-        self._rate = 0.0
 
     def is_due(self) -> bool:
         return self._clock.monotonic() - self._at >= _REPORT_EVERY_S
@@ -284,7 +389,7 @@ class _Pace:
         now = self._clock.monotonic()
         passed_s = now - self._at
         if passed_s > 0:
-            weight = min(passed_s / _SMOOTHING_S, 1.0) if self._rate else 1.0
-            self._rate += weight * ((received_bytes - self._received_bytes) / passed_s - self._rate)
+            weight = min(passed_s / _SMOOTHING_S, 1.0) if self.rate else 1.0
+            self.rate += weight * ((received_bytes - self._received_bytes) / passed_s - self.rate)
             self._at, self._received_bytes = now, received_bytes
-        return self._rate
+        return self.rate

@@ -1,13 +1,13 @@
-"""The bytes of one file on their way to the disk, and the durable notes of how far they got.
+"""The bytes of one file on their way to the disk, and the durable notes of which of them are there.
 
 Rules of this file:
 
 * A mark is written only after the bytes it speaks of were synced. A lost mark costs a second fetch of a few
-  MiB; a false one would cost the file.
+  MiB; a false one would cost the file. So a mark is taken back before the bytes it spoke of are replaced.
 * After a write or a sync failed, nothing more is marked: the kernel may have dropped the pages, and a second
   sync that succeeds proves nothing. Source: Rebello et al., "Can Applications Recover from fsync Failures?",
   ATC 2020.
-* Bytes are gathered to ``chunk_bytes`` before they are written: the size of the write is what costs.
+* What is on the disk is let go from the memory.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from offcloud_watchd.fetch import disk
+from offcloud_watchd.fetch.spans import Held, Span, gaps, joined, size_bytes, without
 
 MARKS_NAME: Final = "marks.jsonl"
 _MAX_MARKS_BYTES: Final = 64 * 1024**2
-_MAX_PIECES: Final = 512  # the kernel takes 1024 in one call
-_MAX_UNSYNCED_FILES: Final = 32
+_MAX_UNSYNCED_FILES: Final = 64
 _SYNCERS: Final = 8
 
 
@@ -34,30 +34,45 @@ class Mark:
     """How much of a file is known to be on the disk.
 
     ``path`` is the file's place in the release; ``source`` tells what it was fetched from, so that a mark is
-    never used for other content. ``total`` and ``validator`` are what the file host said of the whole file.
+    never used for other content. ``held`` are the spans that are there. ``total`` and ``validator`` are what
+    the file host said of the whole file. ``checked``: its size was confirmed; ``proved``: so were the pieces
+    of a torrent that are its own; ``done``: it is complete.
     """
 
     path: str
     source: str
-    offset: int
+    held: Held = ()
     total: int | None = None
     validator: str = ""
     checked: bool = False
+    proved: bool = False
     done: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes are on the disk."""
+        return size_bytes(self.held)
+
+    @property
+    def end(self) -> int:
+        """Where the last of them ends."""
+        return self.held[-1][1] if self.held else 0
 
 
 class Marks:
     """The marks of one round: an append-only file of checksummed lines. One thread.
 
-    Reading compacts it, so that a torn line at its end is gone before the next one is written.
+    Reading compacts it, so that a torn line at its end is gone before the next one is written. Finished files
+    are synced many at once, in threads of their own, while others come in.
     """
 
     def __init__(self, dir_fd: int, sync_every_bytes: int) -> None:
         self._marks = _read(dir_fd)
         self._sync_every_bytes = sync_every_bytes
-        self._unsynced: list[tuple[int, Mark]] = []
+        self._finished = _Batch()
+        self._syncing = _Batch()
         self._failed = False
-        self._unsynced_bytes = 0
+        self._syncers = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="fetch-sync")
         disk.write_durably(MARKS_NAME, b"".join(map(_line, self._marks.values())), dir_fd)
         self._fd = os.open(
             MARKS_NAME, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd
@@ -66,32 +81,28 @@ class Marks:
     def get(self, path: str, source: str) -> Mark:
         """Return what is known of a file; nothing when its mark is about other content."""
         mark = self._marks.get(path)
-        return mark if mark is not None and mark.source == source else Mark(path, source, 0)
+        return mark if mark is not None and mark.source == source else Mark(path, source)
 
-    def put(self, mark: Mark) -> None:
-        """Note durably how far a file is; its bytes up to there were synced before."""
-        self._append([mark])
-        os.fdatasync(self._fd)
+    def put(self, marks: Sequence[Mark]) -> None:
+        """Note durably how far files are; their bytes were synced before."""
+        if marks:
+            disk.write_all(self._fd, [b"".join(map(_line, marks))])
+            self._marks.update((mark.path, mark) for mark in marks)
+            os.fdatasync(self._fd)
 
     def finish(self, fd: int, mark: Mark) -> None:
         """Take over a finished file: sync it together with others, then note it as done, then close it."""
-        self._unsynced.append((fd, mark))
-        self._unsynced_bytes += mark.offset
-        if len(self._unsynced) >= _MAX_UNSYNCED_FILES or self._unsynced_bytes >= self._sync_every_bytes:
-            self.flush()
+        self._finished.add(fd, mark)
+        if (
+            len(self._finished.marks) >= _MAX_UNSYNCED_FILES
+            or self._finished.size_bytes >= self._sync_every_bytes
+        ):
+            self._sync()
 
     def flush(self) -> None:
         """Make every finished file durable, and then its mark."""
-        try:
-            _sync_all([fd for fd, _ in self._unsynced])
-        except OSError:
-            self._failed = True
-            raise
-        marks = [mark for _, mark in self._unsynced]
-        self._let_go()
-        if marks:
-            self._append(marks)
-            os.fdatasync(self._fd)
+        self._sync()
+        self._settle()
 
     def close(self) -> None:
         """Flush and close all files; what a failing disk does not take is not noted and fetched again."""
@@ -99,27 +110,51 @@ class Marks:
             if not self._failed:
                 self.flush()
         finally:
-            self._let_go()
+            self._syncers.shutdown()
+            self._finished.close()
+            self._syncing.close()
             os.close(self._fd)
 
-    def _append(self, marks: list[Mark]) -> None:
-        disk.write_all(self._fd, [b"".join(map(_line, marks))])
-        self._marks.update((mark.path, mark) for mark in marks)
+    def _sync(self) -> None:
+        """Begin to sync what is finished; the batch before must be safe by then."""
+        self._settle()
+        self._syncing, self._finished = self._finished, _Batch()
+        for fd in self._syncing.fds:
+            self._syncing.synced.append(self._syncers.submit(disk.sync_and_release, fd))
 
-    def _let_go(self) -> None:
-        for fd, _ in self._unsynced:
+    def _settle(self) -> None:
+        """Wait for the batch that is being synced, and note it."""
+        try:
+            for done in self._syncing.synced:
+                done.result()
+        except OSError:
+            self._failed = True
+            raise
+        batch, self._syncing = self._syncing, _Batch()
+        batch.close()
+        self.put(batch.marks)
+
+
+class _Batch:
+    """Finished files that are synced together."""
+
+    def __init__(self) -> None:
+        self.fds: list[int] = []
+        self.marks: list[Mark] = []
+        self.size_bytes = 0
+        self.synced: list[Future[None]] = []
+
+    def add(self, fd: int, mark: Mark) -> None:
+        """Take a file over."""
+        self.fds.append(fd)
+        self.marks.append(mark)
+        self.size_bytes += mark.size_bytes
+
+    def close(self) -> None:
+        """Close the files; nobody may be syncing them any more."""
+        for fd in self.fds:
             os.close(fd)
-        self._unsynced = []
-        self._unsynced_bytes = 0
-
-
-def _sync_all(fds: Sequence[int]) -> None:
-    """Make files durable, all at once: many small ones cost hardly more than one. Raises ``OSError``."""
-    if not fds:
-        return
-    with ThreadPoolExecutor(min(_SYNCERS, len(fds)), thread_name_prefix="fetch-sync") as syncers:
-        for done in [syncers.submit(os.fdatasync, fd) for fd in fds]:
-            done.result()
+        self.fds = []
 
 
 def _line(mark: Mark) -> bytes:
@@ -132,43 +167,50 @@ def _read(dir_fd: int) -> dict[str, Mark]:
     marks: dict[str, Mark] = {}
     for line in data.split(b"\n"):
         checksum, _, text = line.partition(b" ")
-        if checksum != b"%08x" % zlib.crc32(text):
-            continue
-        fields: Mapping[str, object] = json.loads(text)
-        mark = Mark(**fields)  # type: ignore[arg-type] # the checksum says that we wrote it
-        marks[mark.path] = mark
+        if checksum == b"%08x" % zlib.crc32(text):
+            mark = _mark(text)
+            if mark is not None:
+                marks[mark.path] = mark
     return marks
 
 
-class Part:
-    """One file in staging, written from its offset on. One thread; ``close`` must be called in the end.
+def _mark(text: bytes) -> Mark | None:
+    """Read a line that we wrote; None when another version of the program did."""
+    fields = json.loads(text)
+    try:
+        return Mark(**{**fields, "held": tuple((start, end) for start, end in fields["held"])})
+    except (KeyError, TypeError, ValueError):
+        return None
 
-    Takes over ``fd``. Opening cuts the file back to the last byte its mark vouches for.
+
+class Part:
+    """One file in staging, with the spans of it that are there. One thread; ``close`` it in the end.
+
+    Takes over ``fd``, and cuts the file back to the last byte its mark vouches for. ``is_reserved``: the room
+    of the whole file is its own.
     """
 
-    def __init__(self, fd: int, mark: Mark, marks: Marks, *, chunk_bytes: int, sync_every_bytes: int) -> None:
-        self._fd = fd
+    def __init__(self, fd: int, mark: Mark, marks: Marks) -> None:
+        self.fd = fd
         self._marks = marks
-        self._chunk_bytes = chunk_bytes
-        self._sync_every_bytes = sync_every_bytes
-        self._pieces: list[bytes] = []
-        self._gathered_bytes = 0
         self._failed = False
-        self._reserved = False
+        self.is_reserved = False
         with disk.closed_on_error(fd):
-            self._mark = mark if os.fstat(fd).st_size >= mark.offset else Mark(mark.path, mark.source, 0)
-            self._written = self._mark.offset
-            self._go_to(self._written)
+            here = os.fstat(fd).st_size
+            self._mark = mark if here >= mark.end else Mark(mark.path, mark.source)
+            if here > self._mark.end:
+                os.ftruncate(fd, self._mark.end)
+        self._held = self._mark.held
 
     @property
-    def offset(self) -> int:
-        """How many bytes of the file are here, written or about to be."""
-        return self._written + self._gathered_bytes
+    def held(self) -> Held:
+        """The spans that are written, on the disk or on their way to it."""
+        return self._held
 
     @property
-    def to_come_bytes(self) -> int:
-        """How much room the rest of the file is still going to take, beyond what is reserved."""
-        return 0 if self._reserved else max(0, (self._mark.total or 0) - self._written)
+    def held_bytes(self) -> int:
+        """How much of the file is written."""
+        return size_bytes(self._held)
 
     @property
     def validator(self) -> str:
@@ -180,74 +222,68 @@ class Part:
         """The size of the whole file as the host told it."""
         return self._mark.total
 
-    def begin(self, offset: int, *, total: int | None = None, validator: str = "") -> None:
-        """Go on at ``offset``, which is the present one or 0, with what the host says of the whole file."""
-        if offset != self.offset:
-            self._pieces, self._gathered_bytes = [], 0
-            self._go_to(offset)
-            self._written = offset
-            self._reserved = False
-        known = min(self._mark.offset, offset)
-        self._mark = Mark(self._mark.path, self._mark.source, known, total, validator)
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether nothing is missing; never where the size is not known."""
+        return self.total is not None and not any(gaps(self._held, self.total))
 
-    def reserve(self, total: int) -> None:
+    def confirm(self, total: int | None, validator: str) -> None:
+        """Note what the host says of the whole file; it agrees with what is here."""
+        self._mark = replace(self._mark, total=total, validator=validator)
+
+    def reserve(self) -> None:
         """Reserve the room of the whole file, so that a full disk shows now and not at its end."""
-        self._reserved = disk.allocate(self._fd, self._written, total - self._written)
+        if self.total is not None and not self.is_reserved:
+            self.is_reserved = disk.allocate(self.fd, 0, self.total)
 
-    def add(self, piece: bytes) -> bool:
-        """Take the next bytes; tell whether something was written. After ``sync_every_bytes``: a mark."""
-        self._pieces.append(piece)
-        self._gathered_bytes += len(piece)
-        if self._gathered_bytes < self._chunk_bytes and len(self._pieces) < _MAX_PIECES:
-            return False
-        self._write()
-        if self._written - self._mark.offset >= self._sync_every_bytes:
-            self.sync()
-        return True
+    def add(self, span: Span) -> None:
+        """Take note of bytes that were written."""
+        self._held = joined(self._held, [span])
 
-    def sync(self) -> None:
-        """Make everything up to here durable and mark it."""
+    def begin_anew(self) -> None:
+        """Forget all bytes: durably, because others are going to stand in their place."""
+        known = bool(self._mark.held)
+        self._mark = Mark(self._mark.path, self._mark.source)
+        self._held, self.is_reserved = (), False
+        if known:
+            self._marks.put([self._mark])
+        os.ftruncate(self.fd, 0)
+
+    def sync(self, running: Iterable[Span] = ()) -> None:
+        """Make everything up to here durable and mark it; ``running`` are spans that are being written."""
+        held = joined(self._held, running)
+        if held == self._mark.held:
+            return
         try:
-            self._write()
-            if self._written == self._mark.offset:
-                return
-            disk.sync_and_release(self._fd, self._mark.offset, self._written - self._mark.offset)
+            disk.sync_and_release(self.fd)
         except OSError:
             self._failed = True
             raise
-        self._mark = replace(self._mark, offset=self._written)
-        self._marks.put(self._mark)
+        self._mark = replace(self._mark, held=held)
+        self._marks.put([self._mark])
 
-    def finish(self, *, checked: bool) -> None:
-        """Hand the complete file over to be synced and noted as done; ``checked``: its size was confirmed."""
-        self._write()
-        os.ftruncate(self._fd, self._written)  # gives back what was reserved beyond the end
-        fd, self._fd = self._fd, -1
-        done = replace(self._mark, offset=self._written, checked=checked, done=True)
+    def finish(self, *, checked: bool, proved: bool) -> None:
+        """Hand the complete file over to be synced and noted as done. It is closed for us."""
+        os.ftruncate(self.fd, self._held[-1][1] if self._held else 0)  # gives back what was reserved beyond
+        fd, self.fd = self.fd, -1
+        done = replace(self._mark, held=self._held, checked=checked, proved=proved, done=True)
         self._marks.finish(fd, done)
 
-    def close(self) -> None:
+    def close(self, *, mark: bool = True) -> None:
         """Close the file, with a mark of what is here unless the disk failed. Repeating it is harmless."""
-        if self._fd < 0:
+        if self.fd < 0:
             return
         try:
-            if not self._failed:
+            if mark and not self._failed:
                 self.sync()
         finally:
-            os.close(self._fd)
-            self._fd = -1
+            os.close(self.fd)
+            self.fd = -1
 
-    def _go_to(self, offset: int) -> None:
-        os.ftruncate(self._fd, offset)
-        os.lseek(self._fd, offset, os.SEEK_SET)
 
-    def _write(self) -> None:
-        if not self._pieces:
-            return
-        pieces, self._pieces, self._gathered_bytes = self._pieces, [], 0
-        try:
-            disk.write_all(self._fd, pieces)
-        except OSError:
-            self._failed = True
-            raise
-        self._written += sum(map(len, pieces))
+def punched(mark: Mark, gone: Iterable[Span]) -> Mark:
+    """Return the mark of a file of which some bytes are to come again."""
+    held = mark.held
+    for span in gone:
+        held = without(held, span)
+    return replace(mark, held=held, proved=False, done=False)

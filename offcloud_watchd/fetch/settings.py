@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from offcloud_watchd.core.model import Job
+
 STAGING_NAME: Final = ".offcloud-watchd"
 
 MIB: Final = 1024**2
+
+
+def unlimited() -> float | None:
+    """Return that there is no limit."""
+    return None
+
+
+def no_torrent(_job: Job) -> bytes | None:
+    """Return that nothing is known of a torrent."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,16 @@ class ShelfSettings:
     A line slower than ``min_rate_bytes_per_s`` for ``rate_window_s`` is cut and the file resumed.
     ``reconnects`` is how often in a row a file may be resumed within one call without progress to speak of:
     few, because a fetch that waits keeps others from their turn.
+
+    ``connections`` is how many there may be in all, shared evenly by the jobs that are fetched, and
+    ``connections_per_job`` what one of them gets at the most. ``rate_limit`` tells how many bytes a second
+    all of them together may take now, None for all there are; it is asked again and again, from several
+    threads, and may answer differently. ``torrent_of`` gives the .torrent a job came from, None where there
+    is none; what it gives is not trusted. ``refetches`` is how often a piece that does not match is asked
+    for again. A file of more than ``segment_bytes`` is fetched in parallel ranges; 0 turns that off.
+
+    ``include`` and ``exclude`` are globs on the path inside the job (see ``choice``). ``extract``: zip files
+    are unpacked in staging, and go.
     """
 
     outputs: tuple[str, ...] = ()
@@ -43,6 +65,15 @@ class ShelfSettings:
     reconnects: int = 3
     reconnect_wait_s: float = 1.0
     user_agent: str = "offcloud-watchd"
+    connections: int = 16
+    connections_per_job: int = 8
+    rate_limit: Callable[[], float | None] = unlimited
+    torrent_of: Callable[[Job], bytes | None] = no_torrent
+    refetches: int = 3
+    segment_bytes: int = 8 * MIB
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    extract: bool = False
 
     def staging_root(self, directory: str) -> str:
         """Return the staging directory that serves an output directory."""

@@ -11,24 +11,32 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from offcloud_watchd.core.model import Job, JobState, Publication, RemoteFile
 from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.errors import Blocked, Cancelled, Permanent, Transient
 from offcloud_watchd.fetch import disk, release, staging
+from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.disk import on_disk
-from offcloud_watchd.fetch.download import Around, Gathering, Listing
-from offcloud_watchd.fetch.line import Line
+from offcloud_watchd.fetch.download import Around, Gathering
+from offcloud_watchd.fetch.listing import Listing
+from offcloud_watchd.fetch.proof import proof_for
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
 from offcloud_watchd.fetch.staging import Note, Place, Rights, Round
+from offcloud_watchd.fetch.traffic import Traffic
+from offcloud_watchd.fetch.unpack import unpack
 
 log = logging.getLogger(__name__)
+
+_LINKED: Final = re.compile(r"linked from [^:]*: ")
 
 
 class DiskShelf:
@@ -39,6 +47,7 @@ class DiskShelf:
         self._clock = clock
         self._rights = Rights(settings.file_mode, settings.dir_mode, settings.group)
         self._room = Room(settings.min_free_bytes)
+        self._traffic = Traffic(settings)
         self._seen: set[str] = set()
 
     # --- core.ports.Shelf ---
@@ -56,7 +65,7 @@ class DiskShelf:
                 return published
             note = staged.note()
             if note is None:
-                around = Around(self._settings, self._clock, self._room, on_progress, stop)
+                around = Around(self._settings, self._clock, self._room, self._traffic, on_progress, stop)
                 note = self._gather(job, staged, partial(list_files, job.submission, stop), around)
             with on_disk(f"to publish {note.name} in {place.directory}"):
                 return staged.publish(note)
@@ -167,16 +176,25 @@ class DiskShelf:
         """Bring all files into staging and seal the release; return the note to publish it by."""
         with on_disk(f"to write in {self._place(job).staging_root}"):
             staged.check_same_disk()
-            listing = Listing(ask)
+            settings = self._settings
+            listing = Listing(ask, Choice(settings.include, settings.exclude))
+            proof = proof_for(job.link, settings.torrent_of(job), listing.subjects, listing.left_out)
             try:
-                with Line(self._settings, self._clock, around.stop) as line:
-                    gathered = Gathering(staged, listing, line, around).run()
+                gathered = Gathering(staged, listing, proof, around).run()
+                files = [item.parts for item in listing.items] if settings.extract else []
+                unpacked = unpack(staged, files, settings, self._room, around.stop)
             finally:
                 self._room.release(staged.name)
             staged.seal()
-        verified = "size" if gathered.checked else "unverified"
         name = _release_name(job, listing.remote_paths)
-        return Note(name, "", gathered.files, gathered.size_bytes, verified)
+        return Note(
+            name,
+            "",
+            gathered.files + unpacked.files,
+            gathered.size_bytes + unpacked.size_bytes,
+            "; ".join((gathered.verified, *unpacked.words)),
+            spent=tuple(map("/".join, unpacked.spent)),
+        )
 
     def _publications(self, job: Job, place: Place) -> Iterator[str]:
         """Name the releases of a job as far as they are known: by the journal, or by notes that are left."""
@@ -209,7 +227,8 @@ def _linked(job: Job, donor: Job, staged: Round, stop: Stop) -> Note | None:
         log.info("job %s: the files of job %s cannot be linked: fetching them", job.id, donor.id)
         return None
     name = _release_name(job, paths, PurePosixPath(published.path).name)
-    how = published.verified.rpartition(": ")[2]  # who has linked them before does not matter
+    # Who has linked them before does not matter.
+    how = _LINKED.sub("", published.verified)
     verified = f"linked from {donor.id}: {how}"
     return Note(name, "", published.files, published.size_bytes, verified, staging.LINKED_NAME)
 

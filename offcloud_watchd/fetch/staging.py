@@ -38,7 +38,7 @@ LINKED_NAME: Final = "linked"
 WITHDRAWN_NAME: Final = "withdrawn"
 NOTE_NAME: Final = "publish.json"
 OWNER_ATTRIBUTE: Final = "user.offcloud-watchd.job"
-_MAX_NOTE_BYTES: Final = 64 * 1024
+_MAX_NOTE_BYTES: Final = 16 * 1024**2
 _ROUND: Final = re.compile(r"(?P<job>[^/]+)-(?P<round>\d{1,9})")
 
 
@@ -66,7 +66,7 @@ class Place:
 class Note:
     """What is published and where: ``name`` is the wish, ``path`` the place that was chosen.
 
-    ``staged`` is the name the release has in staging.
+    ``staged`` is the name the release has in staging; ``spent`` are files in it that go first.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Note:
     size_bytes: int
     verified: str
     staged: str = RELEASE_NAME
+    spent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,8 @@ class Round:
     def publish(self, note: Note) -> Publication:
         """Make the sealed release visible under the first free name, by one rename. Safe to repeat."""
         self._check_unmoved(note)
+        if note.spent:
+            self._take_out(note)
         names = (numbered(note.name, number) for number in itertools.count(1))
         with output_of(self._place, self._rights) as output_fd:
             path = next(self._path_of(name) for name in names if self._appeared(name, note, output_fd))
@@ -239,6 +242,19 @@ class Round:
         is_linked = note.staged == LINKED_NAME and stat.S_ISDIR(named.st_mode)
         if not is_linked and not os.path.samestat(named, os.fstat(self.release_fd())):
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+    def _take_out(self, note: Note) -> None:
+        """Remove what is not needed any more; from the moment that it is noted the release is complete."""
+        disk.write_durably(NOTE_NAME, json.dumps(asdict(note)).encode(), self.fd)
+        for path in note.spent:
+            with ExitStack() as held, suppress(FileNotFoundError):
+                folder_fd = self.release_fd()
+                *folders, name = path.split("/")
+                for folder in folders:
+                    folder_fd = disk.open_directory(folder, folder_fd)
+                    held.callback(os.close, folder_fd)
+                os.unlink(name, dir_fd=folder_fd)
+                os.fsync(folder_fd)
 
     def _appeared(self, name: str, note: Note, output_fd: int) -> bool:
         chosen = replace(note, path=self._path_of(name))

@@ -36,16 +36,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def nginx(root: Path, directory: Path) -> Iterator[str]:
+def nginx(
+    root: Path, directory: Path, *, limit_rate: str = "0", certificate: Path | None = None
+) -> Iterator[str]:
     """Serve a directory with a real nginx on loopback; give its address.
 
-    Raise ``RuntimeError`` when nginx is not installed.
+    ``limit_rate`` is what each answer gets a second, in nginx's own words; 0 is all there is. With a
+    ``certificate`` (its key in the same file) it speaks TLS. Raise ``RuntimeError`` when nginx is not
+    installed.
     """
     program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if program is None:
         raise RuntimeError("the bench compares on a real nginx: apt-get install nginx-light curl")
     port = free_port()
     config = root / "nginx.conf"
+    secure = f"ssl_certificate {certificate}; ssl_certificate_key {certificate};" if certificate else ""
     config.write_text(
         f"""
 daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log;
@@ -54,7 +59,9 @@ http {{
   access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  server {{ listen 127.0.0.1:{port}; root {directory}; }}
+  server {{
+    listen 127.0.0.1:{port}{" ssl" if secure else ""}; {secure} root {directory}; limit_rate {limit_rate};
+  }}
 }}
 """
     )
@@ -62,7 +69,17 @@ http {{
     extra = ["-g", "user root;"] if os.geteuid() == 0 else []
     process = subprocess.Popen([program, "-c", str(config), *extra], stderr=subprocess.DEVNULL)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http{'s' if secure else ''}://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(10)
+
+
+def certificate(root: Path) -> Path:
+    """Make a certificate for loopback, with its key in the same file; raise when openssl is not installed."""
+    key, made = root / "tls.key", root / "tls.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
+    extra = ["subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
+    subprocess.run([*command.split(), *extra], check=True, capture_output=True)
+    made.write_text(made.read_text() + key.read_text())
+    return made

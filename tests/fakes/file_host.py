@@ -52,6 +52,8 @@ class FileHost:
     """Serves ``put`` contents by name. ``plan`` queues answers for the next requests of a name.
 
     ``while_stalled`` is called again and again while a connection stalls: tests let their clock run there.
+    With ``block_pause_s`` every connection is slow: it rests so long after each 64 KiB. ``most_at_once`` is
+    how many answers were given at once; one more than ``at_once_limit`` is answered by 503.
     """
 
     def __init__(self, address: str = "127.0.0.1", *, tls: SSLContext | None = None) -> None:
@@ -61,6 +63,11 @@ class FileHost:
         self.always: dict[str, Play] = {}
         self.asked: list[Asked] = []
         self.bytes_served = 0
+        self.block_pause_s = 0.0
+        self.most_at_once = 0
+        self.at_once_limit = 1_000
+        self._at_once = 0
+        self._counting = threading.Lock()
         self.while_stalled: Callable[[], None] = lambda: None
         self.stopping = threading.Event()
         self._sockets: list[socket] = []
@@ -122,6 +129,19 @@ class FileHost:
         queue = self.plans[name]
         return queue.popleft() if queue else self.always.get(name, GOOD)
 
+    def come(self) -> bool:
+        """Count one more answer that is given; tell whether that is too many."""
+        with self._counting:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            return self._at_once > self.at_once_limit
+
+    def go(self, served: int) -> None:
+        """Count one less, and the bytes that were sent."""
+        with self._counting:
+            self._at_once -= 1
+            self.bytes_served += served
+
     def keep(self, sock: socket) -> None:
         """Remember a connection, to end it with the host."""
         self._sockets.append(sock)
@@ -160,8 +180,13 @@ class _Handler(BaseHTTPRequestHandler):
             play.before()
         if play.reset_before:
             self.close_connection = True
-        else:
-            self._answer(name, play)
+            return
+        self._sent = 0
+        crowded = host.come()
+        try:
+            self._answer(name, Play(status=503, body=b"crowded") if crowded else play)
+        finally:
+            host.go(self._sent)
 
     def _answer(self, name: str, play: Play) -> None:
         host = self.server.host
@@ -171,25 +196,27 @@ class _Handler(BaseHTTPRequestHandler):
             "Content-Type": "application/octet-stream",
             "ETag": host.etags.get(name),
         }
-        start = self._start(play, headers["ETag"]) if status == 200 else None
-        if start is not None:
+        asked = self._range(play, headers["ETag"]) if status == 200 else None
+        if asked is not None:
+            start, end = asked[0], min(asked[1] or len(content), len(content))
             total = len(content) if play.total is None else play.total
             status = 206 if start < len(content) else 416
-            span = f"{start + play.shift}-{len(content) - 1}" if status == 206 else "*"
+            span = f"{start + play.shift}-{end - 1}" if status == 206 else "*"
             headers["Content-Range"] = f"bytes {span}/{total}"
-            content = content[start:]
+            content = content[start:end]
         headers["Content-Length"] = None if play.no_length else str(len(content))
         if play.no_length:
             headers["Connection"] = "close"
         self._send(status, {**headers, **play.headers}, content, play)
 
-    def _start(self, play: Play, etag: str | None) -> int | None:
-        """Return where a range starts; None when the file is to be sent whole."""
+    def _range(self, play: Play, etag: str | None) -> tuple[int, int | None] | None:
+        """Return where a range starts and ends; None when the file is to be sent whole."""
         asked = self.headers.get("Range")
         condition = self.headers.get("If-Range")
         if asked is None or play.ignore_range or (condition is not None and condition != etag):
             return None
-        return int(asked.removeprefix("bytes=").rstrip("-"))
+        start, _, last = asked.removeprefix("bytes=").partition("-")
+        return int(start), int(last) + 1 if last else None
 
     def _send(self, status: int, headers: dict[str, str | None], body: bytes, play: Play) -> None:
         self.send_response(status)
@@ -199,12 +226,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         ends = [one for one in (play.cut_after, play.stall_after) if one is not None]
         sent = body[: min(ends)] if ends else body
-        self.wfile.write(sent)
-        self.server.host.bytes_served += len(sent)
+        self._write(memoryview(sent))
         if play.stall_after is not None:
             self._stall(play, body[len(sent) :])
         if ends or headers.get("Connection") == "close":
             self.close_connection = True
+
+    def _write(self, rest: memoryview) -> None:
+        host = self.server.host
+        block = 64 * 1024 if host.block_pause_s else len(rest)
+        while rest:
+            self.wfile.write(rest[:block])
+            self._sent += len(rest[:block])
+            rest = rest[block:]
+            if host.block_pause_s:
+                host.stopping.wait(host.block_pause_s)
 
     def _stall(self, play: Play, rest: bytes) -> None:
         host = self.server.host

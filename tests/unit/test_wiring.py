@@ -117,6 +117,19 @@ def test_the_shelf_knows_every_output_once(configure: Configure, tmp_path: Path)
     assert (settings.file_mode, settings.dir_mode, settings.group) == (0o640, 0o750, None)
 
 
+def test_the_shelf_knows_how_fast_and_what(configure: Configure) -> None:
+    """Connections, ranges, the limit by the time of day, the globs, zip files."""
+    settings = wiring.shelf_settings(
+        configure(
+            fetch="connections: 5, segment: 1MiB, rate_limit: 2MiB/s, include: ['*.mkv'], exclude: [sample/],"
+            " extract: true, schedule: [{from: '00:00', to: '00:00', rate_limit: 3MiB/s}]"
+        )
+    )
+    assert (settings.connections, settings.connections_per_job, settings.segment_bytes) == (5, 5, 1 << 20)
+    assert settings.rate_limit() == 3 << 20
+    assert (settings.include, settings.exclude, settings.extract) == (("*.mkv",), ("sample/",), True)
+
+
 @pytest.mark.parametrize(
     ("base_url", "allowed"), [("http://127.0.0.1:1", True), ("https://o.invalid", False)]
 )

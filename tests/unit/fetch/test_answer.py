@@ -1,5 +1,7 @@
 """What a file host's status and headers mean, case by case."""
 
+from dataclasses import replace
+
 import pytest
 
 from offcloud_watchd.fetch.answer import Answer, Asked, complains, understood
@@ -14,9 +16,10 @@ def asked(
     total: int | None = None,
     validator: str = "",
     name: str = "a.mkv",
+    end: int | None = None,
 ) -> Asked:
     """Make a question with what matters to the case."""
-    return Asked(name, offset, expected, total, validator)
+    return Asked(name, offset, expected, total, validator, end)
 
 
 def test_the_whole_is_asked_for_without_conditions() -> None:
@@ -37,34 +40,47 @@ def test_a_rest_is_asked_for_under_a_strong_condition(validator: str, condition:
     """If-Range takes no weak tag (RFC 9110, 13.1.5); without one the answer's own tag is compared."""
     headers = asked(10, validator=validator).headers()
     assert headers["Range"] == "bytes=10-"
+    assert asked(0, end=10).headers() == {"Range": "bytes=0-9"}
     assert headers.get("If-Range") == condition
 
 
 @pytest.mark.parametrize(
     ("question", "status", "headers", "meaning"),
     [
-        (asked(), 200, {"Content-Length": "5", "ETag": "e"}, Answer(0, 5, "e")),
-        (asked(), 200, {"Content-Length": "5", "Last-Modified": "d"}, Answer(0, 5, "d")),
-        (asked(), 200, {}, Answer(0, None, "")),
-        (asked(expected=5), 200, {}, Answer(0, 5, "")),
-        (asked(expected=0), 200, {"Content-Length": "5"}, Answer(0, 5, "")),
-        (asked(expected=0), 200, {"Content-Length": "0"}, Answer(0, 0, "")),
-        (asked(expected=0), 200, {}, Answer(0, None, "")),
-        (asked(3), 200, {"Content-Length": "5"}, Answer(0, 5, "")),
-        (asked(3), 206, {"Content-Range": "bytes 3-4/5"}, Answer(3, 5, "")),
-        (asked(3), 206, {"Content-Range": "bytes 3-4/*"}, Answer(3, None, "")),
-        (asked(3, 5), 206, {"Content-Range": "bytes 3-4/*"}, Answer(3, 5, "")),
-        (asked(3, validator="e"), 206, {"Content-Range": "bytes 3-4/5"}, Answer(3, 5, "e")),
-        (asked(3, validator="e"), 206, {"Content-Range": "bytes 3-4/5", "ETag": "f"}, None),
-        (asked(3, total=6), 206, {"Content-Range": "bytes 3-4/5"}, None),
-        (asked(3), 206, {"Content-Range": "bytes 2-4/5"}, None),
-        (asked(3), 206, {"Content-Range": "bytes \u0663-4/5"}, None),
+        (asked(), 200, {"content-length": "5", "etag": "e"}, Answer(0, 5, 5, "e")),
+        (asked(), 200, {"content-length": "5", "last-modified": "d"}, Answer(0, 5, 5, "d")),
+        (asked(), 200, {}, Answer(0, None, None, "")),
+        (asked(expected=5), 200, {}, Answer(0, 5, 5, "")),
+        (asked(expected=0), 200, {"content-length": "5"}, Answer(0, 5, 5, "")),
+        (asked(expected=0), 200, {"content-length": "0"}, Answer(0, 0, 0, "")),
+        (asked(expected=0), 200, {}, Answer(0, None, None, "")),
+        (asked(3), 200, {"content-length": "5"}, None),
+        (replace(asked(0, end=4), fresh=False), 200, {"content-length": "5"}, None),
+        (replace(asked(0), fresh=False), 200, {"content-length": "5"}, Answer(0, 5, 5, "")),
+        (asked(3), 206, {"content-range": "bytes 3-4/5"}, Answer(3, 5, 5, "", is_range=True)),
+        (asked(3), 206, {"content-range": "bytes 3-4/*"}, Answer(3, None, None, "", is_range=True)),
+        (asked(3, 5), 206, {"content-range": "bytes 3-4/*"}, Answer(3, 5, 5, "", is_range=True)),
+        (asked(3, validator="e"), 206, {"content-range": "bytes 3-4/5"}, Answer(3, 5, 5, "e", is_range=True)),
+        (asked(3, validator="e"), 206, {"content-range": "bytes 3-4/5", "etag": "f"}, None),
+        (asked(3, total=6), 206, {"content-range": "bytes 3-4/5"}, None),
+        (asked(3), 206, {"content-range": "bytes 2-4/5"}, None),
+        (asked(3), 206, {"content-range": "bytes \u0663-4/5"}, None),
         (asked(3), 206, {}, None),
-        (asked(5), 416, {"Content-Range": "bytes */5"}, Answer(5, 5, "", complete=True)),
-        (asked(5, expected=6), 416, {"Content-Range": "bytes */5"}, None),
-        (asked(5, total=6), 416, {"Content-Range": "bytes */5"}, None),
-        (asked(5), 416, {"Content-Range": "bytes */4"}, None),
+        (asked(5), 416, {"content-range": "bytes */5"}, Answer(5, 5, 5, "", complete=True)),
+        (asked(5, expected=6), 416, {"content-range": "bytes */5"}, None),
+        (asked(5, total=6), 416, {"content-range": "bytes */5"}, None),
+        (asked(5), 416, {"content-range": "bytes */4"}, None),
         (asked(5, expected=5), 416, {}, None),
+        (asked(3, end=4), 206, {"content-range": "bytes 3-3/5"}, Answer(3, 4, 5, "", is_range=True)),
+        (asked(0, end=9), 206, {"content-range": "bytes 0-4/5"}, Answer(0, 5, 5, "", is_range=True)),
+        (asked(0, 5, end=4), 206, {"content-range": "bytes 0-1/5"}, Answer(0, 2, 5, "", is_range=True)),
+        (asked(3, end=4), 206, {"content-range": "bytes 3-4/5"}, None),
+        (asked(3), 206, {"content-range": "bytes 3-5/5"}, None),
+        (asked(3, end=4), 206, {"content-range": "bytes 3-2/5"}, None),
+        (asked(0, end=4), 206, {"content-range": "bytes 0-3/*"}, None),
+        (asked(0, 5, end=4), 206, {"content-range": "bytes 0-3/*"}, Answer(0, 4, 5, "", is_range=True)),
+        (asked(0, end=4), 416, {"content-range": "bytes */0"}, Answer(0, 0, 0, "", complete=True)),
+        (asked(0, end=4), 200, {"content-length": "5"}, Answer(0, 5, 5, "")),
     ],
 )
 def test_what_an_answer_means(
@@ -80,19 +96,19 @@ def test_what_an_answer_means(
 @pytest.mark.parametrize(
     ("question", "status", "headers", "stale"),
     [
-        (asked(), 206, {"Content-Range": "bytes 0-4/5"}, False),
+        (asked(), 206, {"content-range": "bytes 0-4/5"}, False),
         (asked(), 204, {}, False),
         (asked(), 416, {}, False),
         (asked(), 404, {}, True),
         (asked(), 503, {}, True),
-        (asked(expected=6), 200, {"Content-Length": "5"}, True),
-        (asked(3, expected=6), 206, {"Content-Range": "bytes 3-4/5"}, True),
-        (asked(), 200, {"Content-Length": "-5"}, False),
-        (asked(), 200, {"Content-Length": "5, 6"}, False),
-        (asked(), 200, {"Content-Length": "\u0665"}, False),
-        (asked(), 200, {"Content-Encoding": "gzip"}, True),
-        (asked(), 200, {"Content-Type": "Text/HTML"}, True),
-        (asked(expected=5), 200, {"Content-Type": "text/html", "Content-Length": "6"}, True),
+        (asked(expected=6), 200, {"content-length": "5"}, True),
+        (asked(3, expected=6), 206, {"content-range": "bytes 3-4/5"}, True),
+        (asked(), 200, {"content-length": "-5"}, False),
+        (asked(), 200, {"content-length": "5, 6"}, False),
+        (asked(), 200, {"content-length": "\u0665"}, False),
+        (asked(), 200, {"content-encoding": "gzip"}, True),
+        (asked(), 200, {"content-type": "Text/HTML"}, True),
+        (asked(expected=5), 200, {"content-type": "text/html", "content-length": "6"}, True),
     ],
 )
 def test_what_is_no_part_of_the_file(
@@ -118,7 +134,7 @@ def test_what_is_no_part_of_the_file(
 def test_the_patience_a_host_asks_for(status: int, text: str, seconds: float | None) -> None:
     """Retry-After in seconds or as a date, where the status gives it a meaning."""
     with pytest.raises(Broken) as raised:
-        understood(asked(), status, {"Retry-After": text}, NOW)
+        understood(asked(), status, {"retry-after": text}, NOW)
     assert raised.value.retry_after_s == seconds
 
 

@@ -1,14 +1,16 @@
 """A disk that is really full, really read-only: on a small file system of our own, where we may mount one."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from offcloud_watchd.errors import Permanent
 from tests.fakes.file_host import FileHost, Play
-from tests.unit.fetch.bench import content
+from tests.unit.fetch.bench import KIB, Bench, content
 
 HELPER = """
 import json, os, subprocess, sys, threading
@@ -83,7 +85,7 @@ def test_a_full_and_a_read_only_disk(tmp_path: Path, host: FileHost, told: str) 
     (tmp_path / "mount").mkdir()
     url = host.put("a", data)
     if told == "untold":  # so the shortage shows only while it is written
-        host.plan("a", Play(no_length=True))
+        host.plan("a", Play(no_length=True, ignore_range=True))
     arguments = [str(tmp_path / "mount"), url, str(len(data)), told, str(tmp_path / "a")]
     command = ["unshare", "-m", sys.executable, "-c", HELPER, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -100,3 +102,19 @@ def test_a_full_and_a_read_only_disk(tmp_path: Path, host: FileHost, told: str) 
     assert [visible for _, visible in said[:4]] == [[], [], [], []]
     assert (size, same) == (len(data), True)
     assert told == "told" or any(host.ranges())
+
+
+def test_a_file_that_the_file_system_cannot_hold(bench: Bench) -> None:
+    """Fault 87: whichever line hears of it first, nothing is marked that was not written."""
+    contents = [content(900 * KIB, number) for number in range(4)]
+    files = bench.put(*((f"R/{number}", data) for number, data in enumerate(contents)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200 * KIB, hard))
+    try:
+        with pytest.raises(Permanent, match="cannot hold a file of this size"):
+            bench.fetch(files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert bench.visible() == {}
+    bench.fetch(files)
+    assert sorted(bench.visible().values()) == sorted(contents)

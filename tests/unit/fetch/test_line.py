@@ -4,30 +4,41 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from offcloud_watchd.core.ports import Stop
 from offcloud_watchd.errors import Cancelled
-from offcloud_watchd.fetch.line import Broken, Line, Watch, Wire, host_of, redirected
+from offcloud_watchd.fetch.line import Body, Broken, Line, host_of, is_public, redirected
+from offcloud_watchd.fetch.pool import Pool
 from offcloud_watchd.fetch.settings import ShelfSettings
+from tests.fakes.clock import FakeClock
 from tests.fakes.file_host import FileHost, Play
 from tests.unit.fetch.bench import KIB, Bench, content
 
 
 @pytest.fixture
-def line(bench: Bench) -> Iterator[Line]:
+def pool() -> Iterator[Pool]:
+    """Keep connections for the time of the test."""
+    kept = Pool()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def line(bench: Bench, pool: Pool) -> Line:
     """Open a line with little patience."""
-    with open_line(bench, read_timeout_s=0.2, connect_timeout_s=0.2) as opened:
-        yield opened
+    return open_line(bench, pool, read_timeout_s=0.2, connect_timeout_s=0.2)
 
 
-def open_line(bench: Bench, **changes: object) -> Line:
+def open_line(bench: Bench, pool: Pool, halt: Stop | None = None, **changes: object) -> Line:
     """Make a line for the bench's settings."""
     settings: ShelfSettings = bench.settings(**changes)
-    return Line(settings, bench.clock, bench.stop)
+    return Line(settings, pool, bench.clock, halt or bench.stop)
 
 
 def failure(line: Line, url: str) -> str:
@@ -37,13 +48,116 @@ def failure(line: Line, url: str) -> str:
     return str(raised.value)
 
 
+def read(line: Line, body: Body, room: int = 16 * KIB) -> Iterator[bytes]:
+    """Give a body piece by piece."""
+    view = memoryview(bytearray(room))
+    while count := line.read_into(body, view):
+        yield bytes(view[:count])
+
+
+def whole(line: Line, url: str) -> bytes:
+    """Return a whole file."""
+    with line.get(url, {}) as body:
+        return b"".join(read(line, body))
+
+
 def test_a_body_comes_in_pieces_and_ends(host: FileHost, line: Line) -> None:
-    """Pieces are joined to the whole, an empty one is the end."""
+    """Pieces are joined to the whole, none is the end."""
     data = content(200 * KIB)
-    with line.get(host.put("a", data), {}) as response:
-        pieces = list(iter(lambda: line.read(response), b""))
-    assert b"".join(pieces) == data
+    assert whole(line, host.put("a", data)) == data
     assert line.received_bytes == len(data)
+
+
+def test_a_connection_is_used_again(host: FileHost, line: Line) -> None:
+    """Files one after the other need one connection, as long as each was read to its end."""
+    urls = [host.put("a", b"12"), host.put("b", b""), host.put("c", b"345")]
+    assert [whole(line, url) for url in urls] == [b"12", b"", b"345"]
+    assert len(host.connections()) == 1
+    with line.get(urls[0], {}):
+        pass
+    whole(line, urls[0])
+    assert len(host.connections()) == 2
+
+
+def test_a_connection_is_used_by_another_line(host: FileHost, bench: Bench, pool: Pool) -> None:
+    """What one fetch leaves, another one takes."""
+    url = host.put("a", b"12")
+    for _ in range(3):
+        whole(open_line(bench, pool), url)
+    assert len(host.connections()) == 1
+
+
+def test_a_kept_connection_that_was_closed_is_no_break(host: FileHost, line: Line, pool: Pool) -> None:
+    """The host hung up while nobody looked, or in the very moment of the next question."""
+    url = host.put("a", b"12")
+    whole(line, url)
+    host.connections()[0].shutdown(socket.SHUT_RDWR)
+    assert whole(line, url) == b"12"
+    host.plan("a", Play(reset_before=True))
+    assert whole(line, url) == b"12"
+    assert len(host.asked) == 4
+
+
+def test_a_host_that_keeps_no_connection(host: FileHost, line: Line) -> None:
+    """Its word counts."""
+    url = host.put("a", b"12")
+    host.plan("a", Play(headers={"Connection": "close"}))
+    assert [whole(line, url), whole(line, url)] == [b"12", b"12"]
+    assert len(host.connections()) == 2
+
+
+def test_a_body_in_chunks(host: FileHost, line: Line) -> None:
+    """No length is told; the last chunk is the end, and the connection is kept."""
+    data = content(40 * KIB)
+    chunks = b"".join(
+        b"%x\r\n%s\r\n" % (len(data[at : at + 7000]), data[at : at + 7000])
+        for at in range(0, len(data), 7000)
+    )
+    url = host.put("a", chunks + b"0\r\n\r\n")
+    host.always["a"] = Play(headers={"Transfer-Encoding": "chunked", "Content-Length": None})
+    assert [whole(line, url), whole(line, url)] == [data, data]
+    assert len(host.connections()) == 1
+
+
+def test_chunks_that_end_early(host: FileHost, line: Line) -> None:
+    """The last chunk did not come, so the end is none."""
+    url = host.put("a", b"10\r\n0123")
+    host.plan("a", Play(headers={"Transfer-Encoding": "chunked", "Content-Length": None}, cut_after=8))
+    with pytest.raises(Broken, match="cut"):
+        whole(line, url)
+
+
+def test_a_body_without_a_length_ends_with_its_connection(host: FileHost, line: Line) -> None:
+    """Nobody can say whether it was all."""
+    url = host.put("a", b"12345")
+    host.plan("a", Play(no_length=True))
+    assert whole(line, url) == b"12345"
+
+
+def test_a_link_is_quoted_where_it_must_be(host: FileHost, line: Line) -> None:
+    """Spaces and letters that are not ASCII are common in links; what is quoted already stays so."""
+    host.put("a b \u00fc%", b"12")
+    assert whole(line, f"{host.base}/a b \u00fc%25#part") == b"12"
+
+
+def test_the_query_of_a_link_is_kept(host: FileHost, line: Line) -> None:
+    """It may hold what opens the file; what must be quoted is."""
+    host.put("a?key=b c&d=%", b"12")
+    assert whole(line, f"{host.base}/a?key=b c&d=%25#part") == b"12"
+
+
+def test_a_host_that_cannot_be_called(line: Line) -> None:
+    """A name with an empty part is no name; the text does not hold the link."""
+    assert failure(line, "http://a..b/secret") == "a..b: not usable (UnicodeError)"
+
+
+def test_a_redirect_in_utf8_is_understood(host: FileHost, line: Line) -> None:
+    """Some hosts put the bare name of the file into the header."""
+    url = host.put("a", b"")
+    host.put("\u00fc", b"12")
+    location = "/\u00fc".encode().decode("latin-1")
+    host.plan("a", Play(status=302, headers={"Location": location}, body=b""))
+    assert whole(line, url) == b"12"
 
 
 def test_a_refused_connection(line: Line) -> None:
@@ -86,30 +200,59 @@ def test_a_host_that_hangs_up(host: FileHost, line: Line) -> None:
     """The connection closes before an answer."""
     url = host.put("a", b"")
     host.plan("a", Play(reset_before=True))
-    assert failure(line, url) == "127.0.0.1: no connection"
+    assert failure(line, url) == "127.0.0.1: the connection was cut"
 
 
 def test_a_body_that_is_cut(host: FileHost, line: Line) -> None:
     """Fewer bytes than the length said: the line says so instead of ending the file."""
     url = host.put("a", content(50 * KIB))
     host.plan("a", Play(cut_after=10 * KIB))
-    with pytest.raises(Broken, match="cut"), line.get(url, {}) as response:
-        while line.read(response):
-            pass
+    with pytest.raises(Broken, match="cut"):
+        whole(line, url)
 
 
-def test_a_body_that_stops_coming(host: FileHost, bench: Bench) -> None:
+def test_a_body_that_stops_coming(host: FileHost, bench: Bench, pool: Pool) -> None:
     """Nothing comes for longer than the read timeout."""
     host.while_stalled = lambda: None
     url = host.put("a", content(50 * KIB))
     host.plan("a", Play(stall_after=10 * KIB))
-    with (
-        open_line(bench, read_timeout_s=0.1, min_rate_bytes_per_s=0.0) as line,
-        pytest.raises(Broken, match="no answer in time"),
-        line.get(url, {}) as response,
-    ):
-        while line.read(response):
-            pass
+    with pytest.raises(Broken, match="no answer in time"):
+        whole(open_line(bench, pool, read_timeout_s=0.1), url)
+
+
+def test_a_line_that_is_halted(host: FileHost, bench: Bench, pool: Pool) -> None:
+    """It asks for nothing, and what it waited for is over."""
+    url = host.put("a", content(50 * KIB))
+    line = open_line(bench, pool, read_timeout_s=600.0)
+
+    def halt() -> None:
+        bench.stop.set()
+        line.cut()
+
+    host.while_stalled = halt
+    host.plan("a", Play(stall_after=10 * KIB))
+    with pytest.raises(Cancelled):
+        whole(line, url)
+    with pytest.raises(Cancelled):
+        whole(line, url)
+    line.cut()
+    assert len(host.asked) == 1
+
+
+def test_a_line_that_stalls_says_so(host: FileHost, line: Line) -> None:
+    """The watch has cut it; the next request begins afresh."""
+    url = host.put("a", content(50 * KIB))
+
+    def stall() -> None:
+        line.stalled = True
+        line.cut()
+
+    host.while_stalled = stall
+    host.plan("a", Play(stall_after=10 * KIB))
+    with pytest.raises(Broken, match="less than 1024 bytes/s for 60 s"):
+        whole(line, url)
+    host.while_stalled = lambda: None
+    assert whole(line, url) == content(50 * KIB)
 
 
 def test_two_lengths_are_no_answer(host: FileHost, line: Line) -> None:
@@ -127,7 +270,7 @@ def test_a_link_that_is_none(line: Line, url: str) -> None:
 
 def test_a_link_of_another_kind(line: Line) -> None:
     """Only http(s) is spoken."""
-    assert failure(line, "ftp://example.invalid/x") == "a link of example.invalid is not https or http"
+    assert failure(line, "ftp://example.invalid/x") == "a link of example.invalid is neither https nor http"
 
 
 def test_redirects_are_limited(host: FileHost, line: Line) -> None:
@@ -137,16 +280,15 @@ def test_redirects_are_limited(host: FileHost, line: Line) -> None:
     assert failure(line, url) == "127.0.0.1 redirects more than 5 times"
     assert len(host.asked) == 6
     host.plan("a", *[host.always["a"]] * 5, Play())
-    with line.get(url, {}) as response:
-        assert response.status_code == 200
+    with line.get(url, {}) as body:
+        assert body.status == 200
 
 
 def test_the_body_of_a_redirect_is_not_read(host: FileHost, line: Line) -> None:
     """A redirect may promise any number of bytes; none of them is waited for."""
     url, target = host.put("a", b""), host.put("b", b"12")
     host.plan("a", Play(status=302, headers={"Location": target}, body=b"x" * KIB, stall_after=10))
-    with line.get(url, {}) as response:
-        assert line.read(response) == b"12"
+    assert whole(line, url) == b"12"
 
 
 def test_https_is_not_left(line: Line) -> None:
@@ -159,28 +301,41 @@ def test_https_is_not_left(line: Line) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "refused"),
+    ("address", "public"),
     [
-        ("8.8.8.8", "127.0.0.1", True),
-        ("8.8.8.8", "10.1.2.3", True),
-        ("2001:4860:4860::8888", "::ffff:192.168.0.1", True),
-        ("8.8.8.8", "fe80::1%eth0", True),
-        ("8.8.8.8", "1.1.1.1", False),
-        ("127.0.0.1", "127.0.0.2", False),
-        ("10.0.0.1", "8.8.8.8", False),
+        ("8.8.8.8", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("2001:4860:4860::8888", True),
+        ("::ffff:192.168.0.1", False),
+        ("::ffff:8.8.8.8", True),
+        ("fe80::1%eth0", False),
     ],
 )
-def test_a_redirect_from_public_to_private_is_refused(first: str, second: str, *, refused: bool) -> None:
-    """Fault 91: a file host must not make us ask our own network; a service that is local may."""
-    wire = Wire()
-    wire.begin()
-    wire.judge(first)
-    wire.redirected = True
-    if refused:
-        with pytest.raises(Broken, match="private"):
-            wire.judge(second)
-    else:
-        wire.judge(second)
+def test_what_is_a_public_address(address: str, *, public: bool) -> None:
+    """Whatever form it is written in."""
+    assert is_public(address) is public
+
+
+def test_a_redirect_from_public_to_private_is_refused(
+    host: FileHost, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 91: a file host must not make us ask our own network, also not over a kept connection."""
+    target, url = host.put("b", b"12"), host.put("a", b"")
+    host.always["a"] = Play(status=302, headers={"Location": target}, body=b"")
+    assert whole(line, url) == b"12"  # a service that is local may
+    # Nobody can have a public address on loopback: the first host's is said to be one.
+    real = socket.socket.getpeername
+    with FileHost("127.0.0.2") as first:
+        first.put("a", b"")
+        first.always["a"] = Play(status=302, headers={"Location": target}, body=b"")
+        monkeypatch.setattr(
+            "socket.socket.getpeername",
+            lambda sock: ("8.8.8.8", 80) if real(sock)[0] == "127.0.0.2" else real(sock),
+        )
+        for _ in range(2):
+            assert failure(line, first.url("a")) == "a file host redirects to a private address"
+    assert len(host.asked) == 2
 
 
 def test_the_host_is_all_a_message_says() -> None:
@@ -209,16 +364,22 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def secure(certificate: Path) -> Iterator[FileHost]:
     """Run a file host that speaks TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with FileHost(tls=context) as running:
+    with FileHost(tls=tls_of(certificate)) as running:
         yield running
 
 
-def trusting(line: Line, certificate: Path) -> Line:
-    """Let a line trust the test's certificate."""
-    line._session.verify = str(certificate)
-    return line
+def tls_of(certificate: Path) -> ssl.SSLContext:
+    """Make what a host speaks TLS by."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+def trusting(pool: Pool, certificate: Path) -> Pool:
+    """Let connections trust the test's certificate."""
+    pool.context.load_verify_locations(certificate)
+    return pool
 
 
 def test_an_unknown_certificate_is_not_trusted(secure: FileHost, line: Line) -> None:
@@ -228,128 +389,135 @@ def test_an_unknown_certificate_is_not_trusted(secure: FileHost, line: Line) -> 
     )
 
 
+def test_a_certificate_of_another_name_is_not_trusted(
+    certificate: Path, bench: Bench, trusting: Pool
+) -> None:
+    """The host must be the one that the link names."""
+    with FileHost("127.0.0.2", tls=tls_of(certificate)) as other:
+        assert "TLS" in failure(open_line(bench, trusting), other.put("a", b"12"))
+
+
 @pytest.mark.parametrize("fast", [True, False])
-def test_a_body_over_tls(secure: FileHost, bench: Bench, certificate: Path, *, fast: bool) -> None:
+def test_a_body_over_tls(secure: FileHost, bench: Bench, trusting: Pool, *, fast: bool) -> None:
     """Records are taken one by one on a slow line and joined on a fast one; the bytes are the same."""
     data = content(300 * KIB)
-    line = trusting(open_line(bench, rate_window_s=3600.0), certificate)
-    line._watch.fast = fast
-    with line.get(secure.put("a", data), {}) as response:
-        pieces = list(iter(lambda: line.read(response), b""))
-    line._session.close()
+    line = open_line(bench, trusting)
+    line.fast = fast
+    with line.get(secure.put("a", data), {}) as body:
+        pieces = list(read(line, body, 256 * KIB))
     assert b"".join(pieces) == data
     assert (max(map(len, pieces)) > 16 * KIB) is fast
 
 
-def test_a_cut_over_tls_shows_no_ciphertext(secure: FileHost, bench: Bench, certificate: Path) -> None:
+def test_noise_over_tls_is_a_break(secure: FileHost, bench: Bench, trusting: Pool) -> None:
+    """Bytes that the other side cannot have encrypted end the connection."""
+    url = secure.put("a", b"12")
+    noise = b"\x17\x03\x03\x00\x20" + bytes(32)
+    secure.plan("a", Play(before=lambda: socket.socket.send(secure.connections()[-1], noise)))
+    said = failure(open_line(bench, trusting), url)
+    assert said == "127.0.0.1: the TLS connection could not be trusted or broke"
+
+
+def test_a_cut_over_tls_shows_no_ciphertext(secure: FileHost, bench: Bench, trusting: Pool) -> None:
     """The watch cuts below the TLS layer, so whatever was read is the file's own."""
     data = content(100 * KIB)
     url = secure.put("a", data)
     secure.plan("a", Play(stall_after=50 * KIB))
-    secure.while_stalled = bench.stop.set
+    line = open_line(bench, trusting, read_timeout_s=600.0)
+
+    def halt() -> None:
+        bench.stop.set()
+        line.cut()
+
+    secure.while_stalled = halt
     got = []
-    with (
-        open_line(bench, read_timeout_s=600.0) as line,
-        pytest.raises(Cancelled),
-        trusting(line, certificate).get(url, {}) as response,
-    ):
-        while piece := line.read(response):
-            got.append(piece)
+    with pytest.raises(Cancelled), line.get(url, {}) as body:
+        got.extend(read(line, body))
     assert data.startswith(b"".join(got))
 
 
-# --- The watch ---------------------------------------------------------------------------------------------
-
-
-class FakeLine:
-    """A line that counts how often it was cut."""
-
-    received_bytes = 0
-    cuts = 0
-
-    def cut(self) -> None:
-        """Count."""
-        self.cuts += 1
-
-
-def watch_of(bench: Bench, line: FakeLine) -> Watch:
-    """Make a watch that wants 10 bytes/s over 60 s, while the line waits."""
-    settings: ShelfSettings = bench.settings(min_rate_bytes_per_s=10.0)
-    watch = Watch(line, settings, bench.clock, bench.stop)
-    watch.waits = True
-    return watch
-
-
-@pytest.mark.parametrize(("bytes_per_s", "cuts"), [(0, 1), (9, 1), (10, 0), (1000, 0)])
-def test_a_line_is_cut_when_it_is_too_slow_for_a_whole_window(
-    bench: Bench, bytes_per_s: int, cuts: int
-) -> None:
-    """Fault 80: only what came in over the last minute counts, and a cut is made once."""
-    line = FakeLine()
-    watch = watch_of(bench, line)
-    line.received_bytes = 1 << 30
-    for _ in range(65):
-        watch.look()
-        bench.clock.advance(1.0)
-        line.received_bytes += bytes_per_s
-    assert (line.cuts, watch.stalled) == (cuts, bool(cuts))
-
-
-def test_a_line_that_slows_down_is_cut_a_minute_later(bench: Bench) -> None:
-    """What came in earlier does not help for ever."""
-    line = FakeLine()
-    watch = watch_of(bench, line)
-    for second in range(300):
-        watch.look()
-        assert line.cuts == (second > 100 + 59)
-        if line.cuts:
-            break
-        bench.clock.advance(1.0)
-        line.received_bytes += 10_000 if second < 100 else 0
-
-
-def test_a_fast_line_is_known(bench: Bench) -> None:
-    """More than 4 MiB/s since the last look."""
-    line = FakeLine()
-    watch = watch_of(bench, line)
-    seen = []
-    for received in (8 << 20, 1 << 20, 0):
-        bench.clock.advance(1.0)
-        line.received_bytes += received
-        watch.look()
-        seen.append(watch.fast)
-    assert seen == [True, False, False]
-
-
-def test_a_slow_disk_is_no_slow_line(bench: Bench) -> None:
-    """While the reader does not wait for the network, nothing is measured."""
-    line = FakeLine()
-    watch = watch_of(bench, line)
-    for second in range(200):
-        watch.waits = second % 50 != 49
-        watch.look()
-        bench.clock.advance(1.0)
-    assert line.cuts == 0
-
-
-def test_a_stop_cuts_the_line(bench: Bench) -> None:
-    """Whatever it waits for."""
-    line = FakeLine()
-    watch = watch_of(bench, line)
-    bench.stop.set()
-    watch.look()
-    assert (line.cuts, watch.stalled) == (1, False)
-
-
-def test_headers_are_acknowledged_at_once() -> None:
-    """A host that writes them alone must not wait for the kernel's patience; a dead socket does no harm."""
-    wire = Wire()
+def test_a_handshake_that_hangs_can_be_cut(bench: Bench, pool: Pool) -> None:
+    """A host that takes the connection and says nothing more holds nobody up."""
+    line = open_line(bench, pool, connect_timeout_s=600.0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
-        with socket.create_connection(address) as alive, socket.create_connection(address) as dead:
-            wire.connected(alive)
-            wire.connected(dead)
-            dead.close()
-            alive.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-            wire.acknowledge(at_once=True)
-            assert alive.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+
+        def take_and_cut() -> None:
+            taken, _ = listener.accept()
+            taken.recv(1)
+            bench.stop.set()
+            line.cut()
+            taken.close()
+
+        host = threading.Thread(target=take_and_cut)
+        host.start()
+        with pytest.raises(Cancelled):
+            whole(line, f"https://127.0.0.1:{listener.getsockname()[1]}/a")
+        host.join()
+
+
+# --- Pace --------------------------------------------------------------------------------------------------
+
+
+class PatientStop:
+    """A stop whose waits let the clock run; it is raised after so many."""
+
+    def __init__(self, clock: FakeClock, *, waits: int = 1_000_000) -> None:
+        self._clock = clock
+        self._waits = waits
+
+    def is_set(self) -> bool:
+        """Tell whether all waits are used up."""
+        return self._waits <= 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the time pass."""
+        self._waits -= 1
+        self._clock.advance(timeout or 0.0)
+        return self.is_set()
+
+
+def test_a_line_keeps_to_its_allowance(host: FileHost, bench: Bench, pool: Pool) -> None:
+    """It takes no more than that, and small portions at a time."""
+    line = open_line(bench, pool, PatientStop(bench.clock))
+    line.allowance = 100.0 * KIB
+    began = bench.clock.monotonic()
+    with line.get(host.put("a", content(300 * KIB)), {}) as body:
+        pieces = list(read(line, body, 256 * KIB))
+    assert bench.clock.monotonic() - began == pytest.approx(3.0, rel=0.02)
+    assert max(map(len, pieces)) <= 25 * KIB
+
+
+def test_a_line_that_was_idle_may_catch_up_a_little(host: FileHost, bench: Bench, pool: Pool) -> None:
+    """Half a second's worth and no more, so that waiting for a host costs no bytes."""
+    line = open_line(bench, pool, PatientStop(bench.clock))
+    line.allowance = 100.0 * KIB
+    whole(line, host.put("b", b"1"))
+    bench.clock.advance(3600.0)
+    began = bench.clock.monotonic()
+    whole(line, host.put("a", content(300 * KIB)))
+    assert bench.clock.monotonic() - began == pytest.approx(2.5, rel=0.02)
+
+
+def test_an_allowance_may_change_while_a_line_waits(host: FileHost, bench: Bench, pool: Pool) -> None:
+    """The debt of a slow time is not waited for when the limit is lifted."""
+    stop = PatientStop(bench.clock)
+    line = open_line(bench, pool, stop)
+    line.allowance = 1.0
+    waited = stop.wait
+
+    def lift(timeout: float | None = None) -> bool:
+        line.allowance = None
+        return waited(timeout)
+
+    stop.wait = lift
+    began = bench.clock.monotonic()
+    whole(line, host.put("a", content(300 * KIB)))
+    assert bench.clock.monotonic() - began < 1.0
+
+
+def test_a_line_that_waits_its_turn_ends_with_the_program(host: FileHost, bench: Bench, pool: Pool) -> None:
+    """A low limit does not hold the stop up."""
+    line = open_line(bench, pool, PatientStop(bench.clock, waits=3))
+    line.allowance = 1.0
+    with pytest.raises(Cancelled):
+        whole(line, host.put("a", content(300 * KIB)))

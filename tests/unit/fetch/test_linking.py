@@ -76,6 +76,16 @@ def test_who_linked_before_does_not_matter(bench: Bench) -> None:
     assert publication.verified == "linked from f11f: size"
 
 
+def test_how_it_was_checked_is_kept_word_for_word(bench: Bench) -> None:
+    """The words of a check may hold any sign."""
+    donor = done(bench)
+    assert donor.publication is not None
+    told = replace(donor, publication=replace(donor.publication, verified="pieces; size: 2 files"))
+    publication = bench.shelf().link(film(bench), [told], bench.stop)
+    assert publication is not None
+    assert publication.verified == "linked from c0ffee: pieces; size: 2 files"
+
+
 def test_the_next_donor_is_tried(bench: Bench) -> None:
     """One whose release was taken away, or that has none, is passed over."""
     donor = done(bench)

@@ -1,0 +1,300 @@
+"""What is proved of a release by the pieces of its torrent.
+
+Rules of this file:
+
+* Bytes are hashed as they come in, where a piece comes in one run; what is left is read back from the disk.
+* The state of a piece is one byte and is written by one thread at a time: the one that fetches it, or the
+  fetch itself when nobody fetches.
+* A torrent that cannot be read, or is of another content, proves nothing and breaks nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from offcloud_watchd.core.links.torrent import Metainfo, parse_torrent
+from offcloud_watchd.core.model import Link
+from offcloud_watchd.core.names import safe_component
+from offcloud_watchd.core.pieces import FilePieces, Hasher, Pieces, Stretch, pieces_of
+from offcloud_watchd.core.rollcall import Listed, RollCall, called
+from offcloud_watchd.errors import BadDrop, Transient
+from offcloud_watchd.fetch.spans import Span
+
+log = logging.getLogger(__name__)
+
+_UNKNOWN: Final = 0
+_GOOD: Final = 1
+_BAD: Final = 2
+_ZEROS: Final = bytes(1 << 16)
+_MAX_NAMED: Final = 3
+_MAX_NAMED_PIECES: Final = 20
+
+Read = Callable[[int, int, int], Iterator[memoryview]]
+"""Gives the bytes of a listed file, by its number, from one place to another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One file of a release: where it lies in it, and the size the service tells, None where it does not."""
+
+    path: str
+    remote_path: str
+    size_bytes: int | None
+
+
+def proof_for(
+    link: Link, torrent: bytes | None, subjects: Sequence[Subject], left_out: Sequence[Subject] = ()
+) -> Proof:
+    """Find out what the torrent says of the files. Raises ``Transient`` where the service contradicts it.
+
+    ``left_out`` are files that the service has and nobody wants: they are not missing.
+    """
+    metainfo = _metainfo(link, torrent)
+    if metainfo is None:
+        return Proof.of_nothing(subjects)
+    listed = [Listed(subject.remote_path, subject.size_bytes) for subject in (*subjects, *left_out)]
+    call = called(listed, metainfo).of_first(len(subjects))
+    for number, place in call.contradicted:
+        told, size_bytes = subjects[number].size_bytes, metainfo.files[place].size_bytes
+        raise Transient(
+            f"the service lists {subjects[number].path} with {told} bytes, the torrent says {size_bytes}; "
+            "the list is asked for again"
+        )
+    proof = Proof(metainfo, pieces_of(metainfo), call, subjects)
+    if proof.remarks:
+        log.warning("the service's files are not those of the torrent: %s", "; ".join(proof.remarks))
+    return proof
+
+
+def _metainfo(link: Link, torrent: bytes | None) -> Metainfo | None:
+    """Read the torrent if it is the one of the link: a job may have come from several drops."""
+    try:
+        metainfo = parse_torrent(torrent) if torrent else None
+    except BadDrop:  # the drop was a magnet or a list
+        return None
+    known = {link.info_hash_v1, link.info_hash_v2} - {None}
+    same = metainfo is not None and known & {metainfo.info_hash_v1, metainfo.info_hash_v2}
+    return metainfo if same else None
+
+
+class Proof:
+    """What is known of the pieces of a release. Files by their number in the list.
+
+    ``remarks`` says in words how the list and the torrent differ.
+    """
+
+    def __init__(
+        self, metainfo: Metainfo | None, pieces: Pieces, call: RollCall, subjects: Sequence[Subject]
+    ) -> None:
+        self._files = () if metainfo is None else metainfo.files
+        self._pieces = pieces
+        self._places = call.places
+        self._numbers = {place: number for number, place in enumerate(call.places) if place is not None}
+        self._subjects = subjects
+        self._state = bytearray(pieces.count)
+        self.remarks = () if metainfo is None else tuple(self._differences(call))
+
+    @classmethod
+    def of_nothing(cls, subjects: Sequence[Subject]) -> Proof:
+        """Make the proof of a release of which no torrent is known."""
+        strangers = tuple(range(len(subjects)))
+        call = RollCall((None,) * len(subjects), (), strangers, (), ())
+        return cls(None, FilePieces((), 1), call, subjects)
+
+    def size_bytes(self, number: int) -> int | None:
+        """Return how large a file must be: by the torrent, else by the service; None where neither says."""
+        place = self._places[number]
+        return self._subjects[number].size_bytes if place is None else self._files[place].size_bytes
+
+    # --- while files come in ---
+
+    def hashing(self, number: int, start: int) -> Hashing | None:
+        """Return what hashes a file's bytes from ``start`` on; None where nothing is to be proved."""
+        place = self._places[number]
+        return None if place is None else Hashing(self, place, start)
+
+    def boundary(self, number: int, offset: int) -> int:
+        """Return where the piece that holds a byte begins in its file: a good place to part a file at."""
+        place = self._places[number]
+        if place is None or offset >= self._files[place].size_bytes:
+            return offset
+        return self._pieces.part(place, offset).start
+
+    def is_proved(self, number: int) -> bool:
+        """Tell whether every piece that is this file's alone is good, and there is one."""
+        own = self._own(number)
+        return len(own) > 0 and all(self._state[piece] == _GOOD for piece in own)
+
+    def believe(self, number: int) -> None:
+        """Take over from an earlier call that the file's own pieces are good."""
+        for piece in self._own(number):
+            self._state[piece] = _GOOD
+
+    def forget(self, number: int) -> None:
+        """Forget what is known of a file's pieces: its bytes are to come again."""
+        for piece in self._all(number):
+            self._state[piece] = _UNKNOWN
+
+    # --- when all files are here ---
+
+    def doubt(self, pieces: Iterable[int]) -> None:
+        """Forget what is known of some pieces: their bytes are to come again."""
+        for piece in pieces:
+            self._state[piece] = _UNKNOWN
+
+    def settle(self, read: Read) -> list[int]:
+        """Read back whatever is not decided yet; return the pieces that are bad."""
+        for piece in range(len(self._state)):
+            if self._state[piece] == _UNKNOWN and self._is_here(piece):
+                self._check(piece, read)
+        return [piece for piece, state in enumerate(self._state) if state == _BAD]
+
+    def spans(self, piece: int) -> Iterator[tuple[int, Span]]:
+        """Give the parts of files that a piece is made of."""
+        for one in self._pieces.stretches(piece):
+            if one.file is not None:
+                yield self._numbers[one.file], (one.start, one.end)
+
+    def names(self, pieces: Sequence[int]) -> str:
+        """Say for people which pieces these are, and of which files."""
+        numbers = ", ".join(map(str, pieces[:_MAX_NAMED_PIECES]))
+        more = f" and {len(pieces) - _MAX_NAMED_PIECES} more" if len(pieces) > _MAX_NAMED_PIECES else ""
+        files = dict.fromkeys(number for piece in pieces for number, _ in self.spans(piece))
+        return f"piece{'s' * (len(pieces) > 1)} {numbers}{more} of {self._named(files)}"
+
+    def words(self, confirmed: Sequence[bool]) -> str:
+        """Say how the release was verified; ``confirmed`` tells for each file whether its size was."""
+        degrees = [self._degree(number, size) for number, size in enumerate(confirmed)]
+        best = next(degree for degree in _DEGREES if degree in degrees)
+        others = (
+            f"{degree}: {self._named(number for number, one in enumerate(degrees) if one == degree)}"
+            for degree in _DEGREES
+            if degree != best and degree in degrees
+        )
+        return "; ".join((best, *others, *self.remarks))
+
+    # --- inside ---
+
+    def _degree(self, number: int, confirmed: bool) -> str:  # noqa: FBT001 - private, called with one meaning
+        states = [self._state[piece] == _GOOD for piece in self._all(number)]
+        if states and all(states):
+            return _PIECES
+        if any(states):
+            return _IN_PART
+        return _SIZE if confirmed else _UNVERIFIED
+
+    def _all(self, number: int) -> range:
+        """Return the pieces a file has bytes in."""
+        place = self._places[number]
+        if place is None or not self._files[place].size_bytes:
+            return range(0)
+        first, last = (self._pieces.at(place, at) for at in (0, self._files[place].size_bytes - 1))
+        return range(first, last + 1)
+
+    def _own(self, number: int) -> range:
+        """Return the pieces that hold bytes of no other file."""
+        every = self._all(number)
+        if not every:
+            return every
+        shared = [self._pieces.solo(piece) is None for piece in (every[0], every[-1])]
+        return range(every.start + shared[0], every.stop - shared[1])
+
+    def _is_here(self, piece: int) -> bool:
+        return all(one.file is None or one.file in self._numbers for one in self._pieces.stretches(piece))
+
+    def _check(self, piece: int, read: Read) -> None:
+        hasher = self._pieces.hasher(piece)
+        for one in self._pieces.stretches(piece):
+            if one.file is None:
+                add_zeros(hasher, one.end - one.start)
+            else:
+                for data in read(self._numbers[one.file], one.start, one.end):
+                    hasher.update(data)
+        self.decide(piece, hasher)
+
+    def decide(self, piece: int, hasher: Hasher) -> None:
+        """Note whether a piece that was hashed is what it must be."""
+        self._state[piece] = _GOOD if hasher.digest() == self._pieces.expected(piece) else _BAD
+
+    def piece_at(self, place: int, offset: int) -> tuple[int, Stretch, int | None, Hasher]:
+        """Return the piece that holds a byte of the torrent's file ``place``, and the file's part of it.
+
+        With it goes how many zeros follow that part in the piece: None when bytes of other files do too.
+        """
+        piece = self._pieces.at(place, offset)
+        solo = self._pieces.solo(piece)
+        zeros = None if solo is None else solo[1]
+        return piece, self._pieces.part(place, offset), zeros, self._pieces.hasher(piece)
+
+    def size_of(self, place: int) -> int:
+        """Return the size of a file of the torrent."""
+        return self._files[place].size_bytes
+
+    def _differences(self, call: RollCall) -> Iterator[str]:
+        if call.missing:
+            lost = ("/".join(map(safe_component, self._files[place].path)) for place in call.missing)
+            yield f"missing: {few(lost)}"
+        if call.strange:
+            yield f"not in the torrent: {self._named(call.strange)}"
+        if call.renamed:
+            yield f"renamed: {self._named(call.renamed)}"
+
+    def _named(self, numbers: Iterable[int]) -> str:
+        return few(self._subjects[number].path for number in numbers)
+
+
+_PIECES: Final = "pieces"
+_IN_PART: Final = "pieces in part"
+_SIZE: Final = "size"
+_UNVERIFIED: Final = "unverified"
+_DEGREES: Final = (_PIECES, _IN_PART, _SIZE, _UNVERIFIED)
+
+
+class Hashing:
+    """Hashes one run of a file's bytes, and decides each piece that lies in it whole. One thread."""
+
+    def __init__(self, proof: Proof, place: int, start: int) -> None:
+        self._proof = proof
+        self._place = place
+        self._at = start
+        self._size_bytes = proof.size_of(place)
+        self._until = start
+        self._piece = -1
+        self._zeros: int | None = None
+        self._hasher: Hasher | None = None
+
+    def feed(self, view: memoryview) -> None:
+        """Take the next bytes."""
+        while view and self._at < self._size_bytes:
+            if self._at == self._until:
+                self._begin()
+            taken = view[: self._until - self._at]
+            if self._hasher is not None:
+                self._hasher.update(taken)
+            self._at += len(taken)
+            view = view[len(taken) :]
+            if self._at == self._until and self._hasher is not None:
+                add_zeros(self._hasher, self._zeros or 0)
+                self._proof.decide(self._piece, self._hasher)
+
+    def _begin(self) -> None:
+        self._piece, own, self._zeros, hasher = self._proof.piece_at(self._place, self._at)
+        self._until = own.end
+        self._hasher = hasher if own.start == self._at and self._zeros is not None else None
+
+
+def add_zeros(hasher: Hasher, count: int) -> None:
+    """Hash padding, which nobody delivers."""
+    while count > 0:
+        hasher.update(_ZEROS[:count])
+        count -= len(_ZEROS)
+
+
+def few(names: Iterable[str]) -> str:
+    """Name the first few, cut to a length that can be read."""
+    known = list(names)
+    named = ", ".join(name if len(name) <= 80 else f"{name[:77]}..." for name in known[:_MAX_NAMED])
+    return f"{named} and {len(known) - _MAX_NAMED} more" if len(known) > _MAX_NAMED else named

@@ -1,0 +1,327 @@
+"""Pieces of a torrent and the files that come: what is proved, what is repaired, what fails."""
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from offcloud_watchd.core.links.torrent import parse_torrent
+from offcloud_watchd.core.model import Job, Link, Publication, RemoteFile
+from offcloud_watchd.errors import Cancelled, Permanent, Transient
+from tests.fakes.file_host import FileHost, Play
+from tests.fakes.torrents import BLOCK_BYTES, Content, padded, torrent
+from tests.unit.fetch.bench import KIB, Bench, content
+
+A = content(100 * KIB + 7, 1)
+B = content(3 * KIB, 2)
+C = content(70 * KIB, 3)
+FILES = (Content("a.mkv", A), Content("b.nfo", B), Content("s/c.mkv", C))
+BLOCK = BLOCK_BYTES
+
+
+def spoilt(data: bytes, at: int) -> bytes:
+    """Turn one byte over."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def fetch(
+    bench: Bench,
+    made: bytes,
+    files: Sequence[RemoteFile] | Callable[[], Sequence[RemoteFile]],
+    **changes: object,
+) -> Publication:
+    """Fetch a job that came from a torrent."""
+    return bench.fetch(files, link=link_of(bench, made), torrent_of=lambda _: made, **changes)
+
+
+def link_of(bench: Bench, made: bytes) -> Link:
+    """Return the link of a torrent."""
+    known = parse_torrent(made)
+    return replace(bench.job().link, info_hash_v1=known.info_hash_v1, info_hash_v2=known.info_hash_v2)
+
+
+def put(bench: Bench, *contents: Content) -> list[RemoteFile]:
+    """Serve the files of a torrent."""
+    return bench.put(*((f"Root/{one.path}", one.data) for one in contents or FILES))
+
+
+@pytest.fixture(params=["v1", "v2", "hybrid"])
+def made(request: pytest.FixtureRequest) -> bytes:
+    """Make the torrent of the usual files, of each kind."""
+    if request.param == "hybrid":
+        return torrent(padded(FILES, BLOCK), v1=True, v2=True)
+    return torrent(FILES, v1=request.param == "v1", v2=request.param == "v2")
+
+
+def test_good_files_are_proved_by_pieces(bench: Bench, host: FileHost, made: bytes) -> None:
+    """Also pieces that cross files; every byte comes once."""
+    publication = fetch(bench, made, put(bench))
+    assert publication.verified == "pieces"
+    assert host.bytes_served == sum(len(one.data) for one in FILES)
+
+
+def test_a_bad_piece_is_fetched_again_alone(
+    bench: Bench, host: FileHost, made: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One byte was wrong: its piece is named, asked for by its range, and the release is what it must be."""
+    files = put(bench)
+    host.plan("f0", Play(body=spoilt(A, 2 * BLOCK + 5)))
+    with caplog.at_level(logging.WARNING):
+        assert fetch(bench, made, files).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/a.mkv"] == A
+    assert f"bytes={2 * BLOCK}-{3 * BLOCK - 1}" in host.ranges()
+    assert host.bytes_served == sum(len(one.data) for one in FILES) + BLOCK
+    assert bench.listings == 2
+    assert "piece 2 of a.mkv" in caplog.text
+
+
+def test_a_bad_piece_across_files_is_fetched_again_in_all_of_them(bench: Bench, host: FileHost) -> None:
+    """Nobody can tell which of them is wrong."""
+    made = torrent(FILES)
+    files = put(bench)
+    host.plan("f1", Play(body=spoilt(B, 5)))
+    assert fetch(bench, made, files).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/b.nfo"] == B
+    start = len(A) // BLOCK * BLOCK
+    rest = BLOCK - (len(A) - start) - len(B)
+    assert sorted(filter(None, host.ranges())) == sorted([f"bytes={start}-", f"bytes=0-{rest - 1}"])
+
+
+def test_a_bad_file_is_fetched_again(bench: Bench, host: FileHost, made: bytes) -> None:
+    """All its pieces are wrong."""
+    files = put(bench)
+    host.plan("f2", Play(body=content(len(C), 9)))
+    assert fetch(bench, made, files).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/s/c.mkv"] == C
+
+
+def test_swapped_files_stay_bad(bench: Bench, host: FileHost) -> None:
+    """Two files of one size in each other's place: the pieces tell, and the job fails with their numbers."""
+    first, second = content(40 * KIB, 5), content(40 * KIB, 6)
+    contents = (Content("x", first), Content("y", second))
+    files = put(bench, *contents)
+    host.contents["f0"], host.contents["f1"] = second, first
+    with pytest.raises(Permanent, match=r"pieces 0, 1, 2, 3, 4 of x, y; the service's copy is damaged"):
+        fetch(bench, torrent(contents), files, refetches=1)
+    assert bench.visible() == {}
+    assert host.bytes_served == 4 * 40 * KIB
+
+
+def test_a_piece_that_stays_bad_fails_and_a_later_call_asks_for_it_alone(
+    bench: Bench, host: FileHost, made: bytes
+) -> None:
+    """Everything else is kept, so that the next call needs nothing but the piece."""
+    files = put(bench)
+    host.contents["f0"] = spoilt(A, 5)
+    with pytest.raises(Permanent, match=r"after 2 more tries: piece 0 of a\.mkv"):
+        fetch(bench, made, files, refetches=2)
+    host.contents["f0"] = A
+    served = host.bytes_served
+    assert fetch(bench, made, files).verified == "pieces"
+    assert host.bytes_served == served + BLOCK
+    assert bench.visible()["Some.Release.2020/a.mkv"] == A
+
+
+def test_what_came_before_a_restart_is_read_back(bench: Bench, host: FileHost, made: bytes) -> None:
+    """Bytes that an earlier call brought are held against their pieces too."""
+    files = put(bench)
+    old = bench.stop
+    host.while_stalled = old.set
+    host.plan("f0", Play(body=spoilt(A, 5), stall_after=60 * KIB))
+    with pytest.raises(Cancelled):
+        fetch(bench, made, files)
+    bench.stop = threading.Event()
+    assert fetch(bench, made, files).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/a.mkv"] == A
+
+
+def test_what_was_proved_is_not_read_again(bench: Bench, host: FileHost) -> None:
+    """A finished file whose own pieces were good is believed after a restart, as its mark says."""
+    made = torrent(FILES, v1=False, v2=True)
+    files = put(bench)
+    host.always["f2"] = Play(status=429, headers={"Retry-After": "1"}, body=b"")
+    with pytest.raises(Transient):
+        fetch(bench, made, files)
+    staged = bench.staging / "c0ffee-0" / "release" / "a.mkv"
+    staged.write_bytes(spoilt(A, 5))  # so it shows whether it is read
+    del host.always["f2"]
+    assert fetch(bench, made, files).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/a.mkv"] != A
+
+
+def test_a_file_that_was_cut_while_it_came_is_proved(bench: Bench, host: FileHost, made: bytes) -> None:
+    """A piece that came in two runs is read back."""
+    host.plan("f0", Play(cut_after=40 * KIB))
+    assert fetch(bench, made, put(bench)).verified == "pieces"
+
+
+def test_a_host_that_knows_no_ranges_gives_the_file_again(bench: Bench, host: FileHost, made: bytes) -> None:
+    """A piece cannot be had alone then."""
+    files = put(bench)
+    host.plan("f0", Play(body=spoilt(A, 5)))
+    host.always["f0"] = Play(ignore_range=True)
+    assert fetch(bench, made, files).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/a.mkv"] == A
+
+
+def test_pieces_of_a_file_that_begins_anew_are_checked_anew(bench: Bench, host: FileHost) -> None:
+    """They were good, and then another content came from the beginning: its bad pieces are noticed."""
+    files = put(bench)
+    host.plan("f0", Play(cut_after=3 * BLOCK), Play(ignore_range=True), Play(body=spoilt(A, 5)))
+    assert fetch(bench, torrent(FILES), files).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/a.mkv"] == A
+
+
+def test_a_torrent_of_one_file(bench: Bench) -> None:
+    """Its name is the file's."""
+    made = torrent([Content("Film.mkv", A)], name="Film.mkv", single=True)
+    assert fetch(bench, made, bench.put(("Film.mkv", A))).verified == "pieces"
+
+
+def test_a_v2_torrent_without_layers_proves_whole_files(bench: Bench, host: FileHost) -> None:
+    """All or nothing: a file that is wrong comes again as a whole."""
+    made = torrent(FILES, v1=False, v2=True, layers=False)
+    files = put(bench)
+    host.plan("f0", Play(body=spoilt(A, 5)))
+    assert fetch(bench, made, files).verified == "pieces"
+    assert [asked.path for asked in host.asked].count("f0") == 2
+
+
+# --- Lists that are not the torrent's ----------------------------------------------------------------------
+
+
+def test_a_renamed_file_is_proved_all_the_same(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """And said."""
+    files = bench.put(("Root/other.mkv", A), ("Root/b.nfo", B), ("Root/s/c.mkv", C))
+    with caplog.at_level(logging.WARNING):
+        assert fetch(bench, torrent(FILES), files).verified == "pieces; renamed: other.mkv"
+    assert "not those of the torrent: renamed: other.mkv" in caplog.text
+
+
+def test_a_missing_file_is_said_and_its_neighbours_are_proved_in_part(bench: Bench) -> None:
+    """A piece that holds bytes of a file that did not come proves nothing."""
+    files = bench.put(("Root/a.mkv", A), ("Root/s/c.mkv", C))
+    publication = fetch(bench, torrent(FILES), files)
+    assert publication.verified == "pieces in part; missing: b.nfo"
+    made = torrent(FILES, v1=False, v2=True)
+    assert fetch(bench, made, files, round=1).verified == "pieces; missing: b.nfo"
+
+
+def test_a_strange_file_is_said_and_counts_by_its_size(bench: Bench) -> None:
+    """It is published with the others."""
+    files = [*put(bench), RemoteFile("Root/extra.txt", bench.host.put("x", b"hello"), 5)]
+    publication = fetch(bench, torrent(FILES), files)
+    assert publication.verified == "pieces; size: extra.txt; not in the torrent: extra.txt"
+
+
+def test_many_names_are_not_all_told(bench: Bench) -> None:
+    """Three, shortened, and how many more."""
+    contents = [*FILES, *(Content(f"{number}{'x' * 200}", b"1" * (number + 1)) for number in range(6))]
+    verified = fetch(bench, torrent(contents), put(bench)).verified
+    assert verified.endswith("... and 3 more")
+    assert len(verified) < 400
+
+
+def test_a_size_that_contradicts_the_torrent_is_not_fetched(bench: Bench, host: FileHost) -> None:
+    """Fault 78: the numbers are told, the list is asked for again later."""
+    files = [replace(put(bench)[0], size_bytes=5), *put(bench)[1:]]
+    with pytest.raises(Transient, match=f"a.mkv with 5 bytes, the torrent says {len(A)}"):
+        fetch(bench, torrent(FILES), files)
+    assert host.asked == []
+
+
+def test_a_host_that_contradicts_the_torrent_is_not_believed(bench: Bench) -> None:
+    """Fault 78: where the service tells no size, the torrent's is the one that counts."""
+    files = bench.put(("Root/a.mkv", A + b"more"), ("Root/b.nfo", B), ("Root/s/c.mkv", C), told=False)
+    with pytest.raises(Transient, match=f"the file host has {len(A) + 4} bytes"):
+        fetch(bench, torrent(FILES), files)
+    assert bench.visible() == {}
+
+
+@pytest.mark.parametrize("kind", ["none", "magnet", "damaged", "other"])
+def test_what_is_no_torrent_of_the_job_proves_nothing(bench: Bench, kind: str) -> None:
+    """The drop was a magnet, or another drop's torrent: the sizes must do."""
+    made = torrent(FILES)
+    other = torrent([Content("z", b"1")])
+    data = {"none": None, "magnet": b"magnet:?xt=urn:btih:aa", "damaged": made[:-1], "other": other}[kind]
+    link = link_of(bench, made)
+    publication = bench.fetch(put(bench), link=link, torrent_of=lambda _: data)
+    assert publication.verified == "size"
+
+
+def test_the_job_is_asked_for_its_torrent(bench: Bench) -> None:
+    """By the drop that it came from."""
+    asked: list[Job] = []
+    bench.fetch(put(bench), torrent_of=asked.append)
+    assert [job.id for job in asked] == ["c0ffee"]
+
+
+def test_mixed_degrees_are_told_apart(bench: Bench, host: FileHost) -> None:
+    """What nobody told the size of is not verified at all."""
+    extra = [RemoteFile("Root/x", host.put("x", b"hello")), RemoteFile("Root/y", host.put("y", b"you"), 3)]
+    host.always["x"] = Play(no_length=True, ignore_range=True)
+    publication = fetch(bench, torrent(FILES), [*put(bench), *extra])
+    assert publication.verified == "pieces; size: y; unverified: x; not in the torrent: x, y"
+
+
+def test_the_hash_of_a_large_file_is_made_as_it_comes(bench: Bench, host: FileHost) -> None:
+    """Parts begin where pieces do, so nothing but the release is read."""
+    data = content(9 * 1024 * KIB, 4)
+    contents = [Content("tiny", b"12345"), Content("zz.mkv", data)]
+    made = torrent(contents, piece_bytes=64 * KIB + 1)
+    assert fetch(bench, made, put(bench, *contents)).verified == "pieces"
+    published = bench.visible()["Some.Release.2020/zz.mkv"]
+    assert hashlib.sha256(published).digest() == hashlib.sha256(data).digest()
+    first_end = (4 * 1024 * KIB + 5) // (64 * KIB + 1) * (64 * KIB + 1) - 5
+    assert f"bytes=0-{first_end - 1}" in host.ranges()
+
+
+class Noticing(threading.Event):
+    """A wish to stop that does something once all files are noted as done: when pieces are checked."""
+
+    def __init__(self, bench: Bench, act: Callable[[], bool]) -> None:
+        super().__init__()
+        self.bench = bench
+        self.act = act
+
+    def is_set(self) -> bool:
+        """Look at the marks."""
+        marks = self.bench.staging / "c0ffee-0" / "marks.jsonl"
+        is_done = marks.exists() and marks.read_bytes().count(b'"done":true') == len(FILES)
+        return is_done and self.act()
+
+
+def test_a_stop_while_pieces_are_checked(bench: Bench, host: FileHost) -> None:
+    """The next call checks them; nothing is fetched again."""
+    usual, bench.stop = bench.stop, Noticing(bench, lambda: True)
+    with pytest.raises(Cancelled, match="checking pieces"):
+        fetch(bench, torrent(FILES), put(bench))
+    bench.stop = usual
+    assert fetch(bench, torrent(FILES), put(bench)).verified == "pieces"
+    assert host.bytes_served == sum(len(one.data) for one in FILES)
+
+
+def test_a_file_that_is_cut_while_pieces_are_checked_comes_again(bench: Bench) -> None:
+    """Somebody else has changed it in staging: the pieces tell."""
+
+    def cut() -> bool:
+        staged = bench.staging / "c0ffee-0" / "release" / "a.mkv"
+        if staged.stat().st_size == len(A):
+            os.truncate(staged, len(A) - 9)
+        bench.stop.act = lambda: False
+        return False
+
+    bench.stop = Noticing(bench, cut)
+    assert fetch(bench, torrent(FILES), put(bench)).verified == "pieces"
+    assert bench.visible()["Some.Release.2020/a.mkv"] == A
+
+
+def test_a_torrent_with_more_padding_than_files(bench: Bench) -> None:
+    """Zeros that nobody delivers are hashed, however many there are."""
+    contents = [FILES[0], *(Content(f".pad/{at}", bytes(200 * KIB), pad=True) for at in range(2)), FILES[1]]
+    made = torrent(contents, piece_bytes=512 * KIB)
+    assert fetch(bench, made, put(bench, FILES[0], FILES[1])).verified == "pieces"
