@@ -50,6 +50,7 @@ def nginx(
         raise RuntimeError("the bench compares on a real nginx: apt-get install nginx-light curl")
     port = free_port()
     config = root / "nginx.conf"
+    listen = f"{port} ssl" if certificate else str(port)
     secure = f"ssl_certificate {certificate}; ssl_certificate_key {certificate};" if certificate else ""
     config.write_text(
         f"""
@@ -59,9 +60,7 @@ http {{
   access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  server {{
-    listen 127.0.0.1:{port}{" ssl" if secure else ""}; {secure} root {directory}; limit_rate {limit_rate};
-  }}
+  server {{ listen 127.0.0.1:{listen}; {secure} root {directory}; limit_rate {limit_rate}; }}
 }}
 """
     )

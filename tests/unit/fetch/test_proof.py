@@ -325,3 +325,12 @@ def test_a_torrent_with_more_padding_than_files(bench: Bench) -> None:
     contents = [FILES[0], *(Content(f".pad/{at}", bytes(200 * KIB), pad=True) for at in range(2)), FILES[1]]
     made = torrent(contents, piece_bytes=512 * KIB)
     assert fetch(bench, made, put(bench, FILES[0], FILES[1])).verified == "pieces"
+
+
+def test_a_bad_piece_with_padding_is_fetched_again(bench: Bench, host: FileHost) -> None:
+    """Its zeros are nobody's to send: only the file's own bytes of it are asked for."""
+    contents = padded(FILES, BLOCK)
+    files = put(bench)
+    host.plan("f0", Play(body=spoilt(A, len(A) - 1)))
+    assert fetch(bench, torrent(contents), files).verified == "pieces"
+    assert [one for one in host.ranges() if one] == [f"bytes={len(A) // BLOCK * BLOCK}-"]
