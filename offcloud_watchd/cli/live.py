@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-import threading
+import select
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -29,11 +29,10 @@ BESIDE_ROWS: Final = 3  # the headings, the line that says how many more there a
 
 def watch(console: Console, look: Callable[[], Mapping[str, Any]], every_s: float) -> None:
     """Draw until interrupted."""
-    pause = threading.Event()
     with Live(console=console, auto_refresh=False) as live:
         while True:
             live.update(drawn(look(), *console.size), refresh=True)
-            pause.wait(every_s)
+            select.select((), (), (), every_s)  # an event's own wait may break where Ctrl-C meets its lock
 
 
 def drawn(seen: Mapping[str, Any], width: int, height: int) -> RenderableType:

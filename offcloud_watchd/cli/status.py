@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -71,7 +71,7 @@ def _watch(state_dir: Path, *, as_json: bool) -> None:
             print("\n".join(lines if not told else ["", *lines]))
             told = lines
         sys.stdout.flush()
-        threading.Event().wait(WATCH_EVERY_S)
+        select.select((), (), (), WATCH_EVERY_S)  # an event's own wait may break where Ctrl-C meets its lock
 
 
 def look(state_dir: Path) -> dict[str, Any]:
