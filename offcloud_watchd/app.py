@@ -17,8 +17,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -47,6 +47,7 @@ STOP_WITHIN_S: Final = 17.0  # a POST in flight may end; the promise is 20 s in 
 CLOSE_WITHIN_S: Final = 1.5
 STATUS_EVERY_S: Final = 0.5
 MESSAGES_A_TURN: Final = 1000
+HEEDED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
 API_PLACES: Final = 8  # one is carried out, the others wait; each is an intent that a crash leaves open
 
 
@@ -131,10 +132,11 @@ def _assemble(
         publish=publish,
         look_again=watcher.ask,
     )
-    watcher.start()
-    stack.callback(watcher.stop)
-    workers.start()
-    stack.callback(workers.close, CLOSE_WITHIN_S)
+    with signals.for_the_main_thread():
+        watcher.start()
+        stack.callback(watcher.stop)
+        workers.start()
+        stack.callback(workers.close, CLOSE_WITHIN_S)
     return loop
 
 
@@ -164,7 +166,8 @@ def _start_again(signals: Signals) -> None:
     """Replace the process; return only when a stop was asked for.
 
     Until the new one has its handlers, a signal that is meant for the daemon must not end it, and a stop must
-    not be lost: the kernel holds it back, also over ``exec``. A reload or a look is what a start does anyway.
+    not be lost: the kernel holds it back, also over ``exec``, as no other thread takes it. A reload or a look
+    is what a start does anyway.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     if signals.stop:
@@ -200,7 +203,20 @@ class Signals:
         }
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+
+    @contextmanager
+    def for_the_main_thread(self) -> Iterator[None]:
+        """Let no thread that is started within ever take a signal of the daemon; its children neither.
+
+        A thread that still hangs at a reload could else take a stop that the kernel is to hold back over
+        ``exec``, and the stop would be lost with it. A new thread has the mask of the one that starts it.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def on_stop(self, number: int, _frame: FrameType | None) -> None:
         """Ask for an orderly end. A service manager may repeat itself; a person who does is in a hurry."""

@@ -1,9 +1,11 @@
 """Signals at bad moments: a stop always ends in time with 0, a reload is never taken for an end."""
 
+import re
 import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +92,20 @@ def test_a_stop_is_not_lost_in_a_storm_of_reloads(classic, run_daemon):
             lambda: "starts" in daemon.log.rpartition("stopped")[2], within_s=20, why=lambda: daemon.log
         )
     assert daemon.stop() == 0
+
+
+def test_only_the_main_thread_takes_signals(classic, run_daemon):
+    """Any other that still hangs at a reload could take a stop that the kernel holds back over ``exec``."""
+    _, place = classic
+    daemon = run_daemon(place)
+    _wait_ready(daemon)
+    heeded = sum(1 << number - 1 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1))
+    unheeded = 0
+    for thread in Path(f"/proc/{daemon.pid}/task").iterdir():
+        blocked = int(re.search(r"SigBlk:\s+([0-9a-f]+)", (thread / "status").read_text())[1], 16)
+        unheeded += blocked & heeded == heeded
+        assert blocked & heeded == (0 if thread.name == str(daemon.pid) else heeded), thread.name
+    assert unheeded > 3  # lanes, watchers
 
 
 def test_a_configuration_that_becomes_wrong_during_a_reload(classic, run_daemon):
