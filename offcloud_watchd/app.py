@@ -38,12 +38,13 @@ from offcloud_watchd.journal import lock_state, open_journal
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.lanes import Ports, Workers
 from offcloud_watchd.offcloud import Client
-from offcloud_watchd.systemd import Notifier
+from offcloud_watchd.systemd import Notifier, Patience, Watchdog
 from offcloud_watchd.watch import Watcher, sweep_spool
 
 log = logging.getLogger(__name__)
 
-STOP_WITHIN_S: Final = 17.0  # a POST in flight may end; the promise is 20 s in all
+STOP_PROMISE_S: Final = 20.0
+STOP_WITHIN_S: Final = 17.0  # a POST in flight may end; the rest of the promise is for closing
 CLOSE_WITHIN_S: Final = 1.5
 STATUS_EVERY_S: Final = 0.5
 MESSAGES_A_TURN: Final = 1000
@@ -72,8 +73,10 @@ def run(config_path: Path | None, env: Mapping[str, str]) -> int:
     """
     signals = Signals()
     signals.listen()
+    notifier = Notifier.from_environment(env, os.getpid())
+    going_on = Patience(notifier, time.monotonic).ask
     try:
-        plan = blueprint.read(config_path, env)
+        plan = blueprint.read(config_path, env, going_on)
     except ConfigError:
         if signals.stop:  # whoever ends the service ends all its processes
             return 0
@@ -83,32 +86,37 @@ def run(config_path: Path | None, env: Mapping[str, str]) -> int:
     log.info("offcloud-watchd %s starts", __version__)
     while True:
         with ExitStack() as stack:
-            loop = _assemble(stack, plan, keys, env, signals)
-            reload_wanted = loop.run(lambda: may_reload(plan, config_path, env))
+            loop = _assemble(stack, plan, keys, env, signals, notifier)
+            reload_wanted = loop.run(lambda: may_reload(plan, config_path, env, going_on))
         if signals.stop or not reload_wanted:
             log.info("stopped")
             return 0
         # The file may have become wrong while the stop took its time: then the old configuration starts anew.
-        if may_reload(plan, config_path, env):
+        if may_reload(plan, config_path, env, going_on):
             _start_again(signals)
 
 
 def _assemble(
-    stack: ExitStack, plan: Blueprint, keys: KeySource, env: Mapping[str, str], signals: Signals
+    stack: ExitStack,
+    plan: Blueprint,
+    keys: KeySource,
+    env: Mapping[str, str],
+    signals: Signals,
+    notifier: Notifier,
 ) -> Loop:
     """Open and start everything; the stack closes it in reverse order."""
     clock = SystemClock()
-    notifier = Notifier.from_environment(env, os.getpid())
+    going_on = Patience(notifier, clock.monotonic).ask
     inbox = signals.inbox
     state_dir = plan.state_dir
     lock = lock_state(state_dir)
     stack.callback(lock.release)
-    journal, jobs = open_journal(state_dir, clock)
+    journal, jobs = open_journal(state_dir, clock, going_on=going_on)
     stack.callback(journal.close)
     log.info("journal read: %d jobs", len(jobs))
 
     shelf = DiskShelf(plan.shelf, clock)
-    shelf.sweep(jobs)
+    shelf.sweep(jobs, going_on)
     sweep_spool(state_dir / "spool", {drop.sha256 for job in jobs.values() for drop in job.drops})
     watcher = Watcher(plan.watch, clock, lambda: inbox.put(LookAgain()))
     client = Client(plan.client(read_key=keys.read), clock)
@@ -129,6 +137,7 @@ def _assemble(
         signals=signals,
         clock=clock,
         notifier=notifier,
+        watchdog=Watchdog(notifier, workers.busy),
         publish=publish,
         look_again=watcher.ask,
     )
@@ -140,13 +149,19 @@ def _assemble(
     return loop
 
 
-def may_reload(plan: Blueprint, config_path: Path | None, env: Mapping[str, str]) -> bool:
+def may_reload(
+    plan: Blueprint,
+    config_path: Path | None,
+    env: Mapping[str, str],
+    going_on: Callable[[], None] = lambda: None,
+) -> bool:
     """Tell whether the configuration in the file can take the place of this one; say what is wrong if not.
 
     The state directory stays: a daemon that went on in an empty one would know of none of its jobs.
+    ``going_on`` is called now and then while the file is read.
     """
     try:
-        problems = _unchangeable(plan, blueprint.read(config_path, env))
+        problems = _unchangeable(plan, blueprint.read(config_path, env, going_on))
     except ConfigError as error:
         problems = error.problems
     for problem in problems:
@@ -269,12 +284,12 @@ class Loop:
     signals: Signals
     clock: Clock
     notifier: Notifier
+    watchdog: Watchdog
     publish: Callable[[Picture], None]
     look_again: Callable[[], None]
     _ready: bool = False
     _reload: bool = False
     _stop_at: float | None = None
-    _alive_at: float = float("-inf")
     _told_at: float = float("-inf")
     _untold: bool = True
     _told: str = ""
@@ -301,18 +316,26 @@ class Loop:
             self.look_again()
         if signals.reload:
             signals.reload = False
-            if begins and not signals.stop and may_reload():
-                log.info("the new configuration is good: it is taken up when what is under way has ended")
-                self._reload = True
-                self.notifier.reloading()
+            if begins and not signals.stop:
+                self._reload = self._reload_begins(may_reload)
         if signals.stop and (self._reload or begins):
             self._reload = False
             # Never in a reload: who manages the service would take it for the end.
-            self.notifier.stopping()
+            self.notifier.stopping(STOP_PROMISE_S)
         if begins and (signals.stop or self._reload):
             self._stop_at = self.clock.monotonic() + STOP_WITHIN_S
             return [Stopping()]
         return []
+
+    def _reload_begins(self, may_reload: Callable[[], bool]) -> bool:
+        """Tell the manager of a reload, and of its end when it is refused; return whether it is on."""
+        self.notifier.reloading()
+        if may_reload():
+            log.info("the new configuration is good: it is taken up when what is under way has ended")
+            return True
+        if self._ready:  # else the first look ends it
+            self.notifier.ready(self._told)
+        return False
 
     def _is_over(self) -> bool:
         if self._stop_at is None:
@@ -334,9 +357,7 @@ class Loop:
     def _pace_s(self) -> float:
         """Compute the longest wait: the sign of life, the end of a stop, and a view that is still untold."""
         now = self.clock.monotonic()
-        waits = [3600.0]
-        if self.notifier.watchdog_s is not None:
-            waits.append(self.notifier.watchdog_s / 3)
+        waits = [3600.0, self.watchdog.wait_s(now)]
         if self._stop_at is not None:
             waits.append(self._stop_at - now)
         if self._untold:
@@ -347,7 +368,7 @@ class Loop:
 
     def _tell(self, messages: list[Message]) -> None:
         now = self.clock.monotonic()
-        self._show_life(now)
+        self.watchdog.turn(now)
         self._untold = self._untold or bool(messages)
         starting = not self._ready and self._stop_at is None
         first_look = starting and any(isinstance(message, Looked) for message in messages)
@@ -364,12 +385,6 @@ class Loop:
         elif line != self._told:
             self.notifier.status(line)
         self._told = line
-
-    def _show_life(self, now: float) -> None:
-        every_s = self.notifier.watchdog_s
-        if every_s is not None and now >= self._alive_at + every_s / 3:
-            self._alive_at = now
-            self.notifier.alive()
 
 
 def status_line(picture: Picture) -> str:

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from offcloud_watchd.core.categories import checked_category
 from offcloud_watchd.core.lifecycle import Policy
@@ -25,6 +26,9 @@ from offcloud_watchd.fetch import ShelfSettings
 from offcloud_watchd.key import KeyPlace
 from offcloud_watchd.offcloud import ClientSettings
 from offcloud_watchd.watch import WatchSettings
+
+READING_S: Final = 120
+"""How long the reading of a configuration may take and still counts as going on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +59,28 @@ class Answer:
     notes: Sequence[str] = ()
 
 
-def read(config_path: Path | None, env: Mapping[str, str]) -> Blueprint:
+def read(
+    config_path: Path | None, env: Mapping[str, str], going_on: Callable[[], None] = lambda: None
+) -> Blueprint:
     """Have the configuration read and held against the disk, by a process of its own.
 
-    ``config_path`` is None where nobody named one. Raises ``ConfigError`` with every problem.
+    ``config_path`` is None where nobody named one. ``going_on`` is called every second while it is read, for
+    two minutes at the most. Raises ``ConfigError`` with every problem.
     """
     command = [sys.executable, "-P", "-m", "offcloud_watchd.wiring"]
-    ended = subprocess.run(  # noqa: S603 - our own interpreter, our own module, no shell
+    with subprocess.Popen(  # noqa: S603 - our own interpreter, our own module, no shell
         command if config_path is None else [*command, str(config_path)],
         # It must find the same program as this one did; and -P keeps the working directory out of that.
         env={**env, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         process_group=0,  # Ctrl-C is for the daemon
-        check=False,
-    )
-    if ended.returncode:
-        how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"exit code {ended.returncode}"
+    ) as process:
+        output = _output(process, going_on)
+    if code := process.returncode:
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise ConfigError([f"the configuration could not be read: the process that does it ended with {how}"])
-    answer = pickle.loads(ended.stdout)  # noqa: S301 - from our own process, over a pipe nobody else holds
+    answer = pickle.loads(output)  # noqa: S301 - from our own process, over a pipe nobody else holds
     if answer.blueprint is None:
         error = ConfigError(list(answer.problems))
         for note in answer.notes:
@@ -81,6 +88,16 @@ def read(config_path: Path | None, env: Mapping[str, str]) -> Blueprint:
         raise error
     blueprint: Blueprint = answer.blueprint
     return blueprint
+
+
+def _output(process: subprocess.Popen[bytes], going_on: Callable[[], None]) -> bytes:
+    """Wait for the process and return what it printed; whoever has it wait for longer hangs."""
+    for _ in range(READING_S):
+        try:
+            return process.communicate(timeout=1.0)[0]
+        except subprocess.TimeoutExpired:
+            going_on()
+    return process.communicate()[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ Rules of this file:
 * ``perform`` is the whole meaning of an effect and needs no thread, so tests drive it directly.
 * A worker catches everything at its boundary: an error is an answer like any other, never the end of a lane.
 * One thread owns the service's client (the api lane); a fetch that needs links asks that lane for them.
+* A worker shows that it moves by looking at its stop flag, which every port does between steps that may take
+  long; what it is at is read by whoever asks, without a lock: each worker writes its own entry only.
 * Nothing here decides. Whether an error is mended by time, and what follows, is the engine's affair.
 """
 
@@ -12,10 +14,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Inspect, Poll, Submit
 from offcloud_watchd.core.events import (
@@ -31,7 +33,9 @@ from offcloud_watchd.core.events import (
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Job, Lane, Phase, Progress, RemoteFile, Submission
+from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
+from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import bounded, searched
 from offcloud_watchd.errors import Cancelled, OffcloudWatchdError
 
@@ -137,6 +141,7 @@ class Workers:
         self._inbox = inbox
         self._queues: dict[Lane, SimpleQueue[Task | None]] = {lane: SimpleQueue() for lane in Lane}
         self._closing = threading.Event()
+        self._signs = _Signs(ports.clock)
         names = [(Lane.API, "api"), (Lane.DISK, "disk")]
         names += [(Lane.FETCH, f"fetch-{number}") for number in range(1, fetchers + 1)]
         self._threads = [
@@ -157,6 +162,10 @@ class Workers:
                 queue.put(None)
             if thread.is_alive():
                 thread.join(max(0.0, deadline - self._ports.clock.monotonic()))
+
+    def busy(self) -> Mapping[str, AtWork]:
+        """Tell what each worker is at, by its name; who waits for work is not in it. For any thread."""
+        return self._signs.view()
 
     # --- core.ports.Lanes ---
 
@@ -185,37 +194,46 @@ class Workers:
     def _work(self, lane: Lane) -> None:
         queue = self._queues[lane]
         while (task := queue.get()) is not None:
+            self._signs.begin(lane)
             try:
                 task()
             except Exception:  # the boundary of a lane: nothing a task does may end it
-                log.exception("lane %s: a task failed", lane)
+                log.exception("lane %s: a task failed", lane, extra={"lane": lane})
+            self._signs.end()  # not in a ``finally``: a thread that dies counts as one that hangs
 
     def _carry_out(self, effect: Act, stop: Stop) -> None:
         if stop.is_set():
             self._inbox.put(Outcome(effect, error=Cancelled("stopped before it began")))
             return
+        job, what = effect.job, type(effect).__name__
+        self._signs.say(f"{what} of job {job.id}")
         try:
-            outcome = perform(effect, self._ports, self._list_files, self._reporter(effect.job.id), stop)
+            felt = _Felt(stop, self._signs)
+            outcome = perform(effect, self._ports, self._list_files, self._reporter(job.id), felt)
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
-            outcome = Outcome(effect, error=_noted(error, f"job {effect.job.id}: {type(effect).__name__}"))
+            noted = _noted(error, f"job {job.id}: {what}", about(job, effect.lane))
+            outcome = Outcome(effect, error=noted)
         self._inbox.put(outcome)
 
     def _try_lane(self, lane: Lane) -> None:
+        self._signs.say("a probe")
         try:
             if lane is Lane.API:
-                self._ports.cloud.account(self._closing)
+                self._ports.cloud.account(_Felt(self._closing, self._signs))
             else:
                 self._ports.shelf.probe()
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
-            self._inbox.put(Probed(lane, _noted(error, f"lane {lane}: a probe")))
+            self._inbox.put(Probed(lane, _noted(error, f"lane {lane}: a probe", {"lane": lane})))
         else:
             self._inbox.put(Probed(lane))
 
     def _look(self) -> None:
+        self._signs.say("a look at the drop folders")
         try:
             self._inbox.put(Looked(self._ports.look()))
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
-            self._inbox.put(Looked(None, _noted(error, "a look at the drop folders")))
+            noted = _noted(error, "a look at the drop folders", {"lane": Lane.DISK})
+            self._inbox.put(Looked(None, noted))
 
     def _reporter(self, job_id: str) -> OnProgress:
         """Return a progress callback that keeps the inbox quiet: one message each half second."""
@@ -235,10 +253,12 @@ class Workers:
         reply: SimpleQueue[Sequence[RemoteFile] | Exception] = SimpleQueue()
 
         def ask() -> None:
+            self._signs.say(f"asking for the links of request {submission.request_id}")
             try:
                 reply.put(self._ports.cloud.files(submission, stop))
             except Exception as error:  # noqa: BLE001 - handed over to the thread that asked
-                reply.put(_noted(error, "asking for links"))
+                fields = {"request": submission.request_id, "lane": Lane.API}
+                reply.put(_noted(error, "asking for links", fields))
 
         self._queues[Lane.API].put(ask)
         while not (stop.is_set() or self._closing.is_set()):
@@ -252,8 +272,61 @@ class Workers:
         raise Cancelled("stopped while waiting for links")
 
 
-def _noted(error: Exception, what: str) -> Exception:
+class _Signs:
+    """What each worker is at and when it last moved; each writes its own entry, anybody reads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[str, AtWork] = {}
+
+    def view(self) -> Mapping[str, AtWork]:
+        """Return a copy, made in one step of the interpreter."""
+        return dict(self._entries)
+
+    def begin(self, lane: Lane) -> None:
+        """Note that this thread, a worker of the lane, begins a task."""
+        entry = AtWork(lane, "a task", self._clock.monotonic())
+        self._entries[threading.current_thread().name] = entry
+
+    def say(self, what: str) -> None:
+        """Note what this thread is at."""
+        self._change(what=what, moved_at_s=self._clock.monotonic())
+
+    def move(self, ahead_s: float = 0.0) -> None:
+        """Note that this thread moves, or that it is going to wait for so long."""
+        self._change(moved_at_s=self._clock.monotonic() + ahead_s)
+
+    def end(self) -> None:
+        """Note that this thread waits for work."""
+        self._entries.pop(threading.current_thread().name, None)
+
+    def _change(self, **changes: Any) -> None:
+        name = threading.current_thread().name
+        entry = self._entries.get(name)
+        if entry is not None:  # else a thread that is no worker
+            self._entries[name] = replace(entry, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Felt:
+    """A stop flag that shows that whoever looks at it moves. Implements ``core.ports.Stop``."""
+
+    flag: Stop
+    signs: _Signs
+
+    def is_set(self) -> bool:
+        self.signs.move()
+        return self.flag.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.signs.move(timeout or 0.0)
+        raised = self.flag.wait(timeout)
+        self.signs.move()
+        return raised
+
+
+def _noted(error: Exception, what: str, fields: Mapping[str, str]) -> Exception:
     """Log where a bug is: its text may hold what only the log knows how to hide, so nobody else shows it."""
     if not isinstance(error, OffcloudWatchdError):
-        log.error("%s raised", what, exc_info=error)
+        log.error("%s raised", what, exc_info=error, extra=fields)
     return error

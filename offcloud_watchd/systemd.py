@@ -12,30 +12,29 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from offcloud_watchd.core.model import Lane
+from offcloud_watchd.core.picture import AtWork
 
 log = logging.getLogger(__name__)
 
 MICROSECONDS: Final = 1_000_000
 
-LIMITS_S: Final[Mapping[Lane, float]] = {
-    Lane.API: 180.0,  # one whole answer has 60 s; whoever waits says for how long
-    Lane.DISK: 900.0,  # a look at a large folder on a slow share
-    Lane.FETCH: 900.0,  # a silence ends after 60 s; to sync a large file to a slow disk may take minutes
-}
-"""How long a busy worker of a lane may show no movement."""
+API_LIMIT_S: Final = 180.0
+"""How long the api lane may show no movement: a whole answer has 60 s, and whoever waits says how long."""
+DISK_FACTOR: Final = 15.0
+"""How much longer than the main loop a step on a disk may take: to sync a large file to a slow one, say."""
+PATIENCE_S: Final = 60.0
+PATIENCE_EVERY_S: Final = 5.0
 
-Busy = Mapping[str, tuple[Lane, float]]
-"""The workers that have something to do: name -> lane, and when it last moved (monotonic seconds).
-
-The time lies ahead while a worker waits on purpose. Who waits for work is not in it.
-"""
+Busy = Mapping[str, AtWork]
+"""The workers that have something to do, by name. Who waits for work is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,24 @@ class Notifier:
             log.debug("the service manager could not be told %s: %s", lines[0], error)
 
 
+class Patience:
+    """Asks the manager for time while a long piece of work of the main thread goes on: a start, a reload."""
+
+    def __init__(self, notifier: Notifier, monotonic: Callable[[], float]) -> None:
+        self._notifier = notifier
+        self._monotonic = monotonic
+        self._every_s = min(PATIENCE_EVERY_S, (notifier.watchdog_s or math.inf) / 3)
+        self._asked_at = monotonic()
+
+    def ask(self) -> None:
+        """Say that the work goes on; call it at every step, however short."""
+        now = self._monotonic()
+        if now >= self._asked_at + self._every_s:
+            self._asked_at = now
+            self._notifier.alive()
+            self._notifier.extend_timeout(PATIENCE_S)
+
+
 class Watchdog:
     """Gives the sign of life while everything moves, and withholds it while something does not. One thread.
 
@@ -110,32 +127,51 @@ class Watchdog:
         self._busy = busy
         self._every_s = None if notifier.watchdog_s is None else notifier.watchdog_s / 3
         self._looked_at = float("-inf")
-        self._told: list[str] = []
+        self._stuck: Collection[str] = ()
 
     def turn(self, now: float) -> None:
         """Look whether everything moves, three times in the time the manager gives; ``now`` is monotonic."""
         if self._every_s is None or now < self._looked_at + self._every_s:
             return
         self._looked_at = now
-        stuck = overdue(self._busy(), now)
+        stuck = overdue(self._busy(), now, limits_s(self._every_s * 3))
         if not stuck:
             self._notifier.alive()
-        elif stuck != self._told:
-            log.error("no sign of life is given: %s", "; ".join(stuck))
-        self._told = stuck
+        self._say(stuck, now)
+        self._stuck = stuck.keys()
+
+    def _say(self, stuck: Busy, now: float) -> None:
+        """Log what hangs, once, and that nothing hangs any more."""
+        for name, work in stuck.items():
+            if name not in self._stuck:
+                log.error(
+                    "no sign of life is given: %s has not moved for %.0f s: %s",
+                    name,
+                    now - work.moved_at_s,
+                    work.what,
+                    extra={"lane": work.lane},
+                )
+        if self._stuck and not stuck:
+            log.warning("signs of life are given again: every lane moves")
 
     def wait_s(self, now: float) -> float:
         """Return how long the main loop may wait for its next turn."""
         return float("inf") if self._every_s is None else max(0.0, self._looked_at + self._every_s - now)
 
 
-def overdue(busy: Busy, now: float) -> list[str]:
-    """Name the workers that have not moved within their lane's limit, one sentence each, in order."""
-    return [
-        f"{name} (lane {lane}) has not moved for more than {LIMITS_S[lane]:.0f} s"
-        for name, (lane, moved_at) in sorted(busy.items())
-        if now - moved_at > LIMITS_S[lane]
-    ]
+def limits_s(watchdog_s: float) -> Mapping[Lane, float]:
+    """Return how long a busy worker of each lane may show no movement.
+
+    What touches a disk has a multiple of the time that the manager gives the main loop, so that whoever has
+    a slow disk can give more of both.
+    """
+    disk_s = DISK_FACTOR * watchdog_s
+    return {Lane.API: API_LIMIT_S, Lane.DISK: disk_s, Lane.FETCH: disk_s}
+
+
+def overdue(busy: Busy, now: float, limits_s: Mapping[Lane, float]) -> Busy:
+    """Return the workers that have not moved within their lane's limit."""
+    return {name: work for name, work in busy.items() if now - work.moved_at_s > limits_s[work.lane]}
 
 
 def _extension(within_s: float) -> str:

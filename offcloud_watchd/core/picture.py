@@ -10,6 +10,18 @@ from offcloud_watchd.core.ports import FolderHealth
 
 
 @dataclass(frozen=True, slots=True)
+class AtWork:
+    """What a worker of a lane is at, and when it last moved (monotonic seconds).
+
+    The time lies ahead while it waits on purpose.
+    """
+
+    lane: Lane
+    what: str
+    moved_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LanePause:
     """Why a lane does not work, since when, and when it is tried next (UTC seconds)."""
 

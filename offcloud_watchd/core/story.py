@@ -1,9 +1,10 @@
-"""A job's life in words: its name for people, one line for each event. Never a link: it may hold a secret."""
+"""A job in words: its name, a line for each event, fields to filter by. Never a link: it may be secret."""
 
 from __future__ import annotations
 
 import posixpath
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Final, assert_never
 
 from offcloud_watchd.core.events import (
     Attached,
@@ -24,7 +25,16 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
 )
-from offcloud_watchd.core.model import Job
+from offcloud_watchd.core.model import Job, JobState, Lane
+
+_HANDS: Final[Mapping[JobState, Lane]] = {
+    JobState.QUEUED: Lane.API,
+    JobState.CLOUD: Lane.API,
+    JobState.FETCHING: Lane.FETCH,
+    JobState.CHECKING: Lane.DISK,
+    JobState.REMOVED: Lane.DISK,
+}
+"""The lane that carries out what a job in each open state is owed."""
 
 
 def display_name(job: Job) -> str:
@@ -32,6 +42,20 @@ def display_name(job: Job) -> str:
     published = posixpath.basename(job.publication.path) if job.publication is not None else None
     submitted = job.submission.name if job.submission is not None else None
     return job.release or published or submitted or job.link.name or job.link.key.partition("?")[0]
+
+
+def about(job: Job, lane: Lane | None = None) -> dict[str, str]:
+    """Return what a log record about a job can be filtered by; give it as ``extra``. Nothing in it is secret.
+
+    ``lane`` is whose work the record is about; None: that of the lane which has the job in its hands, if any.
+    What is not known is empty.
+    """
+    return {
+        "job": job.id,
+        "category": job.destination.category,
+        "request": "" if job.submission is None else job.submission.request_id,
+        "lane": str(lane or _HANDS.get(job.state) or ""),
+    }
 
 
 def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case an event

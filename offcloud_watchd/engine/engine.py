@@ -36,6 +36,7 @@ from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Pro
 from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.planning import donors_of, plan, poll_delay_s
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
+from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import doubted_anew, in_words, judge, recalled
 from offcloud_watchd.engine.flights import Flights
 from offcloud_watchd.engine.ledger import Ledger
@@ -198,7 +199,8 @@ class Engine:
             self._pauses.worked(effect.lane)
 
     def _uncounted(self, effect: Act) -> None:
-        log.info("job %s: late outcome of %s not counted", effect.job.id, type(effect).__name__)
+        fields = about(effect.job, effect.lane)
+        log.info("job %s: late outcome of %s not counted", effect.job.id, type(effect).__name__, extra=fields)
         if not isinstance(effect, Submit):
             return
         # Its POST may have had its effect only now: whoever searches for it must count from here.
@@ -261,7 +263,7 @@ class Engine:
             after = self._ledger.add(event)
         except IllegalTransition:
             # A bug of ours: the journal stays clean, the job stays as it is, the others go on.
-            log.exception("job %s: event not recorded", event.job_id)
+            log.exception("job %s: event not recorded", event.job_id, extra={"job": event.job_id})
             self._not_before[event.job_id] = self._clock.now() + PROBE_MIN_S
             return
         moved = before is None or after is None or before.state is not after.state

@@ -13,10 +13,10 @@ from typing import Final
 
 from offcloud_watchd.core.events import Deferred, Event, Failed
 from offcloud_watchd.core.lifecycle import evolve
-from offcloud_watchd.core.model import Job, JobState, Link
+from offcloud_watchd.core.model import Job, JobState, Lane, Link
 from offcloud_watchd.core.planning import Agenda
 from offcloud_watchd.core.ports import Clock, Journal
-from offcloud_watchd.core.story import display_name, told
+from offcloud_watchd.core.story import about, display_name, told
 from offcloud_watchd.errors import JournalUnwritable
 
 log = logging.getLogger(__name__)
@@ -137,12 +137,13 @@ class Ledger:
         """Log one line for each event that means something to an operator."""
         for event in events:
             line = told(event)
-            job = changed[event.job_id] or self._jobs.get(event.job_id)
+            before = self._jobs.get(event.job_id)
+            job = changed[event.job_id] or before
             if line and job is not None:
                 bad = isinstance(event, Failed) or (isinstance(event, Deferred) and event.charged)
-                log.log(
-                    logging.WARNING if bad else logging.INFO, "%s %s: %s", job.id, display_name(job), line
-                )
+                level = logging.WARNING if bad else logging.INFO
+                fields = about(job) | {"lane": about(before)["lane"] if before is not None else Lane.DISK}
+                log.log(level, "%s %s: %s", job.id, display_name(job), line, extra=fields)
 
     def _failed(self, error: JournalUnwritable) -> None:
         if not self._problem:

@@ -48,7 +48,7 @@ class Pauses:
         known = self._paused.get(lane)
         reason = in_words(error)
         if known is None or known.reason != reason:
-            log.error("lane %s paused: %s", lane, reason)
+            log.error("lane %s paused: %s", lane, reason, extra={"lane": lane})
         every_s = self._every_s.setdefault(lane, PROBE_MIN_S)
         since = now if known is None else known.since
         self._paused[lane] = LanePause(reason, since, now + every_s, error.key_refused)
@@ -63,12 +63,12 @@ class Pauses:
         if isinstance(error, Blocked):
             self.block(lane_of(error, lane), error, now)
         elif error is not None:
-            log.warning("lane %s: %s", lane, in_words(error))
+            log.warning("lane %s: %s", lane, in_words(error), extra={"lane": lane})
         pause = self._paused.get(lane)
         if pause is None:
             return
         if error is None:
-            log.warning("lane %s works again", lane)
+            log.warning("lane %s works again", lane, extra={"lane": lane})
             del self._paused[lane]
             self._every_s[lane] = min(self._every_s[lane] * 2, PROBE_MAX_S)
         else:

@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from offcloud_watchd.core.model import Job, JobState, Publication, RemoteFile
+from offcloud_watchd.core.model import Job, JobState, Lane, Publication, RemoteFile
 from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
+from offcloud_watchd.core.story import about
 from offcloud_watchd.errors import Blocked, Cancelled, Permanent, Transient
 from offcloud_watchd.fetch import disk, release, staging
 from offcloud_watchd.fetch.choice import Choice
@@ -134,13 +135,15 @@ class DiskShelf:
 
     # --- at start ---
 
-    def sweep(self, jobs: Mapping[str, Job]) -> None:
+    def sweep(self, jobs: Mapping[str, Job], going_on: Callable[[], None] = lambda: None) -> None:
         """Clear the staging of rounds that no live job owns. Call it once, before the first fetch.
 
-        The rounds of jobs that are to be discarded stay: they tell what was published.
+        The rounds of jobs that are to be discarded stay: they tell what was published. ``going_on`` is called
+        at every step.
         """
 
         def is_over(owner: str, number: int) -> bool:
+            going_on()
             job = jobs.get(owner)
             if job is None or job.state is JobState.REMOVED:
                 return job is None
@@ -224,7 +227,8 @@ def _linked(job: Job, donor: Job, staged: Round, stop: Stop) -> Note | None:
     published_at = donor.published_at or donor.changed_at
     paths = staged.link(partial(release.linked, published, published_at))
     if paths is None:
-        log.info("job %s: the files of job %s cannot be linked: fetching them", job.id, donor.id)
+        text = "job %s: the files of job %s cannot be linked: fetching them"
+        log.info(text, job.id, donor.id, extra=about(job, Lane.FETCH))
         return None
     name = _release_name(job, paths, PurePosixPath(published.path).name)
     # Who has linked them before does not matter.

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -41,11 +42,12 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 def open_journal(
-    state_dir: Path, clock: Clock, *, disk: Disk | None = None
+    state_dir: Path, clock: Clock, *, disk: Disk | None = None, going_on: Callable[[], None] | None = None
 ) -> tuple[Journal, dict[str, Job]]:
     """Open the journal, making it when it is missing, and return it with the jobs it leaves.
 
-    The caller holds the lock of the directory (``lock_state``). Raises ``JournalDamaged`` with nothing
+    The caller holds the lock of the directory (``lock_state``). ``going_on`` is called at every step of a
+    long file. Raises ``JournalDamaged`` with nothing
     touched, ``StateLocked`` when another process has the journal open, ``JournalUnwritable`` when the state
     directory or the disk does not let us work.
     """
@@ -56,7 +58,7 @@ def open_journal(
         if descriptor is None:
             return _begun(place), {}
         try:
-            return _resumed(place, descriptor)
+            return _resumed(place, descriptor, going_on)
         except BaseException:
             place.disk.close(descriptor)
             raise
@@ -101,9 +103,11 @@ def _begun(place: Place) -> Journal:
     return Journal(place, file)
 
 
-def _resumed(place: Place, descriptor: int) -> tuple[Journal, dict[str, Job]]:
+def _resumed(
+    place: Place, descriptor: int, going_on: Callable[[], None] | None
+) -> tuple[Journal, dict[str, Job]]:
     generation, fold = Generation(place.current), Fold(place.translator)
-    with open_for_reading(place.current) as file:
+    with open_for_reading(place.current, going_on) as file:
         generation.read(file, fold.take)
     if generation.flaw is not None:
         if not generation.flaw.torn:

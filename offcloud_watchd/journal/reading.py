@@ -16,12 +16,13 @@ Rules of this file:
 from __future__ import annotations
 
 import gc
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from offcloud_watchd.core.lifecycle import IllegalTransition, apply
 from offcloud_watchd.core.model import Job
@@ -60,9 +61,24 @@ class Flaw:
     torn: bool = False
 
 
-def open_for_reading(path: Path) -> BinaryIO:
-    """Open a journal file; raise ``OSError``."""
-    return os.fdopen(os.open(path, os.O_RDONLY | GUARDED), "rb", buffering=_BUFFER_BYTES)
+class _Told(io.FileIO):
+    """A file that tells of each read; behind a buffer that is once for some hundred records."""
+
+    going_on: Callable[[], None]
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        self.going_on()
+        return super().readinto(buffer)
+
+
+def open_for_reading(path: Path, going_on: Callable[[], None] | None = None) -> BinaryIO:
+    """Open a journal file; raise ``OSError``. ``going_on`` is called whenever more of it is read."""
+    descriptor = os.open(path, os.O_RDONLY | GUARDED)
+    if going_on is None:
+        return os.fdopen(descriptor, "rb", buffering=_BUFFER_BYTES)
+    told = _Told(descriptor, "rb")
+    told.going_on = going_on
+    return io.BufferedReader(told, _BUFFER_BYTES)
 
 
 @contextmanager

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from offcloud_watchd.core.model import JobState
+from offcloud_watchd.systemd import DISK_FACTOR, MICROSECONDS
 from tests.e2e.process import Daemon, Place, wait_until
 from tests.faults.fuse import Fuse
 from tests.faults.namespace import with_own_mounts
 
 END = (JobState.DONE, JobState.FAILED)
+WATCHDOG_S = 1.0
 
 
 def _magnet(number: int) -> str:
@@ -44,16 +49,55 @@ def test_daemon_lives_and_works_beside_a_dead_mount(start_sandbox, make_place, r
         nas.hang()
         (place.drop / "near.magnet").write_text(_magnet(2))
         wait_until(lambda: place.all_in(*END, count=2), within_s=30, why=lambda: daemon.log)
-        manager.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while manager.recv(4096):  # what was said before
-                pass
+        _heard(manager)
         manager.settimeout(10)
         assert any(manager.recv(4096) == b"WATCHDOG=1" for _ in range(10))
         daemon.send(signal.SIGTERM)
         began = monotonic()
         assert daemon.ended(within_s=25) == 0
         assert monotonic() - began < 20
+
+
+@with_own_mounts
+def test_no_sign_of_life_while_the_disk_lane_hangs(start_sandbox, make_place, run_daemon, tmp_path):
+    """A release on a dead mount is looked at: the manager hears no sign of life until it answers."""
+    sandbox = start_sandbox(queued_s=0.1, download_s=0.1)
+    place = make_place(sandbox.url, settle="100ms", poll="{min: 200ms, max: 500ms}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        usec = str(round(WATCHDOG_S * MICROSECONDS))
+        daemon = run_daemon(place, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
+        (place.drop / "film.magnet").write_text(_magnet(1))
+        wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=30, why=lambda: daemon.log)
+        (job,) = place.jobs().values()
+        assert job.publication is not None
+        with Fuse(Path(job.publication.path)) as nas:
+            nas.hang()
+            (place.drop / "again.magnet").write_text(_magnet(1))
+            hung = re.compile(rf"no sign of life is given: disk has not moved .* Inspect of job {job.id}")
+            within_s = DISK_FACTOR * WATCHDOG_S + 20
+            wait_until(lambda: bool(hung.search(daemon.log)), within_s=within_s, why=lambda: daemon.log)
+            _heard(manager)
+            (place.drop / "other.magnet").write_text(_magnet(2))  # taken when the lane moves again
+            manager.settimeout(3 * WATCHDOG_S)
+            with pytest.raises(TimeoutError):
+                while manager.recv(4096) != b"WATCHDOG=1":
+                    pass
+        wait_until(lambda: "every lane moves" in daemon.log, within_s=20, why=lambda: daemon.log)
+        _heard(manager)
+        manager.settimeout(10)
+        while manager.recv(4096) != b"WATCHDOG=1":
+            pass
+        wait_until(lambda: place.all_in(JobState.DONE, count=2), within_s=30, why=lambda: daemon.log)
+        assert daemon.log.count("no sign of life is given") == 1
+
+
+def _heard(manager: socket.socket) -> None:
+    """Pass over what was said before."""
+    manager.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while manager.recv(4096):
+            pass
 
 
 @with_own_mounts

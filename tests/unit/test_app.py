@@ -21,11 +21,11 @@ from offcloud_watchd.core.effects import Act, Submit
 from offcloud_watchd.core.events import Submitted, Submitting
 from offcloud_watchd.core.messages import LookAgain, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Job, JobState, Lane, Submission
-from offcloud_watchd.core.picture import LanePause, Picture
+from offcloud_watchd.core.picture import AtWork, LanePause, Picture
 from offcloud_watchd.core.ports import Look, Stop
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import Blocked
-from offcloud_watchd.systemd import Notifier
+from offcloud_watchd.systemd import Busy, Notifier, Watchdog
 from offcloud_watchd.watch.watcher import Health
 from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import a_job
@@ -61,6 +61,7 @@ class Bridge:
     looks: list[str] = field(default_factory=list)
     reload_is_good: bool = True
     stop_after: int = 2
+    busy: Callable[[], Busy] = dict
 
     def run(
         self,
@@ -73,6 +74,7 @@ class Bridge:
         for message in messages:
             self.signals.inbox.put(message)
         self.journal.base = {job.id: job for job in jobs}
+        notifier = Notifier(self.manager.getsockname(), watchdog_s)
         loop = Loop(
             engine=Engine(
                 jobs=self.journal.fold(),
@@ -85,7 +87,8 @@ class Bridge:
             ),
             signals=self.signals,
             clock=self.clock,
-            notifier=Notifier(self.manager.getsockname(), watchdog_s),
+            notifier=notifier,
+            watchdog=Watchdog(notifier, self.busy),
             publish=publish or self.publish,
             look_again=lambda: self.looks.append("asked"),
         )
@@ -178,7 +181,24 @@ def test_a_refused_reload_changes_nothing(bridge: Bridge) -> None:
     bridge.reload_is_good = False
     bridge.signals.on_reload(signal.SIGHUP, None)
     assert not bridge.run(FIRST_LOOK)
-    assert bridge.words() == ["READY=1", "STOPPING=1"]
+    assert bridge.words() == ["RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+def test_a_refused_reload_is_over_for_the_service_manager(bridge: Bridge) -> None:
+    """Whoever waits for the end of the reload hears that the service is ready, as before."""
+    bridge.reload_is_good = False
+    bridge.stop_after = 4
+
+    def publish(picture: Picture) -> None:
+        bridge.publish(picture)
+        if len(bridge.pictures) == 2:
+            bridge.signals.on_reload(signal.SIGHUP, None)
+        else:
+            bridge.signals.inbox.put(LookAgain())
+
+    bridge.clock.step_s = 0.2
+    assert not bridge.run(FIRST_LOOK, publish=publish)
+    assert bridge.words() == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
 
 
 def test_a_stop_goes_before_a_reload(bridge: Bridge) -> None:
@@ -226,6 +246,21 @@ def test_the_service_manager_gets_signs_of_life_and_news(bridge: Bridge) -> None
     heard = bridge.heard()
     assert heard.count("WATCHDOG=1") >= 3
     assert [line for line in heard if "api paused: no plan" in line] == [heard[heard.index("STOPPING=1") - 1]]
+
+
+def test_no_sign_of_life_while_a_lane_hangs(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> None:
+    """The main loop turns, and says all the same that not everything does."""
+    bridge.clock.step_s = 0.2
+    bridge.stop_after = 6
+    bridge.busy = lambda: {"disk": AtWork(Lane.DISK, "Inspect of job x", -1000.0)}
+
+    def publish(picture: Picture) -> None:
+        bridge.publish(picture)
+        bridge.signals.inbox.put(LookAgain())
+
+    assert not bridge.run(FIRST_LOOK, watchdog_s=0.9, publish=publish)
+    assert "WATCHDOG=1" not in bridge.heard()
+    assert caplog.text.count("disk has not moved for 20") == 1
 
 
 @pytest.fixture

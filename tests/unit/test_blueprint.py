@@ -91,3 +91,24 @@ def test_where_an_added_link_goes() -> None:
 def test_where_a_subfolder_goes() -> None:
     """Beside its folder's own category."""
     assert SubfolderDestinations(Path("/out"), Route.CLOUD)("tv") == Destination("tv", "/out/tv")
+
+
+def test_a_reader_that_takes_its_time_is_told_of(
+    config_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here its own start is slow: while it is waited for, whoever asked may say that it goes on."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    released = tmp_path / "go-on"
+    (slow / "sitecustomize.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(released)!r}): time.sleep(0.02)\n"
+    )
+    monkeypatch.syspath_prepend(str(slow))  # the reader is given this very list
+    told = []
+
+    def going_on() -> None:
+        told.append("once")
+        released.touch()
+
+    assert blueprint.read(config_path, {}, going_on).state_dir
+    assert told

@@ -38,9 +38,11 @@ from offcloud_watchd.core.model import (
     Sought,
     Submission,
 )
+from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient
 from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, perform
+from offcloud_watchd.systemd import limits_s, overdue
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.jobs import NOW, a_job, an_intake
@@ -403,6 +405,128 @@ def test_closing_ends_a_fetch_that_waits_for_links() -> None:
 def test_lanes_that_were_never_started_can_be_closed() -> None:
     """A start that fails half way ends as well."""
     Workers(Rig().ports, SimpleQueue(), fetchers=1).close(0.0)
+
+
+# --- who is at what ---
+
+
+@dataclass
+class Hanging(FakeShelf):
+    """A shelf whose disk answers only when it is told to."""
+
+    here: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def holds(self, publication: Publication) -> bool:
+        """Hang."""
+        self.here.set()
+        assert self.go_on.wait(ANSWER_WITHIN_S)
+        return True
+
+    def discard(self, job: Job, stop: Stop) -> None:
+        """Hang after a look at the flag."""
+        stop.is_set()
+        self.here.set()
+        assert self.go_on.wait(ANSWER_WITHIN_S)
+
+
+def test_a_worker_that_hangs_is_seen() -> None:
+    """Since when it has not moved, and at what; the others go on, and moving again is enough."""
+    shelf = Hanging()
+    rig = Rig(shelf=shelf)
+    publication = Publication("/out/one", 1, 1, "size")
+    with working(rig) as (workers, inbox):
+        began_s = rig.clock.monotonic()
+        workers.dispatch(Inspect(a_job(JobState.CHECKING, publication=publication)), threading.Event())
+        assert shelf.here.wait(ANSWER_WITHIN_S)
+        rig.clock.advance(2000)
+        workers.dispatch(Submit(a_job(id="other")), threading.Event())
+        answer(inbox)
+        workers.probe(Lane.API)
+        answer(inbox)
+        assert workers.busy()["disk"] == AtWork(Lane.DISK, "Inspect of job job", began_s)
+        assert overdue(workers.busy(), rig.clock.monotonic(), limits_s(60.0)).keys() == {"disk"}
+        shelf.go_on.set()
+        assert isinstance(answer(inbox), Outcome)
+        wait_for_idle(workers)
+
+
+def test_a_look_at_the_stop_flag_is_a_movement() -> None:
+    """Ports look at it between their steps, so a long task that gets on is none that hangs."""
+    shelf = Hanging()
+    rig = Rig(shelf=shelf)
+
+    class Late(threading.Event):
+        """A flag that is looked at long after the task began."""
+
+        def is_set(self) -> bool:
+            if not shelf.here.is_set():
+                rig.clock.advance(100)
+            return super().is_set()
+
+    with working(rig) as (workers, inbox):
+        began_s = rig.clock.monotonic()
+        workers.dispatch(Discard(a_job(JobState.REMOVED)), Late())
+        assert shelf.here.wait(ANSWER_WITHIN_S)
+        assert began_s < workers.busy()["disk"].moved_at_s <= rig.clock.monotonic()
+        shelf.go_on.set()
+        answer(inbox)
+
+
+def test_a_wait_for_the_flag_lies_ahead() -> None:
+    """Whoever waits for its turn says until when, and moves when it is back."""
+    waits = threading.Event()
+
+    class Waited(threading.Event):
+        """A flag that tells when it is waited for."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout == 30.0
+            waits.set()
+            return super().wait(ANSWER_WITHIN_S)
+
+    @dataclass
+    class Paced(FakeCloud):
+        """An account that wants to be left alone for a while."""
+
+        def submit(self, link: Link, stop: Stop) -> Submission:
+            assert stop.wait(30.0)
+            raise Cancelled("stopped")
+
+    rig, flag = Rig(), Waited()
+    rig.account = Paced(rig.clock)
+    with working(rig) as (workers, inbox):
+        workers.dispatch(Submit(a_job()), flag)
+        assert waits.wait(ANSWER_WITHIN_S)
+        assert workers.busy()["api"].moved_at_s == rig.clock.monotonic() + 30.0
+        flag.set()
+        outcome = answer(inbox)
+    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome.error, Cancelled)
+
+
+def test_links_are_the_api_lanes_work() -> None:
+    """A fetch that waits for links looks at its flag; the api lane, which has to get them, is what hangs."""
+    rig = Rig()
+    stuck = Stuck(rig.clock)
+    rig.account = stuck
+    with working(rig) as (workers, inbox):
+        workers.dispatch(Fetch(rig.requested(JobState.FETCHING)), threading.Event())
+        assert stuck.asked.wait(ANSWER_WITHIN_S)
+        assert workers.busy()["api"].what == "asking for the links of request R1"
+        assert workers.busy().keys() == {"api", "fetch-1"} or workers.busy().keys() == {"api", "fetch-2"}
+        stuck.go_on.set()
+        assert not isinstance(answer(inbox), Looked)
+
+
+def wait_for_idle(workers: Workers) -> None:
+    """Wait until nobody is at anything: a worker is idle a moment after its answer."""
+    pause = threading.Event()
+    for _ in range(200):
+        if not workers.busy():
+            return
+        pause.wait(0.05)
+    raise AssertionError(workers.busy())
 
 
 def test_fetches_run_beside_each_other() -> None:

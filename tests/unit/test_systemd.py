@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.core.model import Lane
-from offcloud_watchd.systemd import LIMITS_S, Busy, Notifier, Watchdog
+from offcloud_watchd.core.picture import AtWork
+from offcloud_watchd.systemd import (
+    API_LIMIT_S,
+    PATIENCE_EVERY_S,
+    Busy,
+    Notifier,
+    Patience,
+    Watchdog,
+    limits_s,
+)
+from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture
@@ -124,28 +134,45 @@ def test_a_sign_of_life_three_times_in_the_time_given(signs):
 @pytest.mark.parametrize("lane", list(Lane))
 def test_no_sign_of_life_while_a_lane_hangs(signs, lane, caplog):
     """One worker past its limit is enough; it is said once, and moving again is enough, too."""
-    limit_s = LIMITS_S[lane]
-    signs.busy = {"one": (lane, 0.0), "other": (lane, limit_s)}
+    limit_s = limits_s(60.0)[lane]
+    signs.busy = {"one": AtWork(lane, "Poll of job x", 0.0), "other": AtWork(lane, "a probe", limit_s)}
     signs.dog.turn(limit_s)
     assert signs.seen() == 1
     with caplog.at_level(logging.ERROR):
         signs.dog.turn(limit_s + 20)
         signs.dog.turn(limit_s + 40)
     assert signs.seen() == 0
-    assert [record.message for record in caplog.records] == [
-        f"no sign of life is given: one (lane {lane}) has not moved for more than {limit_s:.0f} s"
-    ]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"no sign of life is given: one has not moved for {limit_s + 20:.0f} s: Poll of job x"
+    )
+    assert record.__dict__["lane"] == lane
     signs.busy = {}
     signs.dog.turn(limit_s + 60)
     assert signs.seen() == 1
+    assert "every lane moves" in caplog.text
+
+
+def test_each_worker_that_hangs_is_named(signs, caplog):
+    """The second that hangs is said when it is found out, the first not again."""
+    for hanging in (("fetch-1",), ("fetch-1", "disk")):
+        signs.busy = {name: AtWork(Lane.DISK, "a task", 0.0) for name in hanging}
+        signs.dog.turn(1000.0 + 20 * len(hanging))
+    assert [record.args[0] for record in caplog.records] == ["fetch-1", "disk"]
+
+
+def test_a_slow_disk_is_given_more_time_with_the_main_loop():
+    """The time for a step on a disk grows with WatchdogSec, that for a call of the service does not."""
+    assert limits_s(60.0) == {Lane.API: 180.0, Lane.DISK: 900.0, Lane.FETCH: 900.0}
+    assert limits_s(120.0) == {Lane.API: 180.0, Lane.DISK: 1800.0, Lane.FETCH: 1800.0}
 
 
 def test_a_wait_on_purpose_is_no_standstill(signs):
     """A worker that said how long it waits is given that time, and its lane's limit after it."""
-    signs.busy = {"api": (Lane.API, 3600.0)}
-    signs.dog.turn(3600.0 + LIMITS_S[Lane.API])
+    signs.busy = {"api": AtWork(Lane.API, "a probe", 3600.0)}
+    signs.dog.turn(3600.0 + API_LIMIT_S)
     assert signs.seen() == 1
-    signs.dog.turn(3620.1 + LIMITS_S[Lane.API])
+    signs.dog.turn(3620.1 + API_LIMIT_S)
     assert signs.seen() == 0
 
 
@@ -157,3 +184,18 @@ def test_nobody_waits_for_a_sign_of_life(manager):
     with pytest.raises(BlockingIOError):
         manager.recv(100)
     assert dog.wait_s(1.0) == float("inf")
+
+
+@pytest.mark.parametrize(("watchdog_s", "every_s"), [(None, PATIENCE_EVERY_S), (3.0, 1.0)])
+def test_patience_is_asked_for_now_and_then(manager, watchdog_s, every_s):
+    """However short the steps are, and often enough for a watchdog that counts through a reload."""
+    clock = FakeClock()
+    patience = Patience(Notifier(manager.getsockname(), watchdog_s), clock.monotonic)
+    for _ in range(20):
+        clock.advance(every_s / 10)
+        patience.ask()
+    manager.setblocking(False)
+    heard = [manager.recv(100) for _ in range(4)]
+    assert heard == [b"WATCHDOG=1", b"EXTEND_TIMEOUT_USEC=60000000"] * 2
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)

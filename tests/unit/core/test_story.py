@@ -27,12 +27,13 @@ from offcloud_watchd.core.model import (
     Drop,
     Job,
     JobState,
+    Lane,
     Link,
     LinkKind,
     Publication,
     Submission,
 )
-from offcloud_watchd.core.story import display_name, told
+from offcloud_watchd.core.story import about, display_name, told
 
 LINK = Link(LinkKind.TORRENT, "btih:" + "a" * 40, "magnet:?xt=urn:btih:" + "a" * 40, name="From the link")
 DROP = Drop("d", "f.magnet", "/drop")
@@ -105,3 +106,17 @@ def test_display_name_is_the_best_there_is_and_no_secret(job, name):
 def test_each_event_has_its_line(event, line):
     """One line a step, in the words of the person who runs it, and never a link."""
     assert told(event) == line
+
+
+@pytest.mark.parametrize(
+    ("job", "lane", "request_id", "hands"),
+    [
+        (JOB, None, "", "fetch"),
+        (replace(JOB, submission=REQUEST), None, "R1", "fetch"),
+        (replace(JOB, submission=REQUEST), Lane.API, "R1", "api"),
+        (replace(JOB, state=JobState.DONE), None, "", ""),
+    ],
+)
+def test_what_a_record_is_about(job, lane, request_id, hands):
+    """The job, its category, the request it holds, and in whose hands it is; no link."""
+    assert about(job, lane) == {"job": "j1", "category": "tv", "request": request_id, "lane": hands}

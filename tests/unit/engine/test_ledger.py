@@ -15,10 +15,11 @@ from offcloud_watchd.core.events import (
     Queued,
     Removed,
     Resumed,
+    Submitted,
     Submitting,
 )
 from offcloud_watchd.core.lifecycle import IllegalTransition
-from offcloud_watchd.core.model import JobState
+from offcloud_watchd.core.model import JobState, Submission
 from offcloud_watchd.engine.ledger import RENEW_EVERY_S, Ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
@@ -167,3 +168,18 @@ def test_a_job_that_came_and_went_in_one_batch_is_passed_over(caplog: pytest.Log
         ledger.add(event)
     ledger.flush()
     assert caplog.records == []
+
+
+def test_lines_can_be_filtered_by_what_they_are_about(caplog: pytest.LogCaptureFixture) -> None:
+    """The lane is the one whose work it was; the request is known with the very line that tells of it."""
+    ledger = a_ledger()
+    ledger.add(QUEUED)
+    ledger.add(Submitting("job", NOW))
+    ledger.add(Submitted("job", NOW, Submission("R1")))
+    with caplog.at_level(logging.INFO):
+        ledger.flush()
+    names = ("job", "category", "request", "lane")
+    assert [tuple(record.__dict__[name] for name in names) for record in caplog.records] == [
+        ("new", a_job().destination.category, "", "disk"),
+        ("job", a_job().destination.category, "R1", "api"),
+    ]

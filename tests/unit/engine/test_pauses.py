@@ -115,3 +115,11 @@ def test_an_error_that_names_no_lane_is_its_own_lanes() -> None:
     """Nothing an adapter says makes the engine raise."""
     assert lane_of(Blocked("api", "x"), Lane.DISK) is Lane.API
     assert lane_of(Blocked("kitchen", "x"), Lane.DISK) is Lane.DISK
+
+
+def test_what_is_said_of_a_lane_can_be_filtered_by_it(caplog: pytest.LogCaptureFixture) -> None:
+    """From its pause to its end."""
+    pauses = paused()
+    pauses.answered(Lane.FETCH, Transient("timeout"), NOW)
+    pauses.answered(Lane.FETCH, None, NOW)
+    assert [record.__dict__["lane"] for record in caplog.records] == ["fetch"] * 3

@@ -458,3 +458,13 @@ def test_submitted_by_adoption_is_remembered(tmp_path: Path) -> None:
     journal.append([queued("a"), adopted])
     journal.close()
     assert opened(tmp_path) == fold([queued("a"), adopted])
+
+
+def test_a_long_journal_says_that_it_goes_on(tmp_path: Path) -> None:
+    """Each time more of the file is read, so that a start is not taken for one that hangs."""
+    path = journal_of(tmp_path, [event for number in range(400) for event in life(f"job{number}")], batch=500)
+    steps: list[str] = []
+    journal, jobs = open_journal(tmp_path, CLOCK, disk=quick(), going_on=lambda: steps.append("one"))
+    journal.close()
+    assert len(jobs) == 400
+    assert len(steps) > path.stat().st_size // (1 << 18) > 0
