@@ -42,6 +42,14 @@ def unmount(point: Path) -> None:
     _checked(_LIBC.umount2(os.fsencode(point), _LAZY), point)
 
 
+def enter_mounts_of(process_id: int) -> None:
+    """Move this thread, and the threads it starts, into the mounts of another process, for good."""
+    _checked(_LIBC.unshare(_NEW_MOUNTS), Path("/"))  # what is shared with other threads cannot be moved
+    there = Path(f"/proc/{process_id}/ns/mnt")
+    with there.open("rb") as mounts:
+        _checked(_LIBC.setns(mounts.fileno(), _NEW_MOUNTS), there)
+
+
 def with_own_mounts(test: Callable[..., None]) -> Callable[..., None]:
     """Run a test in a thread that has a mount namespace of its own."""
 

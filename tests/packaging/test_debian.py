@@ -1,7 +1,7 @@
 """A real Debian machine with a real systemd: installed, run, ended in every way, upgraded and purged.
 
 One machine serves the whole file and the tests are read from top to bottom: each leaves the service running,
-as it found it. The whole takes about a minute, without the building of the package.
+as it found it. The whole takes about three minutes, without the building of the package.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.faults.fuse import Fuse
+from tests.faults.namespace import enter_mounts_of
 from tests.packaging.box import ROOT, Box, built_package, missing, newer
 
 pytestmark = [
@@ -180,8 +184,14 @@ def test_the_log_has_fields(service):
         f"journalctl --no-pager --output=json --unit={UNIT} LOGGER=offcloud_watchd.engine.ledger"
     )
     records = [json.loads(line) for line in told.splitlines()]
-    assert any("published" in record["MESSAGE"] for record in records)
     assert {record["PRIORITY"] for record in records} == {"6"}
+    told = service.run(f"journalctl --no-pager --output=json --unit={UNIT} CATEGORY=odd")
+    story = [json.loads(line) for line in told.splitlines()]
+    steps = [(record["LANE"], record["MESSAGE"].partition(": ")[2].split()[0]) for record in story]
+    assert steps == [("disk", "taken"), ("api", "submitted"), ("api", "the"), ("fetch", "published:")]
+    assert len({record["JOB"] for record in story}) == 1
+    assert "REQUEST" not in story[0]
+    assert len({record["REQUEST"] for record in story[1:]}) == 1
 
 
 def test_reload_keeps_the_process(service):
@@ -247,6 +257,44 @@ def test_frozen_it_is_started_again(service):
     drop(service, "thawed")
     published(service, "thawed")
     service.run(f"rm -r /run/systemd/system/{UNIT}.d && systemctl daemon-reload && systemctl restart {UNIT}")
+
+
+def test_a_lane_that_hangs_is_ended(service):
+    """A release on a mount that does not answer hangs the disk lane: the watchdog ends the process."""
+    service.run(
+        f"""
+        mkdir -p /run/systemd/system/{UNIT}.d
+        printf '[Service]\\nWatchdogSec=3\\nRestartSec=1\\n' > /run/systemd/system/{UNIT}.d/quick.conf
+        systemctl daemon-reload && systemctl restart {UNIT}
+        test -e /dev/fuse || mknod /dev/fuse c 10 229
+        """
+    )
+    active(service)
+    with _mounted(service, Path("/srv/downloads/movies/first0")) as nas:
+        nas.hang()
+        drop(service, "first0")
+        service.wait(f"test $(systemctl show --value -p NRestarts {UNIT}) -ge 1", within_s=120)
+    log = service.log()
+    assert "no sign of life is given: disk has not moved for 4" in log
+    assert "Watchdog timeout" in log
+    again = "first0: dropped again; it is still there"
+    service.wait(f"journalctl --output=cat --unit={UNIT} | grep -q '{again}'", within_s=60)
+    service.run(f"rm -r /run/systemd/system/{UNIT}.d && systemctl daemon-reload && systemctl restart {UNIT}")
+
+
+@contextmanager
+def _mounted(box: Box, point: Path) -> Iterator[Fuse]:
+    """Mount a file system of our own in the machine, by a thread that goes there for good."""
+    nas = Fuse(point)
+    leader = box.leader
+    assert leader is not None
+    with ThreadPoolExecutor(1) as there:
+        there.submit(enter_mounts_of, leader).result()
+        there.submit(nas.__enter__).result()
+        try:
+            yield nas
+        finally:
+            there.submit(nas.__exit__, None, None, None).result()
 
 
 def test_it_stops_in_time_and_in_order(service):
