@@ -34,7 +34,7 @@ from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
 from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Message, Outcome, Probed, Stopping
 from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Progress, Verb
 from offcloud_watchd.core.picture import Picture
-from offcloud_watchd.core.planning import donors_of, plan, poll_delay_s
+from offcloud_watchd.core.planning import Plan, donors_of, plan, poll_delay_s
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import doubted_anew, in_words, judge, recalled
@@ -110,10 +110,14 @@ class Engine:
         """Take messages in, record what follows, begin what is due; return seconds until more is due."""
         self._watch_clock()
         self._plan_is_stale |= self._ledger.mend()
-        self._take_in(messages)
-        if not self._stopping and not self._ledger.problem:
-            self._begin_due()
-            self._ledger.compact()
+        self._receive(messages)
+        if not self._ledger.problem:
+            wishes = self._take_in()
+            due, begun = self._decide_due()
+            if self._flushed():
+                self._taken_in(wishes)
+                self._begin_due(due, begun)
+            # Else every decision is made anew from the same messages once the journal takes them.
         return self._wait_s()
 
     def picture(self) -> Picture:
@@ -130,25 +134,25 @@ class Engine:
 
     # --- taking in ---
 
-    def _take_in(self, messages: Sequence[Message]) -> None:
-        batch = self._unrecorded
+    def _receive(self, messages: Sequence[Message]) -> None:
         for message in messages:
             if isinstance(message, (Outcome, Looked)):
-                batch.append(message)
+                self._unrecorded.append(message)
             else:
                 self._noted(message)
-        if self._ledger.problem:
-            return
+
+    def _take_in(self) -> list[Wish]:
+        """Decide what the messages mean; return what is to be settled when that is durable."""
         wishes: list[Wish] = []
         self._renew_doubts()
-        for message in batch:
+        for message in self._unrecorded:
             if isinstance(message, Outcome):
                 self._concluded(message)
             else:
                 wishes += self._looked(message)
-        if not self._flushed():
-            # Every decision is made anew from the same messages once the journal takes them.
-            return
+        return wishes
+
+    def _taken_in(self, wishes: Sequence[Wish]) -> None:
         self._unrecorded = []
         self._time_is_doubtful = False
         for wish in wishes:
@@ -303,19 +307,16 @@ class Engine:
         """At the start, and when the clock was set, nobody knows how long ago an unanswered POST was made."""
         if self._time_is_doubtful:
             now = self._clock.now()
-            for job in self._ledger.agenda:
+            for job in list(self._ledger.agenda):  # it follows what is recorded here
                 self._record_if(doubted_anew(job, now))
 
     # --- beginning ---
 
-    def _begin_due(self) -> None:
+    def _decide_due(self) -> tuple[Plan | None, list[Act | None]]:
+        """Plan what is due, and decide it; None stands for an effect that needs no outside act."""
         now = self._clock.now()
-        for lane in self._pauses.due(now):
-            self._probe(lane)
-        if self._looks.begin():
-            self._lanes.look()
-        if not self._plan_is_stale and now < self._next_due_at:
-            return
+        if self._stopping or (not self._plan_is_stale and now < self._next_due_at):
+            return None, []
         due = plan(
             self._ledger.agenda,
             now,
@@ -325,16 +326,24 @@ class Engine:
             vain=self._vain,
             polls_first=self._polls_first,
         )
-        # What is decided here must be durable before the world hears of it.
-        begun = [self._begin(effect, now) for effect in due.effects]
-        if not self._flushed():
+        return due, [self._begin(effect, now) for effect in due.effects]
+
+    def _begin_due(self, due: Plan | None, begun: Sequence[Act | None]) -> None:
+        """Begin what was decided, now that it is durable, with the looks and probes that are due."""
+        if self._stopping:
             return
-        # What needed no outside act makes its job owe something new at once.
-        self._plan_is_stale = None in begun
-        self._next_due_at = due.next_due_at
+        for lane in self._pauses.due(self._clock.now()):
+            self._probe(lane)
+        if self._looks.begin():
+            self._lanes.look()
+        if due is not None:
+            # What needed no outside act makes its job owe something new at once.
+            self._plan_is_stale = None in begun
+            self._next_due_at = due.next_due_at
         for effect in begun:
             if effect is not None:
                 self._dispatch(effect)
+        self._ledger.compact()
 
     def _begin(self, effect: Effect, now: float) -> Act | None:
         match effect:

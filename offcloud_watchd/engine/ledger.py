@@ -28,7 +28,8 @@ COMPACT_EVERY_S: Final = 600.0
 class Ledger:
     """The jobs, with the events that are decided but not yet durable laid over them.
 
-    ``get`` and ``same_content`` see the decided events, ``jobs`` and what derives from it only recorded ones.
+    ``get``, ``same_content`` and ``agenda`` see the decided events, ``jobs`` and ``counts`` only recorded
+    ones. So a turn can decide what follows from what it decided, and one sync makes all of it durable.
     """
 
     def __init__(self, jobs: dict[str, Job], journal: Journal, clock: Clock) -> None:
@@ -58,7 +59,7 @@ class Ledger:
 
     @property
     def agenda(self) -> Agenda:
-        """The jobs that owe something, as recorded."""
+        """The jobs that owe something when everything decided so far is recorded."""
         return self._agenda
 
     @property
@@ -74,9 +75,11 @@ class Ledger:
 
     def add(self, event: Event) -> Job | None:
         """Decide an event; raise ``IllegalTransition``, and change nothing, when it does not fit."""
-        after = evolve(self.get(event.job_id), event)
+        before = self.get(event.job_id)
+        after = evolve(before, event)
         self._events.append(event)
         self._changed[event.job_id] = after
+        self._agenda.replace(before, after)
         if after is not None:
             self._by_key.setdefault(after.link.key, set()).add(after.id)
         return after
@@ -98,6 +101,7 @@ class Ledger:
             if events:
                 self._journal.append(events)
         except JournalUnwritable as error:
+            self._agenda = Agenda(self._jobs.values())
             self._failed(error)
             return None
         self._tell(events, changed)
@@ -153,7 +157,6 @@ class Ledger:
 
     def _apply(self, job_id: str, job: Job | None) -> None:
         before = self._jobs.pop(job_id, None)
-        self._agenda.replace(before, job)
         if before is not None:
             self._counts[before.state] -= 1
         if job is not None:

@@ -3,16 +3,21 @@
 The peers run in the same run: a watchdog handler that only notes the time, and the chain everybody writes
 first (watchdog, parse, append and fdatasync, POST with requests). What the daemon waits for a file to settle
 is taken off its times; the others do not wait at all.
+
+``python -m tests.bench.intake [singly] [fetching] [at-once]`` measures only what is named. The fetch writes
+up to 24 GiB below the temporary directory and deletes them.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
@@ -186,8 +191,11 @@ def _say(what: str, took_ms: list[float]) -> None:
     print(f"  {what:<34} p50 {median(took_ms):6.1f} ms   p99 {p99:6.1f} ms")
 
 
-def main() -> None:
-    """Print the times and the ratio."""
+PARTS = ("singly", "fetching", "at-once")
+
+
+def main(parts: Collection[str] = PARTS) -> None:
+    """Print the times and the ratio; the load of the machine goes with them."""
     with tempfile.TemporaryDirectory(prefix="offcloud-watchd-bench-") as name:
         root = Path(name)
         served = root / "www"
@@ -198,26 +206,34 @@ def main() -> None:
             nginx(root, served) as files,
             running(SERVICE, BIG, f"{files}/big.bin", str(BIG_BYTES)) as posts,
         ):
-            _compare(root, f"http://127.0.0.1:{posts.first}", posts)
+            _compare(root, f"http://127.0.0.1:{posts.first}", posts, parts)
 
 
-def _compare(root: Path, url: str, posts: Times) -> None:
+def _compare(root: Path, url: str, posts: Times, parts: Collection[str]) -> None:
     peers = root / "peer"
     peers.mkdir()
     print(f"from close to POST, {ONE_AT_A_TIME} files one at a time, beyond {SETTLE_S:g} s of settling:")
-    with running(PEER, str(peers), url, "bare") as seen:
-        _say("bare watchdog handler (no POST)", _singly(peers, seen, 1, 0))
+    if "singly" in parts:
+        with running(PEER, str(peers), url, "bare") as seen:
+            _say("bare watchdog handler (no POST)", _singly(peers, seen, 1, 0))
     with running(PEER, str(peers), url, "chain"):
-        _say("naive chain", _singly(peers, posts, 10_000, 0))
-        threading.Event().wait(1)
-        naive = _at_once(peers, posts, 20_000, 0)
+        if "singly" in parts:
+            _say("naive chain", _singly(peers, posts, 10_000, 0))
+            threading.Event().wait(1)
+        naive = _at_once(peers, posts, 20_000, 0) if "at-once" in parts else math.nan
     with _daemon(root / "singly", url, SETTLE_S) as place:
-        _say("daemon (aim p99 20 ms)", _singly(place.drop, posts, 30_000, SETTLE_S))
-        _say("daemon, fetching (aim p99 100 ms)", _beside_a_fetch(place, posts))
-    with _daemon(root / "at-once", url, SETTLE_BURST_S) as place:
-        ours = _at_once(place.drop, posts, 40_000, SETTLE_BURST_S)
-    print(f"{AT_ONCE:,} files at once, first close to last POST:")
-    print(f"  naive chain {naive:.0f} jobs/s, daemon {ours:.0f} jobs/s (aim 700), ratio {ours / naive:.2f}")
+        if "singly" in parts:
+            _say("daemon (aim p99 20 ms)", _singly(place.drop, posts, 30_000, SETTLE_S))
+        if "fetching" in parts:
+            _say("daemon, fetching (aim p99 100 ms)", _beside_a_fetch(place, posts))
+    if "at-once" in parts:
+        with _daemon(root / "at-once", url, SETTLE_BURST_S) as place:
+            ours = _at_once(place.drop, posts, 40_000, SETTLE_BURST_S)
+        print(f"{AT_ONCE:,} files at once, first close to last POST:")
+        print(
+            f"  naive chain {naive:.0f} jobs/s, daemon {ours:.0f} jobs/s (aim 700), ratio {ours / naive:.2f}"
+        )
+    print(f"  load average of the last minute: {os.getloadavg()[0]:.1f}")
 
 
 @contextmanager
@@ -243,4 +259,4 @@ def _beside_a_fetch(place: Place, posts: Times) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or PARTS)

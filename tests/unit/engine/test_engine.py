@@ -59,11 +59,11 @@ def test_the_key_is_tried_at_the_start() -> None:
 
 
 def test_one_sync_for_all_that_came_at_once() -> None:
-    """A thousand drops cost one sync, and another for the intents."""
+    """A thousand drops and the first intents cost one sync together."""
     desk = Desk()
     desk.turn(desk.found([an_intake(f"k{n}", drop_id=f"d{n}") for n in range(1000)]))
     assert len(desk.engine.jobs) == 1000
-    assert desk.journal.syncs == 2
+    assert desk.journal.syncs == 1
     assert len(desk.take()) == 2, "no more than there are places"
 
 
@@ -447,6 +447,19 @@ def test_an_intent_that_is_not_durable_is_not_acted_on() -> None:
     assert desk.job() == a_job(), "and what is not recorded did not happen"
     desk.journal.tears = lambda _count: None
     desk.later(5)
+    assert [type(act) for act in desk.take()] == [Submit]
+
+
+def test_what_is_not_durable_is_not_taken_away() -> None:
+    """A drop stays in its folder, and no look finds it again, until it and its intent are on the disk."""
+    desk = Desk()
+    desk.turn()
+    desk.journal.tears = lambda _count: 1
+    desk.turn(desk.wish(an_intake("one")))
+    assert (desk.lanes.settled, desk.take(), desk.lanes.looks, dict(desk.engine.jobs)) == ([], [], 1, {})
+    desk.journal.tears = lambda _count: None
+    desk.later(5)
+    assert len(desk.lanes.settled) == 1
     assert [type(act) for act in desk.take()] == [Submit]
 
 

@@ -42,6 +42,7 @@ def test_decided_is_seen_before_it_is_recorded() -> None:
     assert decided is not None
     assert decided.unsure
     assert ledger.jobs["job"] == a_job()
+    assert list(ledger.agenda) == [decided]
     assert ledger.flush() == [(a_job(), decided)]
     assert ledger.jobs["job"] is decided
     assert list(ledger.agenda) == [decided]
@@ -74,6 +75,7 @@ def test_what_could_not_be_recorded_did_not_happen() -> None:
     assert ledger.flush() is None
     assert "no space" in ledger.problem
     assert dict(ledger.jobs) == {"job": a_job()}
+    assert list(ledger.agenda) == [a_job()]
     assert [job.id for job in ledger.same_content(a_link())] == ["job"]
     assert ledger.counts[JobState.QUEUED] == 1
 
