@@ -35,6 +35,7 @@ DEADLINE_S: Final = 60.0
 RELEASE_BYTES: Final = 24 * 1024 * 1024
 FILE_RATE_BYTES_PER_S: Final = 12 * 1024 * 1024
 LOOK_EVERY_S: Final = 0.2
+SERIES: Final = "Big.Sample.Series.S01E01.1080p"
 DONE_AT: Final = {JobState.QUEUED: 0, JobState.CLOUD: 5, JobState.FETCHING: 50, JobState.DONE: 100}
 WORDS: Final = {
     JobState.QUEUED: "to be submitted",
@@ -70,9 +71,9 @@ def main(arguments: argparse.Namespace) -> int:
             place.prepare(sandbox.url, settings.key)
             console.print(f"Drop folder {place.drop}\nOutput      {place.output}")
             with _daemon(place):
-                links = place.drop_samples()
-                console.print(f"Dropped: {', '.join(sorted(links))}\n")
-                finished = _follow(console, place, expected=sum(len(found) for found in links.values()))
+                dropped = place.drop_samples(sandbox.torrent(SERIES))
+                console.print(f"Dropped: {', '.join(sorted(dropped))}\n")
+                finished = _follow(console, place, expected=sum(dropped.values()))
             return _report(console, place, sandbox, finished)
     finally:
         if arguments.keep:
@@ -121,24 +122,18 @@ class Place:
         key_file.write_text(key + "\n")
         (self.root / "config.yaml").write_text(_CONFIG.format(base_url=base_url))
 
-    def drop_samples(self) -> dict[str, list[str]]:
-        """Drop one file of each common kind; return the links that must come of each."""
-        torrent, torrent_hash = sample_torrent("Big.Sample.Series.S01E01.1080p")
+    def drop_samples(self, torrent: bytes) -> dict[str, int]:
+        """Drop one file of each common kind; return how many links each holds."""
         film = f"magnet:?xt=urn:btih:{'5a' * 20}&dn=Some.Film.2026.[tree]"
         base32 = base64.b32encode(b"\x33" * 20).decode()
         pages = ["https://files.example.org/manual.pdf", f"magnet:?xt=urn:btih:{base32}&dn=An.Album.[single]"]
-        (self.drop / "Big.Sample.Series.S01E01.1080p.torrent").write_bytes(torrent)
+        (self.drop / f"{SERIES}.torrent").write_bytes(torrent)
         (self.drop / "Some.Film.2026.magnet").write_text(film + "\n")
         listed = ["# a list: one link a line", *pages, "this line holds no link"]
         (self.drop / "wanted.txt").write_text("\n".join(listed) + "\n")
         page = "https://mirror.example.org/distribution.iso"
         (self.drop / "Distribution.url").write_text(f"[InternetShortcut]\r\nURL={page}\r\n")
-        return {
-            "Big.Sample.Series.S01E01.1080p.torrent": [f"magnet:?xt=urn:btih:{torrent_hash}"],
-            "Some.Film.2026.magnet": [film],
-            "wanted.txt": pages,
-            "Distribution.url": [page],
-        }
+        return {f"{SERIES}.torrent": 1, "Some.Film.2026.magnet": 1, "wanted.txt": 2, "Distribution.url": 1}
 
 
 _CONFIG: Final = """\
@@ -160,23 +155,6 @@ web:
 log:
   level: info
 """
-
-
-def sample_torrent(name: str) -> tuple[bytes, str]:
-    """Make a small v1 torrent; return its bytes and its info hash in hex."""
-    size_bytes, piece_bytes = RELEASE_BYTES, 1024 * 1024
-    pieces = b"".join(hashlib.sha1(bytes([number])).digest() for number in range(size_bytes // piece_bytes))  # noqa: S324 - BEP 3 asks for SHA-1
-    info = b"d6:lengthi%de4:name%d:%s12:piece lengthi%de6:pieces%d:%se" % (
-        size_bytes,
-        len(name),
-        name.encode(),
-        piece_bytes,
-        len(pieces),
-        pieces,
-    )
-    tracker = b"https://tracker.example.org/announce"
-    torrent = b"d8:announce%d:%s4:info%se" % (len(tracker), tracker, info)
-    return torrent, hashlib.sha1(info).hexdigest()  # noqa: S324 - the same
 
 
 @contextmanager
@@ -253,7 +231,9 @@ def _report(console: Console, place: Place, sandbox: Sandbox, jobs: Mapping[str,
     for job in jobs.values():
         verdict = _verdict(job, sandbox)
         good += verdict is None
-        word, text = ("ok ", "every byte as the sandbox holds it") if verdict is None else ("BAD", verdict)
+        how = job.publication.verified if job.publication is not None else ""
+        praise = f"every byte as the sandbox holds it; verified: {how}"
+        word, text = ("ok ", praise) if verdict is None else ("BAD", verdict)
         console.print(f"{word} {display_name(job)}: {text}")
     refused = sorted(path.name for path in (place.drop / "failed").glob("*"))
     archived = sorted(path.name for path in (place.drop / "processed").glob("*"))

@@ -1,4 +1,8 @@
-"""``sandbox``: an Offcloud of one's own on this machine, until it is stopped."""
+"""``sandbox``: an Offcloud of one's own on this machine, until it is stopped.
+
+Somebody else's torrent brings files that are made up, and named so. Torrents that come true are had from
+``BASE_URL/sandbox/torrents/NAME.torrent``.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +55,8 @@ def main(arguments: argparse.Namespace) -> int:
     print(f"base_url: {sandbox.url}   (generation {settings.generation})")
     print(f"key:      {settings.key}")
     print(f"books:    {sandbox.url}/sandbox")
+    print(f"torrents: curl -O {sandbox.url}/sandbox/torrents/Some.Show.S01E01.torrent   (any name)")
+    print("made up:  what comes for other people's torrents; its files are named so")
     print("Write base_url below offcloud: in config.yaml, and the key into its api_key_file.", flush=True)
     stop.wait()
     sandbox.stop()

@@ -9,6 +9,11 @@
         sandbox.expected_sha256(magnet, path)
 
 Content follows from the link: an info hash or an address always gives the same files with the same bytes.
+What comes for somebody else's torrent is made up and named so (``Film.made-up.mkv``), because the sandbox has
+not its bytes: a client that checks pieces says that the torrent's files are missing and others are there.
+``sandbox.torrent(name)``, or ``GET /sandbox/torrents/NAME.torrent`` (``?hybrid=1``), gives torrents of the
+sandbox's own, whose pieces are those of the bytes that come.
+
 A word in brackets in a magnet's name (``dn``) or in an address, or the first label of an address's host
 (``http://fail.example/x.bin``), makes it special:
 

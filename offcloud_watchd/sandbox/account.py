@@ -106,6 +106,18 @@ class Account:
         """Return the content of a link: what was first submitted under its key, else what it would be."""
         return self._releases.get(source.key) or self._library.release(source)
 
+    def content(self, source: Source) -> Release:
+        """Return what the library has for a source, whatever was submitted."""
+        return self._library.release(source)
+
+    def seed(self, info_hash: str, release: Release) -> None:
+        """Let a release be what is behind an info hash from now on; raise ``TooManyItems`` at the cap."""
+        with self._lock:
+            key = f"btih:{info_hash}"
+            if key not in self._releases and len(self._releases) >= self._settings.max_items:
+                raise TooManyItems
+            self._releases[key] = release
+
     def submit(self, source: Source, way: Way = "cloud", account_id: str = "", folder_id: str = "") -> Item:
         """Take a link; raise ``TooManyItems`` at the cap.
 

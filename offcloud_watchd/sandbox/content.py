@@ -6,7 +6,11 @@ Rules of this file:
 * A file is a row of 64 KiB blocks: a stamp (SHA-256 of seed and block number), then a tail that all blocks of
   the file share (SHAKE-256 of the seed). So no two blocks are equal, none is empty, and bytes that land in a
   wrong place, by any distance, change the file's checksum.
-* ``Library`` is the seam for other content, as real files whose torrents' piece hashes match.
+* What is behind somebody else's info hash is not known here: bytes for it are made up, and each file's name
+  says so (``Film.made-up.mkv``). So no file of a real torrent is there under its name with other bytes, and a
+  client that checks pieces sees strange files, not damaged ones. Torrents that the sandbox makes itself
+  (``torrents``) get plain names, and the bytes their pieces tell of.
+* ``Library`` is the seam for other content.
 
 A test that holds a ``StoredFile`` can compute what must arrive: ``sha256_of(file)``, ``file.chunks(0, n)``.
 """
@@ -25,6 +29,7 @@ CHUNK_BLOCKS: Final = 16
 STAMP_BYTES: Final = 32
 TREE_FILES: Final = 7
 LARGEST_FILE_BYTES: Final = 1 << 50
+MADE_UP: Final = ".made-up"
 _ENDINGS: Final = (".avi", ".epub", ".iso", ".mkv", ".mp3", ".mp4", ".pdf", ".rar", ".zip")
 
 
@@ -124,13 +129,13 @@ class GeneratedLibrary:
         count = self._count(source)
         if count == 1:
             is_file_name = source.kind == "url" or root.lower().endswith(_ENDINGS)
-            name = root if is_file_name else f"{root}.mkv"
+            name = _told(source, root if is_file_name else f"{root}.mkv")
             return Release(name, self._files(source, [name]), is_directory=False)
         shape = (
             _ODD if "odd" in source.markers else _tree() if "tree" in source.markers else _flat(root, count)
         )
         junk = (f"{root}.aria2", f"{root}.aria2__temp", f"{root}.torrent", "Sample/")
-        files = self._files(source, [f"{root}/{path}" for path in shape])
+        files = self._files(source, [f"{root}/{_told(source, path)}" for path in shape])
         return Release(root, files, is_directory=True, junk=junk if "junk" in source.markers else ())
 
     def _count(self, source: Source) -> int:
@@ -159,6 +164,13 @@ def sha256_of(file: StoredFile) -> str:
     for chunk in file.chunks(0, file.size_bytes):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def _told(source: Source, path: str) -> str:
+    """Return a file's path as it is told: whatever is made up for somebody's torrent says so."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, ending = name.rpartition(".")
+    return f"{folder}{slash}{stem}{MADE_UP}{dot}{ending}" if source.info_hash else path
 
 
 def _sizes(total: int, count: int) -> list[int]:

@@ -4,8 +4,9 @@ Rules of this file:
 
 * ``Sandbox`` may be stopped and started again: it comes back at the same addresses with the same account, as
   a service does after an outage.
-* The desk (``/sandbox`` and ``books``, ``faults``, ``activate`` below it) needs no key and is not counted. It
-  takes JSON only by its own content type, so that no web page a person visits can set a fault.
+* The desk (``/sandbox`` and ``books``, ``faults``, ``activate``, ``torrents`` below it) needs no key and is
+  not counted. It takes JSON only by its own content type, so that no web page a person visits can set a
+  fault.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import threading
 from dataclasses import asdict, dataclass
 from html import escape
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+from urllib.parse import parse_qs, quote, unquote
 
 from offcloud_watchd.errors import ConfigError
-from offcloud_watchd.sandbox.account import Account
+from offcloud_watchd.sandbox.account import Account, TooManyItems
 from offcloud_watchd.sandbox.api import Api
 from offcloud_watchd.sandbox.books import Books, Tally
 from offcloud_watchd.sandbox.calls import Site, as_json
@@ -41,10 +43,13 @@ from offcloud_watchd.sandbox.server import (
     whole,
 )
 from offcloud_watchd.sandbox.settings import SandboxSettings
-from offcloud_watchd.sandbox.source import source_of_key
+from offcloud_watchd.sandbox.source import source_of_key, source_of_name
+from offcloud_watchd.sandbox.torrents import torrent_of
 from offcloud_watchd.sandbox.uploads import Uploads
 
 log = logging.getLogger(__name__)
+
+TORRENTS: Final = "/sandbox/torrents/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,22 @@ class Sandbox:
         """Let a waiting device in, or send it away; False when nobody waits with this code."""
         return self._doors.decide(user_code, let_in=let_in)
 
+    # --- torrents of its own ---
+
+    def torrent(self, name: str, *, hybrid: bool = False) -> bytes:
+        """Make a torrent of the sandbox's own and seed it: what it serves for it is what its pieces say.
+
+        ``hybrid``: of v1 and v2. Equal names give equal torrents; markers in the name choose the shape. It is
+        known until the sandbox ends. Raises ``ValueError`` without a name, ``TooManyItems`` at the cap.
+        """
+        source = source_of_name(name)
+        if not source.name:
+            raise ValueError("a torrent needs a name")
+        release = self._account.content(source)
+        made = torrent_of(release, hybrid=hybrid)
+        self._account.seed(made.info_hash, release)
+        return made.data
+
     # --- what must arrive ---
 
     def expected_files(self, link_or_key: str) -> list[tuple[str, int]]:
@@ -228,6 +249,8 @@ class Sandbox:
                 return self._desk_activate(request)
             case method, "/sandbox/faults":
                 return self._desk_faults(method, request)
+            case "GET", path if path.startswith(TORRENTS):
+                return self._desk_torrent(request)
             case _:
                 return self._api.respond(request)
 
@@ -252,6 +275,16 @@ class Sandbox:
             return html_error(405)
         return as_json([asdict(fault) for fault in self.faults.pending()])
 
+    def _desk_torrent(self, request: Request) -> Answer:
+        path, _, query = request.target.removeprefix(TORRENTS).partition("?")
+        name = unquote(path)
+        try:
+            data = self.torrent(name.removesuffix(".torrent"), hybrid=parse_qs(query).get("hybrid") == ["1"])
+        except (ValueError, TooManyItems) as error:
+            return as_json({"error": str(error) or "too many torrents"}, 400)
+        disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        return whole(200, "application/x-bittorrent", data, ("Content-Disposition", disposition))
+
     def _page(self) -> str:
         books = self.books()
         rows = "".join(
@@ -265,6 +298,9 @@ class Sandbox:
             f"<p>Generation {self.settings.generation}. Files come from {self.file_url}. "
             f"Calls without a good key: {books.auth_failures}. "
             f"Faults still to come: {len(self.faults.pending())}.\n"
+            f"<p>A torrent to drop: <code>curl -O {self.url}{TORRENTS}Some.Show.S01E01.torrent</code> "
+            "(any name; <code>?hybrid=1</code> for v1 and v2). Of other people's torrents the bytes are not "
+            "known here: what comes for them is made up, and is named so.\n"
             "<table border=1><tr><th>Content<th>POSTs<th>Items created<th>Items alive<th>Bytes served\n"
             f"{rows}</table>\n<table border=1><tr><th>Endpoint<th>Calls\n{calls}</table>\n</html>\n"
         )

@@ -36,9 +36,9 @@ _NOT_IN_NAMES: Final = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 class Source:
     """One submitted link, read.
 
-    ``key`` is ``btih:HEX`` for torrents and ``url:URL`` for all else, as in ``core.model``. ``name`` is empty
-    where the link tells none. A ``zombie`` is a magnet the service takes and never finishes; a ``bad`` link
-    is one it refuses.
+    ``key`` is ``btih:HEX`` for torrents and ``url:URL`` for all else, as in ``core.model``; a torrent that
+    the sandbox is about to make has ``own:NAME``. ``name`` is empty where the link tells none. A ``zombie``
+    is a magnet the service takes and never finishes; a ``bad`` link is one it refuses.
     """
 
     link: str
@@ -72,6 +72,15 @@ def source_of_key(key: str) -> Source:
     if key.startswith("btih:"):
         return read_source(f"magnet:?xt=urn:{key}")
     return read_source(key.removeprefix("url:"))
+
+
+def source_of_name(name: str) -> Source:
+    """Return what stands behind a torrent of the sandbox's own, before its info hash is known.
+
+    Its content follows from the name alone. The name is cleaned, and may be empty afterwards.
+    """
+    cleaned = _clean(name.encode("utf-8", "replace").decode())
+    return Source("", f"own:{cleaned}", "torrent", cleaned, markers=_marked(cleaned))
 
 
 def _magnet(link: str) -> Source:

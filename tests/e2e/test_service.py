@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.cli.demo import sample_torrent
 from offcloud_watchd.core.model import JobState
 from tests.e2e.process import KEY, wait_until
 from tests.e2e.releases import assert_all_home, assert_no_key
@@ -29,8 +28,7 @@ def test_every_kind_of_drop_comes_home(start_sandbox, make_place, run_daemon, ge
     sandbox = start_sandbox(generation=generation)
     place = make_place(sandbox.url, auth="query" if generation == "classic" else "bearer")
     daemon = run_daemon(place)
-    torrent, _ = sample_torrent("A.Series.S01E01")
-    (place.drop / "A.Series.S01E01.torrent").write_bytes(torrent)
+    (place.drop / "A.Series.S01E01.torrent").write_bytes(sandbox.torrent("A.Series.S01E01"))
     (place.drop / "A.Film.magnet").write_text(_magnet(2, "[tree]"))
     (place.drop / "wanted.txt").write_text(
         f"https://files.example.org/a.pdf\nnothing here\n{_magnet(3, 'Three')}\n"

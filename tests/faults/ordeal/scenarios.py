@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from offcloud_watchd.cli.demo import sample_torrent
 from offcloud_watchd.core.events import Deferred, Queued
 from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import Destination, Drop, JobState, job_id
@@ -42,8 +41,8 @@ def one_magnet(ordeal: Ordeal) -> Enough:
 def many_kinds(ordeal: Ordeal) -> Enough:
     """A torrent, a list of two, a shortcut and something that is nothing."""
     number = ordeal.clear()
-    torrent, _ = sample_torrent(f"A.Series.S01E{number}")
-    ordeal.drop("series.torrent", torrent)
+    assert ordeal.sandbox is not None
+    ordeal.drop("series.torrent", ordeal.sandbox.torrent(f"A.Series.S01E{number}"))
     ordeal.drop("list.txt", magnet(10**9 + number, "A") + b"\n" + magnet(2 * 10**9 + number, "B") + b"\n", 2)
     ordeal.drop("page.url", f"[InternetShortcut]\r\nURL=https://example.org/{number}/b.iso\r\n".encode())
     ordeal.drop("bad.torrent", b"<html>not found</html>", 0)

@@ -64,10 +64,10 @@ def test_shapes() -> None:
     library = GeneratedLibrary(release_files=4)
     assert len(library.release(read_source(magnet("A"))).files) == 4
     assert [file.path for file in library.release(read_source(magnet("A[single]"))).files] == [
-        "A[single].mkv"
+        "A[single].made-up.mkv"
     ]
     assert [file.path for file in library.release(read_source(magnet("A[single].iso"))).files] == [
-        "A[single].iso"
+        "A[single].made-up.iso"
     ]
     names = [file.path.rpartition("/")[2] for file in library.release(read_source(magnet("[tree]"))).files]
     assert len(set(names)) < len(names)

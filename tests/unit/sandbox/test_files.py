@@ -16,7 +16,7 @@ SINGLE = magnet("A[single]")
 def single(driver: Driver) -> tuple[str, bytes]:
     """Return the link to one finished file, and its bytes."""
     link = driver.links(driver.finished(SINGLE))[0]
-    return link, driver.sandbox.expected_bytes(KEY, "A[single].mkv")
+    return link, driver.sandbox.expected_bytes(KEY, "A[single].made-up.mkv")
 
 
 def test_every_file_comes_whole(each: Driver) -> None:
@@ -156,25 +156,25 @@ def test_classic_addresses(classic: Driver) -> None:
     base = classic.sandbox.file_url + "/cloud/download/"
     one = classic.finished(magnet("A[single]", "1" * 40))
     many = classic.submit(magnet("A[tree]", "2" * 40))
-    early = f"{base}{many}/1/Episode%201.mkv"
+    early = f"{base}{many}/1/Episode%201.made-up.mkv"
     assert classic.file(early).status_code == 404
     classic.clock.advance(100)
     classic.status(one)
     for path, status in {
         one: 200,
-        f"{one}/A[single].mkv": 200,
+        f"{one}/A[single].made-up.mkv": 200,
         f"{one}/other.mkv": 404,
-        f"{one}/1/A[single].mkv": 404,
-        f"{many}/1/Episode%201.mkv": 403,
+        f"{one}/1/A[single].made-up.mkv": 404,
+        f"{many}/1/Episode%201.made-up.mkv": 403,
         many: 404,
         "unknown/x": 404,
     }.items():
         assert classic.file(base + path, "HEAD").status_code == status, path
     classic.links(many)
     for path, status in {
-        "1/Episode%201.mkv": 200,
+        "1/Episode%201.made-up.mkv": 200,
         "1/x.mkv": 404,
-        "0/Episode%201.mkv": 404,
+        "0/Episode%201.made-up.mkv": 404,
         "x/y": 404,
     }.items():
         assert classic.file(f"{base}{many}/{path}", "HEAD").status_code == status, path
@@ -183,7 +183,7 @@ def test_classic_addresses(classic: Driver) -> None:
 def test_classic_links_are_not_quoted(classic: Driver) -> None:
     """Blanks and brackets stand in classic links as they are."""
     links = classic.links(classic.finished(magnet("A[odd]")))
-    link = next(link for link in links if link.endswith("/blank and #number [tag] 100%41 why?.mkv"))
+    link = next(link for link in links if link.endswith("/blank and #number [tag] 100%41 why?.made-up.mkv"))
     start, name = link.rsplit("/", 1)
     for spelled, status in ((quote(name), 200), (quote(unquote(name)), 200), ("blank%20and", 404)):
         assert classic.file(f"{start}/{spelled}", "HEAD").status_code == status
