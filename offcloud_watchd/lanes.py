@@ -24,6 +24,7 @@ from offcloud_watchd.core.events import (
     CloudReady,
     Discarded,
     Failed,
+    Granted,
     Kept,
     Published,
     Requeued,
@@ -32,7 +33,7 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import Job, Lane, Phase, Progress, RemoteFile, Submission
+from offcloud_watchd.core.model import Job, Lane, Phase, Progress, RemoteFile, Route, Submission
 from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.core.story import about
@@ -64,9 +65,8 @@ def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnPro
     """
     clock = ports.clock
     match effect:
-        case Submit(job=job):
-            submission = ports.cloud.submit(job.link, stop)
-            return Outcome(effect, Submitted(job.id, clock.now(), submission))
+        case Submit():
+            return _submitted(effect, ports, stop)
         case Adopt(job=job):
             return _adopted(effect, ports, stop)
         case Poll(job=job):
@@ -82,6 +82,22 @@ def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnPro
             return Outcome(effect, Discarded(job.id, clock.now()))
         case _:  # pragma: no cover - the type checker proves it
             assert_never(effect)
+
+
+def minted(cloud: Cloud, job: Job, stop: Stop) -> Sequence[RemoteFile]:
+    """Have links to a job's files: those of its request, or, where the service keeps none, new ones."""
+    if job.destination.route is Route.INSTANT:
+        return cloud.granted(job.link, stop)
+    return cloud.files(_submission(job), stop)
+
+
+def _submitted(effect: Submit, ports: Ports, stop: Stop) -> Outcome:
+    job, cloud, clock = effect.job, ports.cloud, ports.clock
+    if job.destination.route is Route.INSTANT:
+        submission = cloud.grant(job.link, stop)
+        return Outcome(effect, Granted(job.id, clock.now(), submission))
+    submission = cloud.submit(job.link, stop)
+    return Outcome(effect, Submitted(job.id, clock.now(), submission))
 
 
 def _adopted(effect: Adopt, ports: Ports, stop: Stop) -> Outcome:
@@ -208,8 +224,8 @@ class Workers:
         job, what = effect.job, type(effect).__name__
         self._signs.say(f"{what} of job {job.id}")
         try:
-            felt = _Felt(stop, self._signs)
-            outcome = perform(effect, self._ports, self._list_files, self._reporter(job.id), felt)
+            felt, lister = _Felt(stop, self._signs), self._lister(job)
+            outcome = perform(effect, self._ports, lister, self._reporter(job.id), felt)
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
             noted = _noted(error, f"job {job.id}: {what}", about(job, effect.lane))
             outcome = Outcome(effect, error=noted)
@@ -248,17 +264,19 @@ class Workers:
 
         return report
 
-    def _list_files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+    def _lister(self, job: Job) -> ListFiles:
+        return lambda _submission, stop: self._list_files(job, stop)
+
+    def _list_files(self, job: Job, stop: Stop) -> Sequence[RemoteFile]:
         """Ask the api lane for links on behalf of a fetch, because only that thread may use the client."""
         reply: SimpleQueue[Sequence[RemoteFile] | Exception] = SimpleQueue()
 
         def ask() -> None:
-            self._signs.say(f"asking for the links of request {submission.request_id}")
+            self._signs.say(f"asking for the links of job {job.id}")
             try:
-                reply.put(self._ports.cloud.files(submission, stop))
+                reply.put(minted(self._ports.cloud, job, stop))
             except Exception as error:  # noqa: BLE001 - handed over to the thread that asked
-                fields = {"request": submission.request_id, "lane": Lane.API}
-                reply.put(_noted(error, "asking for links", fields))
+                reply.put(_noted(error, f"job {job.id}: asking for links", about(job, Lane.API)))
 
         self._queues[Lane.API].put(ask)
         while not (stop.is_set() or self._closing.is_set()):

@@ -2,8 +2,8 @@
 
 A job as JSON is one object, in ``jobs --json`` and ``show --json`` alike. Members are only ever added::
 
-    id, name, category, state, kind (torrent | url), key, size_bytes, release, directory,
-    queued_at, changed_at, attempts, retry_at, reason, request_id,
+    id, name, category, route (cloud | instant | remote), state, kind (torrent | url), key, size_bytes,
+    release, directory, queued_at, changed_at, attempts, retry_at, reason, request_id,
     path, files, published_bytes, verified      (null until published)
     drops: [{name, folder, line}]               (line: of a list, else null)
 
@@ -57,6 +57,7 @@ def described(job: Job) -> dict[str, Any]:
         "id": job.id,
         "name": display_name(job),
         "category": job.destination.category,
+        "route": str(job.destination.route),
         "state": str(job.state),
         "kind": str(job.link.kind),
         "key": shown_key(job.link.key),
@@ -68,7 +69,7 @@ def described(job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "retry_at": job.retry_at,
         "reason": job.reason,
-        "request_id": submission.request_id if submission else None,
+        "request_id": (submission.request_id or None) if submission else None,
         "path": publication.path if publication else None,
         "files": publication.files if publication else None,
         "published_bytes": publication.size_bytes if publication else None,

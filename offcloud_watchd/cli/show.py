@@ -14,7 +14,7 @@ from typing import Any
 
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.links import remarks
-from offcloud_watchd.core.model import Job
+from offcloud_watchd.core.model import Job, Route
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.journal import HistoryEntry, read_history
 
@@ -52,8 +52,11 @@ def _head(job: Job) -> Iterator[str]:
     yield f"category:  {job.destination.category} -> {job.destination.directory}"
     size = f", {text.size(job.link.size_bytes)}" if job.link.size_bytes is not None else ""
     yield f"link:      {job.link.kind}, {known.shown_key(job.link.key)}{size}"
+    if job.destination.route is not Route.CLOUD:
+        yield f"route:     {job.destination.route}"
     if job.submission is not None:
-        yield f"request:   {job.submission.request_id} ({job.submission.status or 'no word yet'})"
+        word = job.submission.status or "no word yet"
+        yield f"request:   {job.submission.request_id or 'none was needed'} ({word})"
     if job.publication is not None:
         done = job.publication
         files = "1 file" if done.files == 1 else f"{done.files} files"

@@ -42,7 +42,7 @@ UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     "offcloud.auth": frozenset({"login"}),
     "offcloud.remove": frozenset({"published"}),
     "offcloud.torrent_upload": frozenset({"auto", "always"}),
-    "folders.route": frozenset({"instant", "remote"}),
+    "folders.route": frozenset({"remote"}),
     "folders.remote": ANYTHING,
     "folders.cached": frozenset({"first", "only"}),
     "folders.engine": frozenset({"aria2", "rclone"}),
@@ -138,7 +138,9 @@ class Folder(Section):
         None, "default: the folder's own name; the subfolder's with subfolders: category", alias="category"
     )
     given_output: FilePath | None = _key(None, "default: output_dir/<category>", alias="output")
-    route: Literal["cloud", "instant", "remote"] = _key("cloud", "where the service puts the bytes")
+    route: Literal["cloud", "instant", "remote"] = _key(
+        "cloud", "where the service puts the bytes; instant: nowhere, it gives links at once"
+    )
     remote: Remote | None = _key(None, "{account, folder}; required by route: remote")
     cached: Literal["any", "first", "only"] = _key("any", "what is done with what is not cached yet")
     subfolders: Literal["ignore", "category"] = _key(

@@ -71,6 +71,19 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """The service gave links at once. They are secrets with a short life: whoever fetches has them anew.
+
+    ``posted_at`` as in ``Submitted``.
+    """
+
+    job_id: str
+    at: float
+    submission: Submission
+    posted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NotFound:
     """The account was searched for an open intent, late enough, and does not hold it: posting is safe."""
 
@@ -187,6 +200,7 @@ Event = (
     | Submitting
     | Recalled
     | Submitted
+    | Granted
     | NotFound
     | CloudReady
     | Published

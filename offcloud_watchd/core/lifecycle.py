@@ -23,6 +23,7 @@ from offcloud_watchd.core.events import (
     DroppedAgain,
     Event,
     Failed,
+    Granted,
     Kept,
     NotFound,
     Published,
@@ -45,6 +46,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Deferred: JobState.QUEUED,
         Resumed: JobState.QUEUED,
         Submitted: JobState.CLOUD,
+        Granted: JobState.FETCHING,
         Failed: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
@@ -156,12 +158,13 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
         case Attached(drop=drop):
             return replace(job, drops=_with_drop(job, drop))
         case Submitting(at=at):
-            return replace(job, posted_at=_later(at, job.posted_at), unsure=True, doubted_at=at)
+            unsure = job.destination.route.makes_items
+            return replace(job, posted_at=_later(at, job.posted_at), unsure=unsure, doubted_at=at)
         case Recalled(at=at, posted_at=posted_at):
             return replace(job, posted_at=posted_at, unsure=True, doubted_at=at)
         case NotFound():
             return replace(job, unsure=False, retry_at=0.0)
-        case Submitted():
+        case Submitted() | Granted():
             return _submitted(job, entered, event)
         case CloudReady(submission=submission):
             return replace(entered, submission=submission)
@@ -200,7 +203,7 @@ def _with_command(job: Job, command: str) -> tuple[str, ...]:
     return (*job.commands[-(MAX_COMMANDS - 1) :], command) if command else job.commands
 
 
-def _submitted(job: Job, entered: Job, event: Submitted) -> Job:
+def _submitted(job: Job, entered: Job, event: Submitted | Granted) -> Job:
     known = [at for at in (job.posted_at, event.posted_at) if at is not None]
     posted_at = max(known, default=None)
     # The POST had its effect by now: should the request be searched for later, its lag counts from here.
@@ -229,7 +232,7 @@ def _requeued(job: Job, entered: Job, event: Requeued) -> Job:
         published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered
         # POST shows in the history since long; of one that was not, nobody knows when it had its effect.
-        unsure=job.posted_at is not None,
+        unsure=job.posted_at is not None and job.destination.route.makes_items,
         doubted_at=event.at if job.unsure else min(job.doubted_at, event.at),
         commands=_with_command(job, event.command),
         round=job.round + 1,

@@ -9,7 +9,8 @@ key             what makes two links the same thing: ``btih:HEX``, ``btmh:HEX`` 
 category        free text that groups releases; each has its own output directory
 job             one link for one category; its whole life is in the journal
 request         the service's own word for an item in the account, named by its request id
-route           where the service puts the bytes: its cloud, a remote account, or nowhere (instant)
+route           where the service puts the bytes: its cloud, a remote account, or nowhere (instant: it gives
+                links to the bytes at once)
 intent          the record that a POST is about to be made; until an answer is recorded the job is unsure
 staging         the hidden directory in which a release is gathered and checked
 release         the finished directory; it becomes visible by one rename ("published")
@@ -39,6 +40,11 @@ class Route(StrEnum):
     CLOUD = "cloud"
     INSTANT = "instant"
     REMOTE = "remote"
+
+    @property
+    def makes_items(self) -> bool:
+        """Whether a submission makes what must not be made twice; links that are given are nothing."""
+        return self is not Route.INSTANT
 
 
 class JobState(StrEnum):
@@ -135,8 +141,9 @@ class Destination:
 class Submission:
     """What the service answered to a submission, or what its history shows of one.
 
-    ``status`` is the service's own word. ``url`` is the classic service's direct link, without a file name;
-    it is not a secret but may die, so it is only a hint. ``server`` is the classic service's host label.
+    ``request_id`` is empty where the service gave links without keeping a request. ``status`` is the
+    service's own word. ``url`` is the classic service's direct link, without a file name; it is not a secret
+    but may die, so it is only a hint. ``server`` is the classic service's host label.
     """
 
     request_id: str

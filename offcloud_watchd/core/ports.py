@@ -72,13 +72,25 @@ class Journal(Protocol):
 
 
 class Cloud(Protocol):
-    """An Offcloud account. Only ``submit`` changes anything. One thread at a time."""
+    """An Offcloud account. Only ``submit`` makes an item. One thread at a time."""
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken.
 
         ``Blocked`` and ``Cancelled`` mean that it was not: a ``stop`` that comes too late is not obeyed.
         """
+        ...
+
+    def grant(self, link: Link, stop: Stop) -> Submission:
+        """Have links to what is behind a link given at once. Safe to repeat: it makes nothing but links.
+
+        They are kept for the ``granted`` that follows, and stand in no answer. ``Permanent`` when the service
+        gives none for such a link.
+        """
+        ...
+
+    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
+        """Return the links that were given, once; when that was done already, or is long ago, new ones."""
         ...
 
     def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:

@@ -14,6 +14,7 @@ from offcloud_watchd.core.events import (
     DroppedAgain,
     Event,
     Failed,
+    Granted,
     Kept,
     NotFound,
     Published,
@@ -67,6 +68,8 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return f"{drop.name or 'a command'} wants the same and joins it"
         case Submitted(submission=submission, adopted=adopted):
             return f"{'found in the account' if adopted else 'submitted'} as request {submission.request_id}"
+        case Granted():
+            return "the service gives it at once: fetching"
         case Recalled():
             return "may have been submitted already: looking in the account first"
         case NotFound():

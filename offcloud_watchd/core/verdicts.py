@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from offcloud_watchd.core.effects import Act, Submit
-from offcloud_watchd.core.events import Deferred, Event, Failed, NotFound, Recalled, Submitted
+from offcloud_watchd.core.events import Deferred, Event, Failed, Granted, NotFound, Recalled, Submitted
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import Job, JobState, Submission
+from offcloud_watchd.core.model import Job, JobState, Route, Submission
 from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, OffcloudWatchdError, Permanent, Transient
 
@@ -99,8 +99,10 @@ def recalled(job: Job, relatives: Iterable[Job], now: float) -> Event | None:
     """Tell whether another job's POST for the same content must be searched for before this job's own.
 
     ``relatives`` are the jobs with the same key, in any state and category. The job remembers the latest POST
-    it has searched for, so each is searched for once.
+    it has searched for, so each is searched for once. What makes no item needs no search.
     """
+    if not job.destination.route.makes_items:
+        return None
     posted = [
         one.posted_at
         for one in relatives
@@ -120,6 +122,13 @@ def doubted_anew(job: Job, now: float) -> Event | None:
     if job.state is JobState.QUEUED and job.unsure and job.posted_at is not None:
         return Recalled(job.id, now, job.posted_at)
     return None
+
+
+def shared(job: Job, submission: Submission, posted_at: float | None, now: float) -> Event:
+    """Let a job use the request that another one holds for the same content."""
+    if job.destination.route is Route.INSTANT:
+        return Granted(job.id, now, submission, posted_at)
+    return Submitted(job.id, now, submission, adopted=True, posted_at=posted_at)
 
 
 def searched(job: Job, found: Submission | None, as_of: float, now: float, policy: Policy) -> Event:

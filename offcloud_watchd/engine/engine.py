@@ -27,7 +27,6 @@ from offcloud_watchd.core.events import (
     Removed,
     Requeued,
     Resumed,
-    Submitted,
     Submitting,
 )
 from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
@@ -37,7 +36,7 @@ from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.planning import Plan, donors_of, plan, poll_delay_s
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.core.story import about
-from offcloud_watchd.core.verdicts import doubted_anew, in_words, judge, recalled
+from offcloud_watchd.core.verdicts import doubted_anew, in_words, judge, recalled, shared
 from offcloud_watchd.engine.flights import Flights
 from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
@@ -352,7 +351,7 @@ class Engine:
                 after = self._ledger.add(doubt or Submitting(job.id, now))
                 return None if doubt or after is None else Submit(after)
             case Share(job=job, submission=submission, posted_at=posted_at):
-                self._ledger.add(Submitted(job.id, now, submission, adopted=True, posted_at=posted_at))
+                self._ledger.add(shared(job, submission, posted_at, now))
                 return None
             case Fetch(job=job):
                 return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))

@@ -17,12 +17,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from offcloud_watchd.core.model import Account, Link, Phase, RemoteFile, Route, Sought, Submission
+from offcloud_watchd.core.model import Account, Link, LinkKind, Phase, RemoteFile, Route, Sought, Submission
 from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.errors import Permanent, Transient
 from offcloud_watchd.offcloud import cache, history, listing, wire
 from offcloud_watchd.offcloud.answer import request_id
 from offcloud_watchd.offcloud.asker import Asker
+from offcloud_watchd.offcloud.grants import Grants
 from offcloud_watchd.offcloud.listing import Missing
 from offcloud_watchd.offcloud.places import RemoteAccount
 from offcloud_watchd.offcloud.service import MAX_HISTORY_BYTES, Service
@@ -55,6 +56,7 @@ class Client:
         self._listed_at_offset_s = 0.0
         self._batches = True
         self._removal = 0
+        self._grants = Grants(clock)
 
     def close(self) -> None:
         """Close the connections that are kept; it may be called again."""
@@ -70,7 +72,7 @@ class Client:
         return wire.submission(self._asker.post("cloud", {"url": link.url}, stop, once=True))
 
     def submit_instant(self, link: Link, proxy_id: str | None, stop: Stop) -> Submission:
-        """Have the link fetched at once, once: its ``url`` leads to the file, a secret with a short life.
+        """Have a link to what is behind a link, once: the answer's ``url``, a secret with a short life.
 
         Raises ``Permanent`` where the service takes such a link into its cloud only, or has no such call.
         """
@@ -115,6 +117,31 @@ class Client:
         named = {"customFileName": name.rpartition(".")[0]} if name.lower().endswith(".nzb") else {}
         return wire.submission(self._asker.post("cloud", {"url": url, **named}, stop, once=True))
 
+    # --- Links that are given at once: nothing is left to follow ---
+
+    def grant(self, link: Link, stop: Stop) -> Submission:
+        """Have links to what is behind a link given at once, and keep them for ``granted``. Safe to repeat.
+
+        What is cached is given without an item in the account where the service can: then there is no id.
+        Raises ``Permanent`` where the service takes such a link into its cloud only, or has no such call.
+        """
+        cached = self.cached_files(link, stop) if link.kind is LinkKind.TORRENT else None
+        if cached is not None:
+            self._grants.keep(link.key, cached)
+            return Submission("", "cached", link.name)
+        taken = self.submit_instant(link, None, stop)
+        file = listing.single(taken, None, allow_http=self._allow_http)
+        self._grants.keep(link.key, () if file is None else (file,))
+        return replace(taken, url=None)
+
+    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
+        """Return the links that were given, once; else have new ones given. Safe to repeat."""
+        files = self._grants.take(link.key)
+        if files is None:
+            self.grant(link, stop)
+            files = self._grants.take(link.key)
+        return files or ()
+
     # --- Following ---
 
     def find(
@@ -128,14 +155,8 @@ class Client:
         return taken.matching(link), taken.as_of
 
     def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
-        """Return how far a request is; raise ``Gone`` when the service does not hold it.
-
-        An instant one is ready from the beginning, and its status stays ``created``. Source: the official
-        document.
-        """
+        """Return how far a request is; raise ``Gone`` when the service does not hold it."""
         own_id = _checked(submission)
-        if route is Route.INSTANT:
-            return Phase(submission.status or "created", "ready", submission)
 
         def ask() -> Phase:
             return wire.phase(self._asker.post(f"{route}/status", {"requestId": own_id}, stop), submission)
@@ -166,15 +187,12 @@ class Client:
             found |= told
         return found
 
-    def files(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Sequence[RemoteFile]:
+    def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
         """Mint the links of a finished request; they are secrets with a short life. Safe to repeat.
 
-        Detailed list, plain list, the one file the request is, text list: the first that the service has. An
-        instant request is the one file it was answered with; a dead link is minted by submitting it again.
+        Detailed list, plain list, the one file the request is, text list: the first that the service has.
         """
         own_id = _checked(submission)
-        if route is Route.INSTANT:
-            return (self._instant_file(submission),)
         explore = f"cloud/explore/{own_id}"
         detailed = self._asker.again(partial(self._explored, f"{explore}?format=detailed", stop), stop)
         if not isinstance(detailed, Missing):
@@ -281,12 +299,6 @@ class Client:
         phase = self.status(submission, stop)
         size_bytes = phase.progress.total_bytes
         return listing.single(_newer(submission, phase.submission), size_bytes, allow_http=self._allow_http)
-
-    def _instant_file(self, submission: Submission) -> RemoteFile:
-        found = listing.single(submission, None, allow_http=self._allow_http)
-        if found is None:
-            raise Permanent("the link to this file was not kept; `offcloud-watchd retry` asks for it again")
-        return found
 
     def _listed(self, own_id: str, stop: Stop) -> tuple[RemoteFile, ...] | Missing:
         """Read the text list; where nothing shows that it is whole, it must come alike twice."""

@@ -200,6 +200,8 @@ def test_a_refused_key_blocks_every_call(world: World, stop: Stop) -> None:
     world.refuse_key()
     calls: list[Callable[[], object]] = [
         lambda: world.cloud.submit(LINK, stop),
+        lambda: world.cloud.grant(WEB, stop),
+        lambda: world.cloud.granted(WEB, stop),
         lambda: world.cloud.find(LINK, world.now(), stop),
         lambda: world.cloud.status(submission, stop),
         lambda: world.cloud.files(submission, stop),
@@ -210,6 +212,18 @@ def test_a_refused_key_blocks_every_call(world: World, stop: Stop) -> None:
             call()
         assert raised.value.key_refused
         assert raised.value.lane == "api"
+
+
+@pytest.mark.parametrize("link", [WEB])
+def test_links_are_given_at_once(world: World, stop: Stop, link: Link) -> None:
+    """They stand in no answer, come as often as they are wanted, and nothing comes to be in the account."""
+    assert world.cloud.grant(link, stop).url is None
+    for _ in range(3):
+        (file,) = world.cloud.granted(link, stop)
+        assert file.url.startswith("http")
+    assert not world.cloud.find(link, world.now(), stop)[0]
+    with pytest.raises(Permanent):
+        world.cloud.grant(DEAD, stop)
 
 
 # --- What only the service itself can show ---
@@ -409,14 +423,14 @@ def test_an_instant_link_is_fetched_at_once(real: World, stop: Stop) -> None:
     client, _, has = _client(real)
     proxies = client.service.proxies(stop) if "proxies" in has else [None]
     taken = client.submit_instant(WEB, proxies[0].id if proxies[0] else None, stop)
-    assert client.status(taken, stop, Route.INSTANT).outcome == "ready"
-    (file,) = client.files(taken, stop, Route.INSTANT)
+    assert taken.url
+    (file,) = client.granted(WEB, stop)
     assert file.path == "some file.bin"
     assert file.url.startswith("http")
     with pytest.raises(Permanent, match="route: cloud"):
         client.submit_instant(LINK, None, stop)
     if "instant history" in has:
-        assert len(client.service.requests(stop, Route.INSTANT)) == 1
+        assert len(client.service.requests(stop, Route.INSTANT)) == 2
     else:
         with pytest.raises(Permanent, match="no history of instant"):
             client.service.requests(stop, Route.INSTANT)

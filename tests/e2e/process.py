@@ -78,6 +78,7 @@ class Place:
             "jobs": "3",
             "auth": "bearer",
             "watch": "auto",
+            "route": "cloud",
             **self.settings,
             **more,
         }
@@ -98,6 +99,7 @@ folders:
     settle: {values["settle"]}
     rescan: {values["rescan"]}
     watch: {values["watch"]}
+    route: {values["route"]}
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}

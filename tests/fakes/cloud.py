@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from offcloud_watchd.core.model import Account, Link, Phase, Progress, RemoteFile, Sought, Submission
 from offcloud_watchd.core.ports import Stop
-from offcloud_watchd.errors import Blocked, Gone, Transient
+from offcloud_watchd.errors import Blocked, Gone, Permanent, Transient
 from tests.fakes.clock import FakeClock
 
 
@@ -35,11 +35,13 @@ class FakeCloud:
     takes_s: float = 10.0
     items: dict[str, Item] = field(default_factory=dict)
     posts: int = 0
+    grants: int = 0
     history_down: bool = False
     refuse_key: bool = False
     dead_keys: frozenset[str] = frozenset()
     effect_after_s: float = 0.0
     caches: bool = False
+    _granted: dict[str, str] = field(default_factory=dict)
     _listing: tuple[float, float, list[Item]] | None = None
 
     def submit(self, link: Link, stop: Stop) -> Submission:
@@ -52,6 +54,22 @@ class FakeCloud:
         item = Item(request_id, link.key, now, tick + self.takes_s, link.key in self.dead_keys, tick)
         self.items[request_id] = item
         return Submission(request_id, "created", link.name)
+
+    def grant(self, link: Link, stop: Stop) -> Submission:
+        """Give a link at once; nothing comes to be in the account."""
+        self._check_key()
+        if link.key in self.dead_keys:
+            raise Permanent("the service takes this link into its cloud only")
+        self.grants += 1
+        self._granted[link.key] = f"https://files.invalid/at-once/{self.grants}"
+        return Submission(f"I{self.grants}", "created", link.name)
+
+    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
+        """Return the link that was given, once."""
+        self._check_key()
+        if link.key not in self._granted:
+            self.grant(link, stop)
+        return [RemoteFile(f"{link.key}.bin", self._granted.pop(link.key), 100)]
 
     def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
         """Return live entries, without those the lag still hides."""

@@ -14,6 +14,7 @@ from offcloud_watchd.core.model import (
     LinkKind,
     Links,
     Publication,
+    Route,
     Submission,
 )
 
@@ -39,13 +40,14 @@ def an_intake(*keys: str, drop_id: str = "d1", category: str = "tv", is_list: bo
 
 
 def a_job(state: JobState = JobState.QUEUED, /, **changes: object) -> Job:
-    """Return a job as it is in a state, with some members changed, or its ``key`` or ``category``."""
+    """Return a job as it is in a state, with some members changed, or ``key``, ``category`` or ``route``."""
     key, category = str(changes.pop("key", "one")), str(changes.pop("category", "tv"))
+    route = Route(str(changes.pop("route", Route.CLOUD)))
     job = Job(
         id="job",
         link=a_link(key),
         drops=(a_drop(),),
-        destination=Destination(category, f"/out/{category}"),
+        destination=Destination(category, f"/out/{category}", route),
         release="release",
         state=state,
         queued_at=NOW - 1000,

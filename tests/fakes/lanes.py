@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from offcloud_watchd.core.effects import Act
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import Job, Lane, RemoteFile, Submission
+from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop, Wish
 from offcloud_watchd.errors import Cancelled
-from offcloud_watchd.lanes import Ports, perform
+from offcloud_watchd.lanes import Ports, minted, perform
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,18 @@ class SlowLanes:
             self.inbox.append(Outcome(effect, error=Cancelled("stopped before it began")))
             return
         try:
-            outcome = perform(effect, self.ports, self._list_files, lambda _progress: None, stop)
+            outcome = perform(
+                effect,
+                self.ports,
+                lambda _submission, stop: minted(self.ports.cloud, effect.job, stop),
+                lambda _progress: None,
+                stop,
+            )
         except AssertionError:
             raise  # a law of the test is broken
         except Exception as error:  # noqa: BLE001 - as in the real lanes: every error is an answer
             outcome = Outcome(effect, error=error)
         self.inbox.append(outcome)  # only now: the inbox may have been taken while this was carried out
-
-    def _list_files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
-        return self.ports.cloud.files(submission, stop)
 
     def _try(self, lane: Lane) -> None:
         try:

@@ -47,6 +47,23 @@ class MortalCloud:
         self._fail(glitch, maybe_sent=True)
         return answer
 
+    def grant(self, link: Link, stop: Stop) -> Submission:
+        """Pass on; the asking takes its time like a POST."""
+        self.fate.at("grant before")
+        self.meanwhile()
+        answer = self.inner.grant(link, stop)
+        self.fate.at("grant done")
+        self._fail(self.fate.glitch("grant"), maybe_sent=True)
+        return answer
+
+    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
+        """Pass on."""
+        self.fate.at("granted before")
+        answer = self.inner.granted(link, stop)
+        self.fate.at("granted done")
+        self._fail(self.fate.glitch("granted"))
+        return answer
+
     def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
         """Pass on."""
         self.fate.at("find before")

@@ -24,6 +24,7 @@ from offcloud_watchd.core.model import (
     Link,
     LinkKind,
     Links,
+    Route,
     Verb,
 )
 from offcloud_watchd.core.ports import Look, Wish
@@ -42,6 +43,8 @@ LAG_S = 120.0
 POLICY = Policy()
 CAPACITY = {Lane.API: 2, Lane.FETCH: 2, Lane.DISK: 1}
 RESCAN_S = 30.0
+ROUTES = {"now": Route.INSTANT, "soon": Route.INSTANT}
+"""The categories that do not go through the cloud."""
 DONE = (JobState.DONE, JobState.CHECKING)
 
 
@@ -159,7 +162,7 @@ class World:
         """Put a drop with some links into a folder."""
         drop_id = f"d{next(self._numbers)}"
         links = tuple(Link(LinkKind.URL, key, f"https://example.invalid/{key}", key) for key in keys)
-        destination = Destination(category, f"/out/{category}")
+        destination = Destination(category, f"/out/{category}", ROUTES.get(category, Route.CLOUD))
         drop = Drop(drop_id, f"{drop_id}.txt", f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
         return drop_id

@@ -18,7 +18,11 @@ from tests.fakes.fate import Fate, Manner
 from tests.fakes.journal_on_disk import POWER_CUTS, UNRENEWABLE, DiskJournal
 from tests.fakes.world import LAG_S, MakeJournal, SurvivingJournal, in_memory
 
-CATEGORIES = ("tv", "film")
+CATEGORIES = ("tv", "film", "now", "soon")
+TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now"}
+"""The other category on the same route."""
+USUAL = (*CATEGORIES[:2] * 2, *CATEGORIES[2:])
+"""The same, as often as each is dropped into."""
 DEAD = "dead"
 KEYS = ("one", "two", "three", DEAD)
 
@@ -26,6 +30,8 @@ ACT_DEATHS = tuple(
     f"{act} {moment}"
     for act in (
         "submit",
+        "grant",
+        "granted",
         "find",
         "status",
         "files",
@@ -98,7 +104,7 @@ def step_of(dice: random.Random, medium: Medium) -> Step:
 
 
 def _drop(dice: random.Random, _medium: Medium) -> Step:
-    return ("drop", [dice.choice(KEYS) for _ in range(dice.randint(1, 2))], dice.choice(CATEGORIES))
+    return ("drop", [dice.choice(KEYS) for _ in range(dice.randint(1, 2))], dice.choice(USUAL))
 
 
 def _drop_done(dice: random.Random, _medium: Medium) -> Step:
@@ -181,6 +187,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         ("submit", "late"),
         (dice.choice(["find", "status", "files", "publish", "discard", "settle", "account"]), "lost"),
         (dice.choice(["find", "status", "files", "publish", "account"]), "bug"),
+        (dice.choice(["grant", "granted"]), dice.choice(["lost", "bug"])),
         (dice.choice(["link", "inspect"]), dice.choice(["lost", "bug"])),
     ]
     return ("fault", *dice.choice(faults))

@@ -25,7 +25,7 @@ from offcloud_watchd.core.model import Verb
 from tests.fakes.fate import Manner
 from tests.fakes.mortal import POST_TAKES_S
 from tests.fakes.world import LAG_S, MakeJournal, World
-from tests.property.schedules import CATEGORIES, DEAD, KEYS, MEDIA, Medium, Step, schedules, step_of
+from tests.property.schedules import CATEGORIES, DEAD, KEYS, MEDIA, TWINS, Medium, Step, schedules, step_of
 
 
 class Story:
@@ -82,15 +82,14 @@ class Story:
         world = self.world
         done = [job for job in world.engine.jobs.values() if job.publication is not None]
         if not done:
-            for category in CATEGORIES:
+            for category in CATEGORIES[:2]:
                 world.drop([KEYS[index % len(KEYS)]], category)
             return
         job = done[index % len(done)]
         if lose and job.publication is not None:
             world.shelf.lost.add(job.publication.path)
         own = job.destination.category
-        other = CATEGORIES[1 - CATEGORIES.index(own)]
-        world.drop([job.link.key], other if elsewhere else own)
+        world.drop([job.link.key], TWINS[own] if elsewhere else own)
 
     def _suffer(self, step: Step) -> None:
         world = self.world
@@ -135,6 +134,8 @@ class Story:
         if place.startswith(("link", "inspect")):
             self.world.mend()
             self._drop_done(0, elsewhere=place.startswith("link"), lose=False)
+        if place.startswith("grant"):
+            self.world.drop([KEYS[0]], "now")
         wanted = {"discard": Verb.FORGET, "find": Verb.RETRY}.get(place.partition(" ")[0])
         if wanted is not None:
             self.world.command(wanted, sorted(self.world.engine.jobs)[:1])

@@ -17,6 +17,7 @@ from offcloud_watchd.core.events import (
     Deferred,
     Discarded,
     Failed,
+    Granted,
     Kept,
     NotFound,
     Published,
@@ -41,7 +42,7 @@ from offcloud_watchd.core.model import (
 from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient
-from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, perform
+from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, minted, perform
 from offcloud_watchd.systemd import limits_s, overdue
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
@@ -94,6 +95,16 @@ def test_submit_hands_the_link_in() -> None:
     outcome = rig.perform(Submit(a_job()))
     assert outcome.event == Submitted("job", NOW, Submission("R1", "created", "one"))
     assert rig.cloud.posts == 1
+
+
+def test_links_that_are_given_at_once_are_fetched_at_once() -> None:
+    """Nothing is posted and nothing followed; a fetch that has lost the links has new ones."""
+    rig = Rig()
+    outcome = rig.perform(Submit(a_job(route="instant")))
+    assert outcome.event == Granted("job", NOW, Submission("I1", "created", "one"))
+    job = a_job(JobState.FETCHING, route="instant")
+    urls = [minted(rig.cloud, job, threading.Event())[0].url[-1] for _ in range(2)]
+    assert (urls, rig.cloud.grants, rig.cloud.posts) == (["1", "2"], 2, 0)
 
 
 def test_adopt_takes_the_oldest_request() -> None:
@@ -511,9 +522,10 @@ def test_links_are_the_api_lanes_work() -> None:
     stuck = Stuck(rig.clock)
     rig.account = stuck
     with working(rig) as (workers, inbox):
-        workers.dispatch(Fetch(rig.requested(JobState.FETCHING)), threading.Event())
+        job = rig.requested(JobState.FETCHING)
+        workers.dispatch(Fetch(job), threading.Event())
         assert stuck.asked.wait(ANSWER_WITHIN_S)
-        assert workers.busy()["api"].what == "asking for the links of request R1"
+        assert workers.busy()["api"].what == f"asking for the links of job {job.id}"
         assert workers.busy().keys() == {"api", "fetch-1"} or workers.busy().keys() == {"api", "fetch-2"}
         stuck.go_on.set()
         assert not isinstance(answer(inbox), Looked)

@@ -68,6 +68,7 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "id": A,
         "name": "First.Release",
         "category": "tv",
+        "route": "cloud",
         "state": "done",
         "kind": "torrent",
         "key": f"btih:{HASH}",

@@ -16,6 +16,7 @@ from offcloud_watchd.core.events import (
     DroppedAgain,
     Event,
     Failed,
+    Granted,
     Kept,
     NotFound,
     Published,
@@ -50,6 +51,7 @@ EVENTS: dict[type[Event], Event] = {
     Submitting: Submitting("job", NOW),
     Recalled: Recalled("job", NOW, NOW - 50),
     Submitted: Submitted("job", NOW, Submission("R2")),
+    Granted: Granted("job", NOW, Submission("I2")),
     NotFound: NotFound("job", NOW),
     CloudReady: CloudReady("job", NOW, Submission("R2", "downloaded")),
     Published: Published("job", NOW, PUBLICATION),
@@ -169,6 +171,19 @@ def test_submitted_closes_the_doubt_and_starts_a_new_state() -> None:
         retry_at=0.0,
         reason="",
     )
+
+
+def test_what_makes_no_item_is_never_in_doubt() -> None:
+    """Asking for a link twice does no harm, so no lost answer is searched for, in this round or the next."""
+    job = evolve(a_job(route="instant"), EVENTS[Submitting])
+    assert job is not None
+    assert (job.posted_at, job.unsure) == (NOW, False)
+    granted = evolve(job, EVENTS[Granted])
+    assert granted is not None
+    assert (granted.state, granted.submission) == (JobState.FETCHING, Submission("I2"))
+    anew = evolve(replace(granted, state=JobState.FAILED), EVENTS[Requeued])
+    assert anew is not None
+    assert not anew.unsure
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,8 @@ def test_a_foreign_route_or_job_recalls_nothing() -> None:
     job = a_job()
     elsewhere = a_job(id="b", posted_at=NOW - 9, destination=Destination("tv", "/out/tv", Route.REMOTE))
     assert recalled(job, [job, elsewhere, a_job(id="c")], NOW) is None
+    at_once = a_job(route="instant")
+    assert recalled(at_once, [a_job(id="b", route="instant", posted_at=NOW - 9)], NOW) is None
 
 
 def test_each_post_of_another_is_recalled_once() -> None:

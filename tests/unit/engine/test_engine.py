@@ -7,9 +7,17 @@ import logging
 import pytest
 
 from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Poll, Submit
-from offcloud_watchd.core.events import Discarded, Failed, NotFound, Recalled, Resumed, Submitted
+from offcloud_watchd.core.events import (
+    Discarded,
+    Failed,
+    Granted,
+    NotFound,
+    Recalled,
+    Resumed,
+    Submitted,
+)
 from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Outcome, Probed, Stopping
-from offcloud_watchd.core.model import JobState, Lane, Progress, Verb
+from offcloud_watchd.core.model import JobState, Lane, Progress, Submission, Verb
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.errors import Blocked, Cancelled, Transient
 from tests.fakes.jobs import NOW, a_job, an_intake
@@ -162,6 +170,24 @@ def test_two_categories_share_one_request() -> None:
     assert (shared.adopted, shared.posted_at) == (True, submit.job.posted_at)
     desk.turn()
     assert [type(act) for act in desk.take()] == [Poll, Poll]
+
+
+def test_two_categories_share_what_is_given_at_once() -> None:
+    """One asks for the links and both fetch; of what was lost nothing is searched for."""
+    first, second = (
+        a_job(id=name, category=category, route="instant") for name, category in (("a", "tv"), ("b", "film"))
+    )
+    desk = Desk(first, second)
+    desk.turn()
+    submit, _ = desk.begun()
+    desk.turn(Outcome(submit, error=Transient("reset", maybe_sent=True)))
+    desk.later(60)
+    again, _ = desk.begun()
+    assert isinstance(again, Submit), "not searched for"
+    desk.turn(Outcome(again, Granted("a", NOW, Submission("I1"))))
+    desk.turn()
+    assert {desk.job("a").submission, desk.job("b").submission} == {Submission("I1")}
+    assert [type(act) for act in desk.take()] == [Fetch], "one transfer, whose files the other links"
 
 
 def test_anothers_post_is_searched_for_first() -> None:

@@ -601,14 +601,39 @@ GIVEN = {
 def test_an_instant_link_is_asked_for_once(
     play: Play, stop: threading.Event, proxy: str | None, body: dict[str, str]
 ) -> None:
-    """It is ready at once, and its one file is the link that came."""
+    """It comes with the answer."""
     client, server = play(says(GIVEN))
     taken = client.submit_instant(FILE_LINK, proxy, stop)
     assert server.asked[0].json() == {"url": FILE_LINK.url, **body}
-    assert client.status(taken, stop, Route.INSTANT).outcome == "ready"
-    (file,) = client.files(taken, stop, Route.INSTANT)
-    assert file == RemoteFile("a b.bin", "http://files.invalid/t/a%20b.bin", None)
+    assert (taken.request_id, taken.url) == ("R1", GIVEN["url"])
     assert len(server.asked) == 1
+
+
+def test_a_link_that_was_given_is_fetched_once_and_then_asked_for_anew(
+    play: Play, stop: threading.Event
+) -> None:
+    """It stands in no answer, so that it is never recorded; and one that is old is not used."""
+    client, server = play(*(says({**GIVEN, "url": f"http://files.invalid/{number}"}) for number in range(4)))
+    assert client.grant(FILE_LINK, stop) == Submission("R1", "created", "a b.bin")
+    urls = [client.granted(FILE_LINK, stop)[0].url for _ in range(3)]
+    assert urls == ["http://files.invalid/0", "http://files.invalid/1", "http://files.invalid/2"]
+    assert len(server.asked) == 3
+
+
+CACHED = [{"url": "http://files.invalid/t/a", "filename": "a", "size": 3, "folder": ["Root"]}]
+
+
+def test_what_is_cached_is_given_without_a_request(play: Play, stop: threading.Event) -> None:
+    """Where the service can; what is not cached goes the other way."""
+    client, server = play(says(CACHED), says({"error": "Unsupported link for direct download."}), says(GIVEN))
+    assert client.grant(LINK, stop) == Submission("", "cached", LINK.name)
+    assert client.granted(LINK, stop) == (RemoteFile("Root/a", "http://files.invalid/t/a", 3),)
+    assert client.grant(LINK, stop).request_id == "R1"
+    assert [asked.path for asked in server.asked] == [
+        "/api/cache/download",
+        "/api/cache/download",
+        "/api/instant",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -635,13 +660,6 @@ def test_an_instant_link_that_is_not_given(
         client.submit_instant(FILE_LINK, None, stop)
     assert len(server.asked) == 1
     assert "site.invalid" not in str(raised.value)
-
-
-def test_an_instant_link_that_was_lost_is_asked_for_again(play: Play, stop: threading.Event) -> None:
-    """Nothing else can bring it back."""
-    client, _ = play(says([]))
-    with pytest.raises(Permanent, match="retry"):
-        client.files(Submission("R1", "created"), stop, Route.INSTANT)
 
 
 # --- Remote ---
