@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* Start: configuration, log, lock, journal, sweep, lanes, watchers, engine. Stop is the reverse; starting
+* Start: configuration, log, lock, journal, sweep, lanes, watchers, web, engine. Stop is the reverse; starting
   again after any crash is the same code.
 * A signal handler only sets a flag and wakes the inbox; the main thread does the rest. The handlers stand
   before the configuration is read, so no signal ends a start half way and no reload is lost in one.
@@ -23,12 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from offcloud_watchd import __version__, blueprint, logs, status
 from offcloud_watchd.blueprint import Blueprint
-from offcloud_watchd.core.messages import LookAgain, Looked, Message, Stopping
+from offcloud_watchd.core.messages import Asked, LookAgain, Looked, Message, Stopping
 from offcloud_watchd.core.model import JobState, Lane
+from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.engine import Engine
@@ -40,6 +41,10 @@ from offcloud_watchd.lanes import Ports, Workers
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.systemd import Notifier, Patience, Watchdog
 from offcloud_watchd.watch import Watcher, sweep_spool
+from offcloud_watchd.watch.commands import write_command
+
+if TYPE_CHECKING:
+    from offcloud_watchd.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -141,12 +146,31 @@ def _assemble(
         publish=publish,
         look_again=watcher.ask,
     )
+    web = _web(plan, clock, watcher, inbox)
     with signals.for_the_main_thread():
         watcher.start()
         stack.callback(watcher.stop)
         workers.start()
         stack.callback(workers.close, CLOSE_WITHIN_S)
+        if web is not None:
+            web.start()
+            stack.callback(web.stop, CLOSE_WITHIN_S)
     return loop
+
+
+def _web(plan: Blueprint, clock: Clock, watcher: Watcher, inbox: SimpleQueue[Message]) -> WebServer | None:
+    if plan.web is None:
+        return None
+    # It stands on an event loop and a framework: who has the web off shall not carry them.
+    from offcloud_watchd.web.desk import Ports as WebPorts  # noqa: PLC0415 - see above
+    from offcloud_watchd.web.server import WebServer  # noqa: PLC0415 - see above
+
+    def hand_over(order: Order) -> str:
+        command_id = write_command(plan.state_dir, order)
+        watcher.ask_orders()
+        return command_id
+
+    return WebServer(plan.web, WebPorts(lambda answer: inbox.put(Asked(answer)), hand_over, clock))
 
 
 def may_reload(
@@ -369,7 +393,7 @@ class Loop:
     def _tell(self, messages: list[Message]) -> None:
         now = self.clock.monotonic()
         self.watchdog.turn(now)
-        self._untold = self._untold or bool(messages)
+        self._untold = self._untold or any(not isinstance(message, Asked) for message in messages)
         starting = not self._ready and self._stop_at is None
         first_look = starting and any(isinstance(message, Looked) for message in messages)
         if not first_look and (not self._untold or now < self._told_at + STATUS_EVERY_S):

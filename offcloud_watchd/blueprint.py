@@ -26,6 +26,7 @@ from offcloud_watchd.fetch import ShelfSettings
 from offcloud_watchd.key import KeyPlace
 from offcloud_watchd.offcloud import ClientSettings
 from offcloud_watchd.watch import WatchSettings
+from offcloud_watchd.web.settings import WebSettings
 
 READING_S: Final = 120
 """How long the reading of a configuration may take and still counts as going on."""
@@ -48,6 +49,7 @@ class Blueprint:
     watch: WatchSettings
     shelf: ShelfSettings
     fetch_jobs: int
+    web: WebSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.offcloud import ClientSettings
 from offcloud_watchd.watch import After, FolderSettings, WatchMode, WatchSettings
+from offcloud_watchd.web.settings import WebSettings
 
 
 def checked_config(config_path: Path, env: Mapping[str, str]) -> Config:
@@ -49,6 +50,7 @@ def blueprint(config: Config) -> Blueprint:
         watch=watch_settings(config),
         shelf=shelf_settings(config),
         fetch_jobs=config.fetch.jobs,
+        web=web_settings(config),
     )
 
 
@@ -84,6 +86,20 @@ def watch_settings(config: Config) -> WatchSettings:
         spool_dir=config.state_dir / "spool",
         state_dir=config.state_dir,
         destination_for=CategoryDestinations(config.default_category, config.output_dir, known),
+    )
+
+
+def web_settings(config: Config) -> WebSettings | None:
+    """Return how the web is reached; None where it is off."""
+    if config.web.listen is None:
+        return None
+    return WebSettings(
+        listen=config.web.listen,
+        password_file=config.web.password_file,
+        allowed_hosts=config.web.allowed_hosts,
+        output_dir=str(config.output_dir),
+        categories=tuple(dict.fromkeys(folder.category for folder in config.folders)),
+        destination_for=watch_settings(config).destination_for,
     )
 
 

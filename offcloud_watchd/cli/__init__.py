@@ -63,7 +63,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         ("history", "history", "what is in the account, the newest first"),
         ("account", "account", "whose account it is, its plan, what is left"),
         ("login", "login", "get the API key and write it into the key file"),
-        ("config", "settings", "the commented example; JSON Schema for editors"),
+        ("config", "settings", "the commented example; JSON Schema for editors; the hash of a password"),
         ("journal", "journal", "check the journal"),
         ("systemd", "systemd", "what a unit must be told about this configuration"),
         ("sandbox", "sandbox", "an Offcloud of one's own on this machine"),

@@ -20,9 +20,9 @@ from offcloud_watchd.config import Config
 from offcloud_watchd.core.categories import checked_category
 from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import Destination, Job, JobState, Links
+from offcloud_watchd.core.orders import AddFile, AddLink, add_drop_id
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.errors import BadDrop
-from offcloud_watchd.watch.commands import AddFile, AddLink, add_drop_id
 
 _WORDS = {
     foresight.NEW: "added",

@@ -7,8 +7,8 @@ import argparse
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.cli.handing import hand_over, say_when
 from offcloud_watchd.core.model import Verb
+from offcloud_watchd.core.orders import JobCommand
 from offcloud_watchd.core.story import display_name
-from offcloud_watchd.watch.commands import JobCommand
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:

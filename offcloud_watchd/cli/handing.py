@@ -19,16 +19,9 @@ from typing import Final
 from offcloud_watchd.cli.exits import UNREACHABLE, CommandFailed
 from offcloud_watchd.cli.text import complain
 from offcloud_watchd.core.model import Job, JobState
+from offcloud_watchd.core.orders import Order, add_drop_id
 from offcloud_watchd.journal import Follower, is_locked
-from offcloud_watchd.watch.commands import (
-    SUFFIX,
-    AddFile,
-    AddLink,
-    JobCommand,
-    add_drop_id,
-    commands_dir,
-    write_command,
-)
+from offcloud_watchd.watch.commands import SUFFIX, commands_dir, write_command
 
 LOOK_EVERY_S: Final = 0.5
 GONE_AFTER_S: Final = 10.0  # a reload lets go of the lock for a moment
@@ -44,7 +37,7 @@ class Expected:
     name: str
 
 
-def hand_over(state_dir: Path, command: AddFile | AddLink | JobCommand) -> str:
+def hand_over(state_dir: Path, command: Order) -> str:
     """Give the daemon a command; return its id. Raise ``OSError``."""
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _as_owner(state_dir):

@@ -24,6 +24,7 @@ from typing import Final
 from offcloud_watchd.config.settings import Config
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.key import read_key
+from offcloud_watchd.web.password import read_password
 
 ANSWER_WITHIN_S: Final = 2.0
 
@@ -110,6 +111,11 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
         read_key(config.key_place, env)
     except ConfigError as error:
         problems += error.problems
+    if config.web.listen is not None and config.web.password_file is not None:
+        try:
+            read_password(config.web.password_file)
+        except ConfigError as error:
+            problems += [config.located("web.password_file", text) for text in error.problems]
     if problems:
         raise ConfigError(problems)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from offcloud_watchd.core.effects import Act
 from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.model import Lane, Progress
+from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.ports import Look
 
 
@@ -50,8 +52,19 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A reader wants to know how things are.
+
+    ``answer`` is called once, on the engine's thread, when all that came before is recorded; it returns at
+    once and raises nothing.
+    """
+
+    answer: Callable[[Overview], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """An orderly end is wanted: nothing new is begun, fetches are cancelled, a POST in flight may end."""
 
 
-Message = Outcome | Probed | Looked | LookAgain | Advanced | Stopping
+Message = Outcome | Probed | Looked | LookAgain | Advanced | Asked | Stopping

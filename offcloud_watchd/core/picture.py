@@ -41,3 +41,12 @@ class Picture:
     active: Sequence[tuple[Job, Progress | None]]
     counts: Mapping[JobState, int]
     journal_problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All there is to see at one moment: the picture, every job as recorded, how far those are that move."""
+
+    picture: Picture
+    jobs: tuple[Job, ...]
+    progress: Mapping[str, Progress]

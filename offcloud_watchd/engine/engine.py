@@ -30,9 +30,18 @@ from offcloud_watchd.core.events import (
     Submitting,
 )
 from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
-from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Message, Outcome, Probed, Stopping
+from offcloud_watchd.core.messages import (
+    Advanced,
+    Asked,
+    LookAgain,
+    Looked,
+    Message,
+    Outcome,
+    Probed,
+    Stopping,
+)
 from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Progress, Verb
-from offcloud_watchd.core.picture import Picture
+from offcloud_watchd.core.picture import Overview, Picture
 from offcloud_watchd.core.planning import Plan, donors_of, plan, poll_delay_s
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.core.story import about
@@ -84,6 +93,7 @@ class Engine:
         self._time_is_doubtful = True
         self._stopping = False
         self._unrecorded: list[Outcome | Looked] = []
+        self._asked: list[Asked] = []
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -117,6 +127,7 @@ class Engine:
                 self._taken_in(wishes)
                 self._begin_due(due, begun)
             # Else every decision is made anew from the same messages once the journal takes them.
+        self._answer()
         return self._wait_s()
 
     def picture(self) -> Picture:
@@ -130,6 +141,15 @@ class Engine:
             self._ledger.counts,
             self._ledger.problem,
         )
+
+    def _answer(self) -> None:
+        """Answer the readers that asked, with what this turn came to."""
+        if not self._asked:
+            return
+        overview = Overview(self.picture(), self._ledger.all_jobs, dict(self._progress))
+        for asked in self._asked:
+            asked.answer(overview)
+        self._asked.clear()
 
     # --- taking in ---
 
@@ -157,7 +177,7 @@ class Engine:
         for wish in wishes:
             self._lanes.settle(wish)
 
-    def _noted(self, message: Probed | Advanced | LookAgain | Stopping) -> None:
+    def _noted(self, message: Probed | Advanced | LookAgain | Asked | Stopping) -> None:
         """Take in what needs no record, even while the journal takes none."""
         match message:
             case Probed(lane=lane, error=error):
@@ -168,6 +188,8 @@ class Engine:
                     self._progress[job_id] = progress
             case LookAgain():
                 self._looks.hint()
+            case Asked():
+                self._asked.append(message)
             case Stopping():
                 self._stopping = True
                 self._flights.call_all_back()

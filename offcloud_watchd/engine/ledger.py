@@ -46,11 +46,19 @@ class Ledger:
         self._compact_at = float("-inf")
         self._events: list[Event] = []
         self._changed: dict[str, Job | None] = {}
+        self._all: tuple[Job, ...] | None = None
 
     @property
     def jobs(self) -> Mapping[str, Job]:
         """All jobs, as recorded."""
         return self._jobs
+
+    @property
+    def all_jobs(self) -> tuple[Job, ...]:
+        """All jobs, as recorded, for readers on other threads; made anew only when one has changed."""
+        if self._all is None:
+            self._all = tuple(self._jobs.values())
+        return self._all
 
     @property
     def problem(self) -> str:
@@ -157,6 +165,7 @@ class Ledger:
 
     def _apply(self, job_id: str, job: Job | None) -> None:
         before = self._jobs.pop(job_id, None)
+        self._all = None
         if before is not None:
             self._counts[before.state] -= 1
         if job is not None:

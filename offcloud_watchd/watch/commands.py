@@ -15,40 +15,13 @@ import base64
 import json
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.model import Verb
+from offcloud_watchd.core.orders import AddLink, JobCommand, Order
 from offcloud_watchd.watch.spool import write_durably
 
 SUFFIX: Final = ".json"
-
-
-@dataclass(frozen=True, slots=True)
-class JobCommand:
-    """Retry, cancel or forget jobs, named by their full ids. ``files``: forget what was published, too."""
-
-    verb: Verb
-    job_ids: tuple[str, ...]
-    files: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AddLink:
-    """Take one link as if it had been dropped; ``category`` None leaves the place to the configuration."""
-
-    link: str
-    category: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AddFile:
-    """Take the bytes of a file as if it had been dropped under this name."""
-
-    name: str
-    data: bytes
-    category: str | None = None
 
 
 def commands_dir(state_dir: Path) -> Path:
@@ -56,11 +29,11 @@ def commands_dir(state_dir: Path) -> Path:
     return state_dir / "commands"
 
 
-def write_command(state_dir: Path, command: JobCommand | AddLink | AddFile) -> str:
+def write_command(state_dir: Path, command: Order) -> str:
     """Hand a command to the daemon, which may be down; return the command's id.
 
-    On return it is durable. For jobs the id is found again in their events; ``add_drop_id`` tells under which
-    drop id an added link is recorded. Raises ``OSError``.
+    On return it is durable. For jobs the id is found again in their events; ``core.orders.add_drop_id``
+    tells under which drop id an added link is recorded. Raises ``OSError``.
     """
     command_id = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
     text = json.dumps(_document(command), ensure_ascii=True)
@@ -68,12 +41,7 @@ def write_command(state_dir: Path, command: JobCommand | AddLink | AddFile) -> s
     return command_id
 
 
-def add_drop_id(command_id: str) -> str:
-    """Return the drop id under which the links of an ``add`` command are recorded."""
-    return f"add-{command_id}"
-
-
-def _document(command: JobCommand | AddLink | AddFile) -> dict[str, object]:
+def _document(command: Order) -> dict[str, object]:
     if isinstance(command, JobCommand):
         return {"verb": str(command.verb), "jobs": list(command.job_ids), "files": command.files}
     if isinstance(command, AddLink):

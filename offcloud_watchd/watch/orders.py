@@ -22,9 +22,10 @@ from typing import Final
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse, parse_link
 from offcloud_watchd.core.model import Command, Destination, Drop, Intake, Links, Verb
+from offcloud_watchd.core.orders import add_drop_id
 from offcloud_watchd.core.ports import Wish
 from offcloud_watchd.errors import BadDrop
-from offcloud_watchd.watch.commands import SUFFIX, add_drop_id, commands_dir
+from offcloud_watchd.watch.commands import SUFFIX, commands_dir
 from offcloud_watchd.watch.names import shown, stem
 from offcloud_watchd.watch.reading import opened_directory, read_settled, stamp_at
 from offcloud_watchd.watch.settings import WatchSettings

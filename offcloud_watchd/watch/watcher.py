@@ -164,6 +164,10 @@ class Watcher:
         for post in self._posts:
             post.flag.raise_once()
 
+    def ask_orders(self) -> None:
+        """Have the commands read at the next look, which is hinted at; any thread."""
+        self._orders_flag.raise_once()
+
     def look(self) -> Look:
         """Visit the folders that are due, read the commands, and renew the watches. May be repeated.
 

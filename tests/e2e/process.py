@@ -79,6 +79,7 @@ class Place:
             "auth": "bearer",
             "watch": "auto",
             "route": "cloud",
+            "web": "{listen: null}",
             **self.settings,
             **more,
         }
@@ -103,8 +104,7 @@ folders:
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}
-web:
-  listen: null
+web: {values["web"]}
 log:
   level: {values["level"]}
 """

@@ -22,11 +22,12 @@ from typing import Any, Final
 import pytest
 
 from offcloud_watchd.core.model import Job, JobState, Verb
+from offcloud_watchd.core.orders import JobCommand
 from offcloud_watchd.errors import JournalDamaged
 from offcloud_watchd.journal import Follower, is_locked, verify
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
 from offcloud_watchd.sandbox.settings import Generation
-from offcloud_watchd.watch.commands import JobCommand, write_command
+from offcloud_watchd.watch.commands import write_command
 from tests.e2e.process import KEY, Place, clean_environment
 from tests.e2e.releases import assert_all_home
 from tests.faults.ordeal.power import Disk

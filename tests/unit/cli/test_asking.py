@@ -31,8 +31,8 @@ from offcloud_watchd.core.events import (
     Submitting,
 )
 from offcloud_watchd.core.model import Destination, Drop, Link, LinkKind, Publication, Submission
+from offcloud_watchd.core.orders import add_drop_id
 from offcloud_watchd.journal import lock_state, open_journal
-from offcloud_watchd.watch.commands import add_drop_id
 from tests.fakes.clock import FakeClock
 from tests.unit.cli.place import HASH, NOW, OTHER, Place, failed, published, queued
 

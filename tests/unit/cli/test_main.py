@@ -102,7 +102,7 @@ def test_a_taken_address_is_1(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "absent", "code"),
     [
-        (["run"], ["rich", "offcloud_watchd.sandbox"], 75),
+        (["run"], ["rich", "offcloud_watchd.sandbox", "asyncio", "starlette", "uvicorn"], 75),
         (["jobs"], ["rich", "requests", "watchdog"], 0),
         (["show", "aaaaaaaaaaaa"], ["rich", "requests", "watchdog"], 0),
         (["status"], ["rich", "requests", "watchdog"], 0),

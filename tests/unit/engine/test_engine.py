@@ -16,7 +16,7 @@ from offcloud_watchd.core.events import (
     Resumed,
     Submitted,
 )
-from offcloud_watchd.core.messages import Advanced, LookAgain, Looked, Outcome, Probed, Stopping
+from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Outcome, Probed, Stopping
 from offcloud_watchd.core.model import JobState, Lane, Progress, Submission, Verb
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.errors import Blocked, Cancelled, Transient
@@ -629,3 +629,26 @@ def test_a_foreign_look_changes_nothing_in_flight() -> None:
     desk.turn()
     desk.turn(Looked(Look((), more=True)))
     assert desk.lanes.looks == 2
+
+
+def test_readers_are_told_what_was_recorded():
+    """An answer holds all that came before it in the turn; it is made anew only when a job has changed."""
+    desk, heard = Desk(a_job(JobState.DONE, id="old")), []
+    desk.turn(Asked(heard.append))
+    desk.turn(Asked(heard.append))
+    assert [job.id for job in heard[0].jobs] == ["old"]
+    assert heard[1].jobs is heard[0].jobs
+    desk.turn(desk.say(Verb.FORGET, "old"), Asked(heard.append))
+    assert heard[2].jobs[0].state is JobState.REMOVED
+    assert heard[0].jobs[0].state is JobState.DONE
+
+
+def test_readers_are_answered_while_nothing_is_recorded():
+    """A journal that takes nothing shows in the picture; readers do not wait for it."""
+    desk, heard = Desk(a_job()), []
+    desk.journal.tears = lambda _count: 0
+    desk.journal.renewable = False
+    desk.turn(desk.say(Verb.CANCEL), Asked(heard.append))
+    assert heard[0].picture.journal_problem
+    desk.turn(Stopping(), Asked(heard.append))
+    assert len(heard) == 2

@@ -10,16 +10,10 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.core.model import Command, Destination, Intake, Verb
+from offcloud_watchd.core.orders import AddFile, AddLink, JobCommand, add_drop_id
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch import WatchSettings
-from offcloud_watchd.watch.commands import (
-    AddFile,
-    AddLink,
-    JobCommand,
-    add_drop_id,
-    commands_dir,
-    write_command,
-)
+from offcloud_watchd.watch.commands import commands_dir, write_command
 from offcloud_watchd.watch.orders import Orders, ensure_directories
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"

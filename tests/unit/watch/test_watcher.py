@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.core.model import Command, Destination, Verb
+from offcloud_watchd.core.orders import JobCommand
 from offcloud_watchd.watch import FolderSettings, WatchMode
-from offcloud_watchd.watch.commands import JobCommand, write_command
+from offcloud_watchd.watch.commands import write_command
 from offcloud_watchd.watch.hints import Flag, Hints
 from tests.fakes.clock import FakeClock
 

@@ -1,0 +1,99 @@
+"""What the web and the rest of the program have to do with each other: it asks how things are, and orders.
+
+Rules of this file:
+
+* Nothing is shared: the engine answers on its own thread with something immutable, which is carried over.
+* An order is durable when ``order`` returns; that it was obeyed shows in a later overview.
+* What blocks (a sync, a directory on a slow disk) runs on one thread beside the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+from offcloud_watchd.core.orders import Order
+from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.core.ports import Clock
+
+ANSWER_WITHIN_S: Final = 5.0
+LOOK_EVERY_S: Final = 0.02
+OBEYED_WITHIN_S: Final = 3.0
+"""How long an answer waits to show what was ordered; the order stands also when it takes longer."""
+
+T = TypeVar("T")
+
+
+class Unanswered(Exception):  # noqa: N818 - the state of the thing
+    """The engine did not say in time how things are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The rest of the program as the web sees it.
+
+    ``ask`` has the engine call back, on its own thread, with an overview. ``hand_over`` makes an order
+    durable and returns the id of the command; it may block and raises ``OSError``.
+    """
+
+    ask: Callable[[Callable[[Overview], None]], None]
+    hand_over: Callable[[Order], str]
+    clock: Clock
+
+
+class Desk:
+    """The ports for use on the event loop. Belongs to it; ``close`` when it ends."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="web-disk")
+
+    @property
+    def clock(self) -> Clock:
+        """The machine's clocks."""
+        return self._ports.clock
+
+    async def overview(self) -> Overview:
+        """Return how things are now; raise ``Unanswered``."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Overview] = loop.create_future()
+
+        def take(overview: Overview) -> None:
+            if not answered.done():
+                answered.set_result(overview)
+
+        def answer(overview: Overview) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(take, overview)
+
+        self._ports.ask(answer)
+        try:
+            return await asyncio.wait_for(answered, ANSWER_WITHIN_S)
+        except TimeoutError:
+            raise Unanswered from None
+
+    async def order(self, order: Order) -> str:
+        """Make an order durable and return the id of its command; raise ``OSError``."""
+        return await self.aside(partial(self._ports.hand_over, order))
+
+    async def shows(self, obeyed: Callable[[Overview], bool]) -> bool:
+        """Wait a little until an order shows; return whether it does."""
+        until_s = self.clock.monotonic() + OBEYED_WITHIN_S
+        while not obeyed(await self.overview()):
+            if self.clock.monotonic() >= until_s:
+                return False
+            await asyncio.sleep(LOOK_EVERY_S)
+        return True
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do what may block on the thread beside the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._beside, work)
+
+    def close(self) -> None:
+        """Let go of the thread; what it still does is not waited for."""
+        self._beside.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,88 @@
+"""Who is let in: by a session's cookie, by a key, or because no password is set.
+
+``Authorization: Basic`` is passed over: *arr tools send it with every request, also when it is empty, and
+take an answer to it for a broken client. Source: Sonarr, ``NzbDrone.Common/Http``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+
+from offcloud_watchd.web.desk import Desk
+from offcloud_watchd.web.password import PasswordCheck
+from offcloud_watchd.web.sessions import Doorkeeper, Session, Sessions
+
+COOKIE: Final = "SID"
+
+
+class Entrance:
+    """The way in. ``password_file`` None: it is open."""
+
+    def __init__(self, password_file: Path | None, desk: Desk) -> None:
+        self._is_good = None if password_file is None else PasswordCheck(password_file)
+        self._desk = desk
+        self._sessions = Sessions(desk.clock)
+        self._doorkeeper = Doorkeeper(desk.clock)
+
+    async def enter(self, request: Request) -> Session | None:
+        """Return who comes in; None when nobody may."""
+        session = self._sessions.get(_word(request))
+        if session is not None:
+            return session
+        if self._is_good is None:
+            return self._sessions.of_client(_name(request))
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and await self.knows(request, key.strip()):
+            return self._sessions.of_client(_name(request))
+        return None
+
+    def holds_session(self, request: Request) -> bool:
+        """Tell whether a request carries the cookie of a session that lives."""
+        return self._sessions.get(_word(request)) is not None
+
+    def shuts_out(self, request: Request) -> bool:
+        """Tell whether this address has guessed too often."""
+        return self._doorkeeper.shuts_out(_address(request))
+
+    async def knows(self, request: Request, password: str) -> bool:
+        """Tell whether a password is good, and count it when it is not."""
+        if self._is_good is None:
+            return True
+        address = _address(request)
+        if self._doorkeeper.shuts_out(address):
+            return False
+        if await self._desk.aside(partial(self._is_good, password)):
+            self._doorkeeper.succeeded(address)
+            return True
+        self._doorkeeper.failed(address)
+        return False
+
+    def begin(self) -> str:
+        """Begin a session; return the cookie that is to be set."""
+        return f"{COOKIE}={self._sessions.begin()}; HttpOnly; path=/; SameSite=Strict"
+
+    def end(self, request: Request) -> str:
+        """End the session of a request; return the cookie that takes the old one away."""
+        self._sessions.end(_word(request))
+        return f"{COOKIE}=; expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; path=/; SameSite=Strict"
+
+
+def _word(request: Request) -> str:
+    # cross-seed gives the whole Set-Cookie line back, attributes and all.
+    for part in request.headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+def _name(request: Request) -> str:
+    return f"{_address(request)} {request.headers.get('user-agent', '')[:200]}"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""

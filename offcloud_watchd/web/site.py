@@ -1,0 +1,32 @@
+"""What stands under which address, and who may see it."""
+
+from __future__ import annotations
+
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from offcloud_watchd.web.desk import Desk
+from offcloud_watchd.web.entrance import Entrance
+from offcloud_watchd.web.guard import Guard
+from offcloud_watchd.web.health import Health
+from offcloud_watchd.web.qbittorrent import QBittorrent
+from offcloud_watchd.web.settings import WebSettings
+
+
+async def _front(_request: object) -> PlainTextResponse:
+    return PlainTextResponse("offcloud-watchd\n")
+
+
+def site(settings: WebSettings, desk: Desk) -> ASGIApp:
+    """Build the whole site, guarded."""
+    health = Health(desk)
+    qbittorrent = QBittorrent(settings, Entrance(settings.password_file, desk))
+    routes = [
+        Route("/", _front),
+        Route("/healthz", health.alive),
+        Route("/readyz", health.ready),
+        *qbittorrent.routes(),
+    ]
+    # No application around it: what goes wrong is to reach the guard, which is the one boundary.
+    return Guard(Router(routes), settings.allowed_hosts)
