@@ -36,6 +36,10 @@ from offcloud_watchd.offcloud.settings import ClientSettings
 Body = Mapping[str, str | bool | Sequence[str]]
 
 READ_BYTES: Final = 64 * 1024
+FRESH_S: Final = 1.0
+"""So long a kept connection is trusted with what cannot be asked twice: a new one costs three ways there and
+back with TLS, and nobody closes so early without a word. Where one does, the submission is searched for, as
+after any lost answer. Source: the defaults of gunicorn (2 s), Node (5 s), Apache (5 s), nginx (75 s)."""
 _FOREIGN: Final = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -53,8 +57,8 @@ class Question:
 
     ``body`` goes out as JSON, or as a form with ``as_form``; a value may be a list of texts. ``upload`` is
     the name and the bytes of a file, sent as a form of its own. ``secret`` must never be shown.
-    ``once``: it cannot be asked twice, so it is not cut short by the stop flag and goes over a connection of
-    its own, as a kept one may be half dead.
+    ``once``: it cannot be asked twice, so it is not cut short by the stop flag and goes over a new
+    connection, as a kept one may be half dead; unless that brought an answer within ``FRESH_S``.
     """
 
     method: str
@@ -86,6 +90,7 @@ class Transport:
         self._host = urlsplit(self._base).netloc.rpartition("@")[2]
         self._call = Call(clock)
         self._session = Session(self._call, _proxies(settings, self._base))
+        self._answered_s = float("-inf")
 
     def ask(self, question: Question, credential: Credential, stop: Stop) -> Answer:
         """Ask, and return the answer whatever its status.
@@ -95,8 +100,8 @@ class Transport:
         time; ``Blocked`` when the settings make no address.
         """
         asked = f"{question.method} {self._host}{question.address.partition('?')[0]}"
-        if question.once:
-            self._session.close()  # a kept connection may be closed on the other side just now
+        if question.once and self._clock.monotonic() - self._answered_s > FRESH_S:
+            self._session.close()
         self._call.begin(self._settings, None if question.once else stop)
         failure: OffcloudWatchdError
         try:
@@ -134,10 +139,12 @@ class Transport:
             timeout=(settings.connect_timeout_s, settings.read_timeout_s),
         )
         with response:
+            body = _body(response, question.cap_bytes)
+            self._answered_s = self._clock.monotonic()
             return Answer(
                 asked=asked,
                 status=response.status_code,
-                body=_body(response, question.cap_bytes),
+                body=body,
                 content_type=response.headers.get("Content-Type", ""),
                 retry_after=response.headers.get("Retry-After"),
                 at=self._clock.now(),

@@ -17,7 +17,7 @@ import pytest
 from offcloud_watchd.errors import Blocked, Cancelled, Transient
 from offcloud_watchd.offcloud.answer import Answer
 from offcloud_watchd.offcloud.credentials import Credential, Way
-from offcloud_watchd.offcloud.session import Question, Transport
+from offcloud_watchd.offcloud.session import FRESH_S, Question, Transport
 from offcloud_watchd.offcloud.settings import ClientSettings
 from tests.fakes.wire_server import RealClock, Turn, WireServer, http, says
 
@@ -149,14 +149,44 @@ def test_cookies_are_not_kept() -> None:
         assert "cookie" not in server.asked[1].headers
 
 
-def test_connections_are_kept_but_for_what_is_sent_once() -> None:
-    """A submission never goes over a connection that may have been closed on the other side."""
+class LeapingClock(RealClock):
+    """The machine's time, with what a test adds to it."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return super().monotonic() + self.ahead_s
+
+
+def test_a_kept_connection_is_trusted_with_a_submission_only_while_it_is_fresh() -> None:
+    """A submission never goes over a connection that the other side may have given up meanwhile."""
+    clock = LeapingClock()
     with WireServer(says([])) as server:
-        transport = Transport(_settings(server.url), RealClock())
-        for question in (GET, GET, POST, GET):
+        transport = Transport(_settings(server.url), clock)
+        for question, later_s in (
+            (GET, 0),
+            (GET, 60),
+            (POST, 0),
+            (POST, FRESH_S * 1.1),
+            (POST, 0),
+            (GET, 60),
+        ):
+            clock.ahead_s += later_s
             transport.ask(question, BEARER, threading.Event())
         transport.close()
-        assert [asked.connection for asked in server.asked] == [1, 1, 2, 2]
+        assert [asked.connection for asked in server.asked] == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_submission_after_a_connection_was_closed_gets_a_new_one() -> None:
+    """What the other side has closed is seen before anything is sent, also right after its answer."""
+    with WireServer(Turn(http([]), "close")) as server:
+        transport = Transport(_settings(server.url), RealClock())
+        for _ in range(3):
+            transport.ask(POST, BEARER, threading.Event())
+            threading.Event().wait(0.05)
+        transport.close()
+        assert [asked.connection for asked in server.asked] == [1, 2, 3]
 
 
 # --- Redirects ---
@@ -292,7 +322,7 @@ def test_the_same_limits_hold_under_tls(tls: ssl.SSLContext, certificate: Path) 
         with pytest.raises(Transient, match=r"no whole answer came within 0\.5 s"):
             transport.ask(GET, BEARER, threading.Event())
         transport.close()
-        assert [asked.connection for asked in server.asked][:3] == [1, 1, 2]
+        assert [asked.connection for asked in server.asked][:4] == [1, 1, 1, 2]
 
 
 # --- Maybe sent ---
