@@ -126,7 +126,8 @@ def _assemble(
     watcher = Watcher(plan.watch, clock, lambda: inbox.put(LookAgain()))
     client = Client(plan.client(read_key=keys.read), clock)
     stack.callback(client.close)
-    workers = Workers(Ports(client, shelf, watcher.look, clock, plan.policy), inbox, fetchers=plan.fetch_jobs)
+    ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle)
+    workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)
     engine = Engine(
         jobs=jobs,
         journal=journal,

@@ -47,15 +47,25 @@ PROGRESS_EVERY_S: Final = 0.5
 Task = Callable[[], None]
 
 
+def settle_each(wishes: Sequence[Wish]) -> None:
+    """Settle wishes one by one."""
+    for wish in wishes:
+        wish.settled()
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The outside world as the lanes see it, with the clock and the patience that belong to it."""
+    """The outside world as the lanes see it, with the clock and the patience that belong to it.
+
+    ``settle`` settles the wishes of a look together, where that is cheaper than one by one.
+    """
 
     cloud: Cloud
     shelf: Shelf
     look: Callable[[], Look]
     clock: Clock
     policy: Policy
+    settle: Callable[[Sequence[Wish]], None] = settle_each
 
 
 def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Outcome:
@@ -197,9 +207,9 @@ class Workers:
         """Look at the drop folders and the commands; answered by ``Looked``."""
         self._queues[Lane.DISK].put(self._look)
 
-    def settle(self, wish: Wish) -> None:
+    def settle(self, wishes: Sequence[Wish]) -> None:
         """Take the asking away, now that it is recorded; what fails is found again by the next look."""
-        self._queues[Lane.DISK].put(wish.settled)
+        self._queues[Lane.DISK].put(lambda: self._ports.settle(wishes))
 
     def tidy(self, job: Job) -> None:
         """Clear the staging of a job; what fails is swept at the next start."""

@@ -231,7 +231,7 @@ class Lanes(Protocol):
         """Look at the drop folders and the commands; answered by ``Looked``."""
         ...
 
-    def settle(self, wish: Wish) -> None:
+    def settle(self, wishes: Sequence[Wish]) -> None:
         """Take the asking away, now that it is recorded; not answered."""
         ...
 

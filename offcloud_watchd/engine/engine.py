@@ -174,8 +174,8 @@ class Engine:
     def _taken_in(self, wishes: Sequence[Wish]) -> None:
         self._unrecorded = []
         self._time_is_doubtful = False
-        for wish in wishes:
-            self._lanes.settle(wish)
+        if wishes:
+            self._lanes.settle(wishes)
 
     def _noted(self, message: Probed | Advanced | LookAgain | Asked | Stopping) -> None:
         """Take in what needs no record, even while the journal takes none."""

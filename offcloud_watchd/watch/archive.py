@@ -29,7 +29,7 @@ from offcloud_watchd.watch.names import (
     REASON_SUFFIX,
     alternatives,
 )
-from offcloud_watchd.watch.reading import opened_directory, read_settled, stamp_at
+from offcloud_watchd.watch.reading import open_directory, read_settled, stamp_at
 
 MAX_REASON_BYTES: Final = 1 << 20
 
@@ -88,10 +88,16 @@ def _names_with_reason(name: str) -> Iterator[str]:
 @contextmanager
 def _shelf(root: int, name: str) -> Iterator[int]:
     """Open a directory of the archive inside the folder that is there; make it when it is missing."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o775, dir_fd=root)
-    with opened_directory(name, within=root) as shelf:
-        yield shelf
+    try:
+        descriptor = open_directory(name, within=root)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o775, dir_fd=root)
+        descriptor = open_directory(name, within=root)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _moved(source: Source, shelf: int, name: str) -> bool:

@@ -14,21 +14,21 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
 from offcloud_watchd.core.model import Destination, Drop, Intake, Links
-from offcloud_watchd.core.ports import Clock, Wish
+from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.core.settle import Sighting, Stamp, patience_s, settle
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.mooring import Mooring
 from offcloud_watchd.watch.mounts import Mount, mount_of
 from offcloud_watchd.watch.names import inside, parted, shown, stem
-from offcloud_watchd.watch.outgoing import Outgoing, accepted, refused
+from offcloud_watchd.watch.outgoing import Departure, Outgoing, accepted, refused
 from offcloud_watchd.watch.reading import opened_directory, read_settled
 from offcloud_watchd.watch.scan import Scan, scan
 from offcloud_watchd.watch.settings import FolderSettings
@@ -55,6 +55,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A drop that was taken, its bytes safe, and how it leaves the folder once it is recorded."""
+
+    intake: Intake
+    departure: Departure
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """What one visit gave.
 
@@ -65,7 +73,7 @@ class Visit:
     """
 
     problem: str = ""
-    wishes: tuple[Wish, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
     waiting: int = 0
     next_s: float | None = None
     more: bool = False
@@ -145,6 +153,10 @@ class Folder:
         self._say(visit.problem)
         return visit
 
+    def put_away(self, departures: Iterable[Departure]) -> None:
+        """Put accepted drops of this folder away. No ``OSError`` escapes; it may be repeated."""
+        self._outgoing.put(departure.leaving for departure in departures)
+
     def _visit(self, root: int, limit: int) -> Visit:
         real_path = os.path.realpath(self.settings.path)
         mount = mount_of(root, real_path, self._mountinfo())
@@ -159,10 +171,10 @@ class Folder:
         self._seen = settled.seen
         self._later = {path: late for path, late in self._later.items() if files.get(path) == late.stamp}
         budget = _Budget(limit, MAX_BYTES_A_VISIT, scanned_s + MAX_VISIT_S)
-        wishes, more = self._take_all(root, settled.ready, budget)
+        accepted, more = self._take_all(root, settled.ready, budget)
         return Visit(
             problem=self._problem(),
-            wishes=tuple(wishes),
+            accepted=tuple(accepted),
             waiting=len(files),
             next_s=self._next_s(settled.next_look_s),
             more=more,
@@ -226,7 +238,7 @@ class Folder:
 
     # --- taking ---
 
-    def _take_all(self, root: int, ready: Sequence[str], budget: _Budget) -> tuple[list[Wish], bool]:
+    def _take_all(self, root: int, ready: Sequence[str], budget: _Budget) -> tuple[list[Accepted], bool]:
         taken: list[_Taken] = []
         more = False
         for path in ready:
@@ -246,7 +258,7 @@ class Folder:
             self._spool_problem = f"nothing is taken: no copy can be kept in {place}: {error.strerror}"
             return [], False
         self._spool_problem = ""
-        return [self._wish(one, sha256) for one, sha256 in zip(taken, hashes, strict=True)], more
+        return [self._accepted(one, sha256) for one, sha256 in zip(taken, hashes, strict=True)], more
 
     def _take(self, root: int, path: str, budget: _Budget) -> _Taken | None:
         sighting = self._seen[path]
@@ -269,7 +281,9 @@ class Folder:
     def _read(self, root: int, path: str, stamp: Stamp) -> bytes | None:
         subfolder, name = parted(path)
         try:
-            with opened_directory(subfolder or ".", within=root) as directory:
+            with (
+                nullcontext(root) if not subfolder else opened_directory(subfolder, within=root) as directory
+            ):
                 return read_settled(directory, name, stamp, MAX_DROP_BYTES)
         except FileNotFoundError:
             return None
@@ -291,15 +305,15 @@ class Folder:
         of_subfolder = self.settings.subfolder_destination
         return of_subfolder(subfolder) if subfolder and of_subfolder else self.settings.destination
 
-    def _wish(self, taken: _Taken, sha256: str) -> Wish:
+    def _accepted(self, taken: _Taken, sha256: str) -> Accepted:
         _, name = parted(taken.path)
         folder = str(self.settings.path)
         identity = _identity(folder, taken.path, taken.stamp, sha256)
         put_back = self._outgoing.round_of(identity)
         drop = Drop(f"{identity}-{put_back}" if put_back else identity, name, folder, sha256)
         leaving = accepted(taken.path, taken.stamp, taken.links, self.settings.after, identity)
-        return Wish(
-            Intake(drop, taken.links, taken.destination, stem(name)), partial(self._outgoing.put, leaving)
+        return Accepted(
+            Intake(drop, taken.links, taken.destination, stem(name)), Departure(self._outgoing, leaving)
         )
 
     def _refuse(self, path: str, stamp: Stamp, problem: str) -> None:
@@ -307,7 +321,7 @@ class Folder:
         log.warning(
             "drop folder %s: %s was refused: %s", self.settings.path, shown(path), problem.splitlines()[0]
         )
-        self._outgoing.put(refused(path, stamp, problem))
+        self._outgoing.put([refused(path, stamp, problem)])
 
     def _read_later(self, path: str, stamp: Stamp, problem: str) -> None:
         known = self._later.get(path)

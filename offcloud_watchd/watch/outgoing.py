@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,18 @@ def accepted(path: str, stamp: Stamp, links: Links, after: After, identity: str)
     return Leaving(path, stamp, put, identity)
 
 
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Puts one drop of a folder away when it is called; see ``Folder.put_away`` for many."""
+
+    outgoing: Outgoing
+    leaving: Leaving
+
+    def __call__(self) -> None:
+        """Put it away."""
+        self.outgoing.put([self.leaving])
+
+
 class Outgoing:
     """What leaves one folder. Safe to repeat; nothing here raises ``OSError``.
 
@@ -72,11 +85,12 @@ class Outgoing:
         self._named = ""
         self.problem = ""
 
-    def put(self, leaving: Leaving) -> None:
-        """Put a drop away if it is still the one that was read; keep it in mind where that fails."""
+    def put(self, leavings: Iterable[Leaving]) -> None:
+        """Put drops away that are still the ones that were read; keep in mind those where that fails."""
         try:
             with opened_directory(self._folder) as root:
-                self._put(root, leaving)
+                for leaving in leavings:
+                    self._put(root, leaving)
         except OSError as error:  # the folder itself is gone; its next visit says so
             log.debug("%s: %s", self._folder, error.strerror)
 
@@ -105,7 +119,9 @@ class Outgoing:
     def _put(self, root: int, leaving: Leaving) -> bool:
         subfolder, name = parted(leaving.path)
         try:
-            with opened_directory(subfolder or ".", within=root) as directory:
+            with (
+                nullcontext(root) if not subfolder else opened_directory(subfolder, within=root) as directory
+            ):
                 source = Source(root, directory, name, leaving.stamp)
                 if source.is_there():
                     leaving.put(source)

@@ -35,13 +35,18 @@ def stamp_at(directory: int, name: str) -> Stamp | None:
     return stamp_of(status) if stat.S_ISREG(status.st_mode) else None
 
 
-@contextmanager
-def opened_directory(path: str | os.PathLike[str], within: int | None = None) -> Iterator[int]:
+def open_directory(path: str | os.PathLike[str], within: int | None = None) -> int:
     """Open a directory; one within another is not reached through a link. Raises ``OSError``."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     if within is not None:
         flags |= os.O_NOFOLLOW
-    descriptor = os.open(path, flags, dir_fd=within)
+    return os.open(path, flags, dir_fd=within)
+
+
+@contextmanager
+def opened_directory(path: str | os.PathLike[str], within: int | None = None) -> Iterator[int]:
+    """Open a directory for a while; see ``open_directory``."""
+    descriptor = open_directory(path, within)
     try:
         yield descriptor
     finally:

@@ -16,7 +16,7 @@ import contextlib
 import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -30,6 +30,7 @@ from offcloud_watchd.watch.mooring import Mooring
 from offcloud_watchd.watch.mounts import read_mountinfo
 from offcloud_watchd.watch.names import inside, parted
 from offcloud_watchd.watch.orders import Orders, ensure_directories
+from offcloud_watchd.watch.outgoing import Departure
 from offcloud_watchd.watch.parking import ParkedError, Parking
 from offcloud_watchd.watch.settings import FolderSettings, WatchMode, WatchSettings
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 WISHES_A_LOOK: Final = 500
 LEAST_SHARE: Final = 20
+PUT_AWAY_AT_ONCE: Final = 50
+"""So many drops are put away in one call, which a slow file system must answer within ``LINGER_S``."""
 POLL_S: Final = 10.0
 HURT_RETRY_S: Final = 10.0
 EVENTS_RETRY_S: Final = 300.0
@@ -182,10 +185,22 @@ class Watcher:
         share = max(LEAST_SHARE, (WISHES_A_LOOK - len(wishes)) // max(1, len(due)))
         for post in due:
             self._visit(post, share)
-            wishes += [replace(wish, settled=partial(_settle, post, wish)) for wish in post.visit.wishes]
+            wishes += [Wish(one.intake, _Settling(post, one.departure)) for one in post.visit.accepted]
             more = more or post.visit.more
         self._watch_commands()
         return Look(tuple(wishes), self._next_s(), more, self.folders)
+
+    def settle(self, wishes: Sequence[Wish]) -> None:
+        """Settle the wishes of a look; those of one folder together. May be repeated."""
+        by_folder: dict[int, list[_Settling]] = {}
+        for wish in wishes:
+            if isinstance(wish.settled, _Settling):
+                by_folder.setdefault(id(wish.settled.post), []).append(wish.settled)
+            else:
+                wish.settled()
+        for settlings in by_folder.values():
+            for start in range(0, len(settlings), PUT_AWAY_AT_ONCE):
+                _put_away(settlings[start : start + PUT_AWAY_AT_ONCE])
 
     def _next_s(self) -> float | None:
         now_s = self._clock.monotonic()
@@ -222,7 +237,7 @@ class Watcher:
             post.out_since_s = now_s
         dead_at_s = post.out_since_s + self._settings.answer_within_s
         if now_s < dead_at_s:
-            post.visit, post.look_at_s = replace(post.visit, wishes=(), more=False), dead_at_s
+            post.visit, post.look_at_s = replace(post.visit, accepted=(), more=False), dead_at_s
             return
         problem = "its file system does not answer; the folder waits for it"
         if post.visit.problem != problem:
@@ -336,7 +351,20 @@ def _post(
     )
 
 
-def _settle(post: _Post, wish: Wish) -> None:
-    """Put a drop away; a folder that does not answer keeps it, and it comes again when the folder is back."""
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """Puts a drop away; where the folder does not answer it comes again when the folder is back."""
+
+    post: _Post
+    departure: Departure
+
+    def __call__(self) -> None:
+        _put_away([self])
+
+
+def _put_away(settlings: Sequence[_Settling]) -> None:
+    """Put drops of one folder away in one call."""
+    post = settlings[0].post
+    departures = [settling.departure for settling in settlings]
     with contextlib.suppress(ParkedError):
-        post.parking.call(wish.settled)
+        post.parking.call(partial(post.folder.put_away, departures))

@@ -52,9 +52,9 @@ class SlowLanes:
         """Queue a look."""
         self.tasks.append(Task("look", self._look))
 
-    def settle(self, wish: Wish) -> None:
-        """Queue the end of a wish."""
-        self.tasks.append(Task("settle", wish.settled))
+    def settle(self, wishes: Sequence[Wish]) -> None:
+        """Queue the end of each wish by itself: death may come between any two."""
+        self.tasks += [Task("settle", wish.settled) for wish in wishes]
 
     def tidy(self, job: Job) -> None:
         """Queue the clearing of a staging."""

@@ -642,7 +642,7 @@ def test_wishes_are_settled_and_staging_tidied(caplog: pytest.LogCaptureFixture)
         raise PermissionError("read-only file system")
 
     with working(Rig(shelf=Tidy())) as (workers, inbox), caplog.at_level(logging.ERROR):
-        workers.settle(Wish(an_intake("one"), settled))
+        workers.settle([Wish(an_intake("one"), settled)])
         workers.tidy(a_job())
         workers.look()
         assert isinstance(answer(inbox), Looked)

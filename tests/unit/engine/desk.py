@@ -41,9 +41,9 @@ class OpenLanes:
         """Write down."""
         self.looks += 1
 
-    def settle(self, wish: Wish) -> None:
+    def settle(self, wishes: Sequence[Wish]) -> None:
         """Write down."""
-        self.settled.append(wish)
+        self.settled += wishes
 
     def tidy(self, job: Job) -> None:
         """Write down."""

@@ -17,7 +17,7 @@ def test_rounds_are_remembered_within_bounds(tmp_path: Path) -> None:
     path.touch()
     outgoing = Outgoing(tmp_path)
     for number in range(MAX_REMEMBERED + 1):
-        outgoing.put(Leaving("a", stamp_of(path.stat()), lambda _: None, f"id{number}"))
+        outgoing.put([Leaving("a", stamp_of(path.stat()), lambda _: None, f"id{number}")])
     assert outgoing.round_of("id0") == 0
     assert outgoing.round_of(f"id{MAX_REMEMBERED}") == 1
 
@@ -31,7 +31,7 @@ def test_drop_taken_away_meanwhile_is_let_go(tmp_path: Path) -> None:
     def put(_: object) -> None:
         raise FileNotFoundError
 
-    outgoing.put(Leaving("a", stamp_of(path.stat()), put, "id"))
+    outgoing.put([Leaving("a", stamp_of(path.stat()), put, "id")])
     assert (outgoing.problem, outgoing.paths(), outgoing.round_of("id")) == ("", set(), 0)
 
 
@@ -48,7 +48,7 @@ def test_one_that_is_still_held_up_ends_the_attempt(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).touch()
         files[name] = stamp_of((tmp_path / name).stat())
-        outgoing.put(Leaving(name, files[name], put))
+        outgoing.put([Leaving(name, files[name], put)])
     with opened_directory(tmp_path) as root:
         assert outgoing.again(root, files) == {}
     assert len(attempts) == 3
@@ -69,7 +69,7 @@ def test_one_that_is_held_up_does_not_hold_the_others_up(tmp_path: Path) -> None
     for name in "ab":
         (tmp_path / name).touch()
         files[name] = stamp_of((tmp_path / name).stat())
-        outgoing.put(Leaving(name, files[name], put))
+        outgoing.put([Leaving(name, files[name], put)])
     closed.remove("b")
     with opened_directory(tmp_path) as root:
         outgoing.again(root, files)
@@ -93,7 +93,7 @@ def test_another_one_is_named_when_the_named_one_is_gone(tmp_path: Path) -> None
     for name in "ab":
         (tmp_path / name).touch()
         files[name] = stamp_of((tmp_path / name).stat())
-        outgoing.put(Leaving(name, files[name], put))
+        outgoing.put([Leaving(name, files[name], put)])
     assert outgoing.problem.startswith("a is dealt with")
     with opened_directory(tmp_path) as root:
         outgoing.again(root, {"b": files["b"]})

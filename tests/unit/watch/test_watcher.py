@@ -14,6 +14,7 @@ from offcloud_watchd.core.orders import JobCommand
 from offcloud_watchd.watch import FolderSettings, WatchMode
 from offcloud_watchd.watch.commands import write_command
 from offcloud_watchd.watch.hints import Flag, Hints
+from offcloud_watchd.watch.watcher import PUT_AWAY_AT_ONCE
 from tests.fakes.clock import FakeClock
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
@@ -262,6 +263,34 @@ def test_slow_folder_gets_on_in_its_own_time(yard, caplog) -> None:
     wish.settled()
     assert yard.look(after_s=30.0).wishes == ()
     assert "does not answer" not in caplog.text
+
+
+def test_the_wishes_of_a_look_are_settled_together(yard) -> None:
+    """Drops of several folders and subfolders, and commands, in one go; a folder that hangs keeps its own."""
+    rung = threading.Event()
+    yard.hint = rung.set
+    films, stuck = stuck_folder(yard, "films")
+    yard.answer_within_s = 0.5
+    names = [f"{number}.magnet" for number in range(PUT_AWAY_AT_ONCE + 1)]
+    for number, name in enumerate(names):
+        (yard.drop / name).write_text(MAGNET[:-4] + f"{number:04x}")
+    write_command(yard.state, JobCommand(Verb.RETRY, ("j1",)))
+    yard.look()
+    wishes = yard.look(after_s=2.0).wishes
+    assert len(wishes) == len(names) + 2
+    stuck.release.clear()
+    (films / "sub" / "c.magnet").write_text(MAGNET)
+    yard.look(after_s=10.0)
+    yard.look(after_s=2.0)  # hangs over the new one
+    yard.watcher.settle(wishes)
+    assert yard.names("processed") == sorted(names)
+    assert not list((yard.state / "commands").glob("*.json"))
+    assert (films / "sub" / "b.magnet").exists()
+    rung.clear()
+    stuck.release.set()
+    assert rung.wait(10)
+    yard.watcher.settle(yard.look().wishes)
+    assert (films / "processed" / "b.magnet").exists()
 
 
 def test_settling_with_a_dead_folder_waits_for_it(yard) -> None:
