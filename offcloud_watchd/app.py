@@ -122,7 +122,7 @@ def _assemble(
 
     shelf = DiskShelf(plan.shelf, clock)
     shelf.sweep(jobs, going_on)
-    sweep_spool(state_dir / "spool", {drop.sha256 for job in jobs.values() for drop in job.drops})
+    sweep_spool(plan.watch.spool_dir, {drop.sha256 for job in jobs.values() for drop in job.drops})
     watcher = Watcher(plan.watch, clock, lambda: inbox.put(LookAgain()))
     client = Client(plan.client(read_key=keys.read), clock)
     stack.callback(client.close)

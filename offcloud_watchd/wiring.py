@@ -26,7 +26,7 @@ from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.offcloud import ClientSettings
-from offcloud_watchd.watch import After, FolderSettings, WatchMode, WatchSettings
+from offcloud_watchd.watch import After, FolderSettings, SpooledTorrents, WatchMode, WatchSettings
 from offcloud_watchd.web.settings import WebSettings
 
 
@@ -83,7 +83,7 @@ def watch_settings(config: Config) -> WatchSettings:
     known = {folder.destination.category: folder.destination for folder in reversed(folders)}
     return WatchSettings(
         folders=folders,
-        spool_dir=config.state_dir / "spool",
+        spool_dir=_spool_dir(config),
         state_dir=config.state_dir,
         destination_for=CategoryDestinations(config.default_category, config.output_dir, known),
     )
@@ -136,10 +136,15 @@ def shelf_settings(config: Config) -> ShelfSettings:
         connections_per_job=fetch.connections,
         segment_bytes=fetch.segment_bytes,
         rate_limit=_rate_limit(config),
+        torrent_of=SpooledTorrents(_spool_dir(config)),
         include=fetch.include,
         exclude=fetch.exclude,
         extract=fetch.extract,
     )
+
+
+def _spool_dir(config: Config) -> Path:
+    return config.state_dir / "spool"
 
 
 def _rate_limit(config: Config) -> RateLimit:

@@ -5,6 +5,8 @@ A job as JSON is one object, in ``jobs --json`` and ``show --json`` alike. Membe
     id, name, category, route (cloud | instant | remote), state, kind (torrent | url), key, size_bytes,
     release, directory, queued_at, changed_at, attempts, retry_at, reason, request_id,
     path, files, published_bytes, verified      (null until published)
+    checks: [{how, files, names}]               (how: pieces, pieces in part, size or unverified; names: the
+                                                first 100; empty where all files are what verified says first)
     drops: [{name, folder, line}]               (line: of a list, else null)
 
 Times are UTC seconds since the epoch. ``key`` is the info hash as ``btih:HEX`` or ``btmh:HEX``, or ``url:``
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +77,7 @@ def described(job: Job) -> dict[str, Any]:
         "files": publication.files if publication else None,
         "published_bytes": publication.size_bytes if publication else None,
         "verified": publication.verified if publication else None,
+        "checks": [asdict(check) for check in publication.checks] if publication else [],
         "drops": [
             {"name": drop.name, "folder": drop.folder, "line": drop_line(job, drop)} for drop in job.drops
         ],

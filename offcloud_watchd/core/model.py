@@ -206,16 +206,30 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """How some files of a release were verified: ``pieces``, ``pieces in part``, ``size`` or ``unverified``.
+
+    ``files`` is how many there are, ``names`` the first of their paths in the release.
+    """
+
+    how: str
+    files: int
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """The proof that a release is in its place: directory, number of files, bytes, how it was checked.
 
-    ``verified`` is ``size`` or ``unverified``, after ``linked from JOB: `` where nothing was transferred.
+    ``verified`` says it for people. It begins with what holds for the best verified files (see ``Check``),
+    after ``linked from JOB: `` where nothing was transferred. ``checks`` is empty where that holds for all.
     """
 
     path: str
     files: int
     size_bytes: int
     verified: str
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""The files a service lists, called against those of a torrent: missing, strange, renamed. Pure.
+"""The files a service lists, called against those of a torrent: missing, strange, renamed, moved. Pure.
 
 Rules of this file:
 
 * Names agree when they are the same to a person: the torrent's own folder may be there or not, characters
-  that no file may have do not count, nor does case. Source: public clients; the service cleans names.
+  that no file may have do not count, nor does case, but between names that differ in nothing else. Source:
+  public clients; the service cleans names.
 * What no name matches is known by its size alone, where only one file on each side has it: the pieces will
   tell whether that was right.
 * Padding, links and empty files are nobody's loss.
@@ -31,7 +32,8 @@ class Listed:
 class RollCall:
     """The answer: for each listed file its place in ``Metainfo.files``, None where it is not of the torrent.
 
-    ``missing`` are places of the torrent's files, ``strange`` and ``renamed`` places in the list.
+    ``missing`` are places of the torrent's files; ``strange``, ``renamed`` and ``moved`` are places in the
+    list: a moved file has its name and another folder, as in a list that tells no folders.
     ``contradicted`` pairs a listed file with the one of its name when their sizes cannot be of one file.
     """
 
@@ -40,6 +42,7 @@ class RollCall:
     strange: tuple[int, ...]
     renamed: tuple[int, ...]
     contradicted: tuple[tuple[int, int], ...]
+    moved: tuple[int, ...] = ()
 
     def of_first(self, count: int) -> RollCall:
         """Return the answer for the first files of the list alone; what the others are is not missing."""
@@ -49,13 +52,15 @@ class RollCall:
             strange=tuple(number for number in self.strange if number < count),
             renamed=tuple(number for number in self.renamed if number < count),
             contradicted=tuple(pair for pair in self.contradicted if pair[0] < count),
+            moved=tuple(number for number in self.moved if number < count),
         )
 
 
 def called(listed: Sequence[Listed], metainfo: Metainfo) -> RollCall:
     """Find each listed file among the torrent's; each of those answers once."""
     call = _Call(listed, metainfo)
-    call.match(lambda path, _: ("path", *_parts([metainfo.name]), *path), _path_alone)
+    root = _parts([metainfo.name])
+    call.match(lambda path, _: ("path", *root, *path), _path_alone)
     call.match(_path_alone, _path_alone)
     by_path = frozenset(call.places)
     call.match(_name_and_size, _name_and_size)
@@ -84,7 +89,14 @@ class _Call:
         }
 
     def match(self, theirs: _Naming, ours: _Naming) -> None:
-        """Join what has the same key in the torrent and in the list, of those that are not joined yet."""
+        """Join what has the same key in the torrent and in the list, of those that are not joined yet.
+
+        First what is spelled alike, then what differs in case.
+        """
+        self._match(theirs, ours)
+        self._match(lambda *file: _folded(theirs(*file)), lambda *file: _folded(ours(*file)))
+
+    def _match(self, theirs: _Naming, ours: _Naming) -> None:
         taken = set(self.places.values())
         places = _grouped(
             (theirs(path, self._files[place].size_bytes), place)
@@ -113,13 +125,20 @@ class _Call:
         """Sum up; ``by_path`` were found by their whole path."""
         taken = set(self.places.values())
         told = {number: self._listed[number].size_bytes for number in self.places}
+        others = sorted(self.places.keys() - set(by_path))
+        moved = [
+            one
+            for one in others
+            if _folded(self._paths[one][-1:]) == _folded(self._wanted[self.places[one]][-1:])
+        ]
         return RollCall(
             places=tuple(self.places.get(number) for number in range(len(self._listed))),
             missing=tuple(
                 place for place in self._wanted if place not in taken and self._files[place].size_bytes
             ),
             strange=tuple(number for number in range(len(self._listed)) if number not in self.places),
-            renamed=tuple(sorted(self.places.keys() - set(by_path))),
+            renamed=tuple(number for number in others if number not in moved),
+            moved=tuple(moved),
             contradicted=tuple(
                 (number, place)
                 for number, place in sorted(self.places.items())
@@ -129,7 +148,16 @@ class _Call:
 
 
 def _parts(path: Iterable[str]) -> _Path:
-    return tuple(safe_component(part).casefold() for part in path if part.strip() not in ("", ".", ".."))
+    return tuple(safe_component(part) for part in path if part.strip() not in ("", ".", ".."))
+
+
+def _folded(key: Key | None) -> Key | None:
+    """Return a key in which case does not count."""
+    return None if key is None else tuple(map(_fold, key))
+
+
+def _fold(part: object) -> object:
+    return part.casefold() if isinstance(part, str) else _folded(part) if isinstance(part, tuple) else part
 
 
 def _path_alone(path: _Path, _size_bytes: int | None) -> Key:

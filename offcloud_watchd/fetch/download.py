@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from offcloud_watchd.core.model import Progress
+from offcloud_watchd.core.model import Check, Progress
 from offcloud_watchd.core.ports import Clock, OnProgress, Stop
 from offcloud_watchd.errors import Cancelled, Permanent, Transient
 from offcloud_watchd.fetch import disk
@@ -62,11 +62,12 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What lies complete in staging: number of files, bytes, and how they were verified, in words."""
+    """What lies complete in staging: number of files, bytes, and how they were verified."""
 
     files: int
     size_bytes: int
     verified: str
+    checks: tuple[Check, ...]
 
 
 class Gathering:
@@ -112,7 +113,8 @@ class Gathering:
             self._crew.close()  # from here on nobody writes
             traffic.leave(name)
             self._close_files()
-        return Gathered(len(self._done_bytes), sum(self._done_bytes), self._proof.words(self._confirmed))
+        words, checks = self._proof.words(self._confirmed), self._proof.checks(self._confirmed)
+        return Gathered(len(self._done_bytes), sum(self._done_bytes), words, checks)
 
     def _bring_proved(self) -> None:
         for again in range(self._settings.refetches + 1):

@@ -11,16 +11,17 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from offcloud_watchd.core.links.torrent import Metainfo, parse_torrent
-from offcloud_watchd.core.model import Link
+from offcloud_watchd.core.links.torrent import Metainfo, torrent_for
+from offcloud_watchd.core.model import Check, Link
 from offcloud_watchd.core.names import safe_component
 from offcloud_watchd.core.pieces import FilePieces, Hasher, Pieces, Stretch, pieces_of
 from offcloud_watchd.core.rollcall import Listed, RollCall, called
-from offcloud_watchd.errors import BadDrop, Transient
+from offcloud_watchd.errors import Transient
 from offcloud_watchd.fetch.spans import Span
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ _GOOD: Final = 1
 _BAD: Final = 2
 _ZEROS: Final = bytes(1 << 16)
 _MAX_NAMED: Final = 3
-_MAX_NAMED_PIECES: Final = 20
+_MAX_NAMED_PIECES: Final = 8
+_MAX_CHECKED_NAMES: Final = 100
 
 Read = Callable[[int, int, int], Iterator[memoryview]]
 """Gives the bytes of a listed file, by its number, from one place to another."""
@@ -52,7 +54,8 @@ def proof_for(
 
     ``left_out`` are files that the service has and nobody wants: they are not missing.
     """
-    metainfo = _metainfo(link, torrent)
+    # A job may have come from several drops, or from a magnet.
+    metainfo = torrent_for(link, torrent) if torrent else None
     if metainfo is None:
         return Proof.of_nothing(subjects)
     listed = [Listed(subject.remote_path, subject.size_bytes) for subject in (*subjects, *left_out)]
@@ -67,17 +70,6 @@ def proof_for(
     if proof.remarks:
         log.warning("the service's files are not those of the torrent: %s", "; ".join(proof.remarks))
     return proof
-
-
-def _metainfo(link: Link, torrent: bytes | None) -> Metainfo | None:
-    """Read the torrent if it is the one of the link: a job may have come from several drops."""
-    try:
-        metainfo = parse_torrent(torrent) if torrent else None
-    except BadDrop:  # the drop was a magnet or a list
-        return None
-    known = {link.info_hash_v1, link.info_hash_v2} - {None}
-    same = metainfo is not None and known & {metainfo.info_hash_v1, metainfo.info_hash_v2}
-    return metainfo if same else None
 
 
 class Proof:
@@ -159,15 +151,14 @@ class Proof:
                 yield self._numbers[one.file], (one.start, one.end)
 
     def names(self, pieces: Sequence[int]) -> str:
-        """Say for people which pieces these are, and of which files."""
-        numbers = ", ".join(map(str, pieces[:_MAX_NAMED_PIECES]))
-        more = f" and {len(pieces) - _MAX_NAMED_PIECES} more" if len(pieces) > _MAX_NAMED_PIECES else ""
-        files = dict.fromkeys(number for piece in pieces for number, _ in self.spans(piece))
-        return f"piece{'s' * (len(pieces) > 1)} {numbers}{more} of {self._named(files)}"
+        """Say for people which pieces these are: ``piece 3 of a.mkv, piece 4 of a.mkv and b.mkv``."""
+        named = [f"piece {piece} of {self._parties(piece)}" for piece in pieces[:_MAX_NAMED_PIECES]]
+        more = len(pieces) - _MAX_NAMED_PIECES
+        return ", ".join(named) + (f" and {more} more pieces" if more > 0 else "")
 
     def words(self, confirmed: Sequence[bool]) -> str:
         """Say how the release was verified; ``confirmed`` tells for each file whether its size was."""
-        degrees = [self._degree(number, size) for number, size in enumerate(confirmed)]
+        degrees = self._degrees(confirmed)
         best = next(degree for degree in _DEGREES if degree in degrees)
         others = (
             f"{degree}: {self._named(number for number, one in enumerate(degrees) if one == degree)}"
@@ -176,7 +167,24 @@ class Proof:
         )
         return "; ".join((best, *others, *self.remarks))
 
+    def checks(self, confirmed: Sequence[bool]) -> tuple[Check, ...]:
+        """Tell the same for programs, the most of it first; nothing where all files were verified alike."""
+        degrees = self._degrees(confirmed)
+        if len(set(degrees)) == 1:
+            return ()
+        paths: defaultdict[str, list[str]] = defaultdict(list)
+        for subject, degree in zip(self._subjects, degrees, strict=True):
+            paths[degree].append(subject.path)
+        return tuple(
+            Check(degree, len(paths[degree]), tuple(paths[degree][:_MAX_CHECKED_NAMES]))
+            for degree in _DEGREES
+            if degree in paths
+        )
+
     # --- inside ---
+
+    def _degrees(self, confirmed: Sequence[bool]) -> list[str]:
+        return [self._degree(number, size) for number, size in enumerate(confirmed)]
 
     def _degree(self, number: int, confirmed: bool) -> str:  # noqa: FBT001 - private, called with one meaning
         states = [self._state[piece] == _GOOD for piece in self._all(number)]
@@ -241,6 +249,12 @@ class Proof:
             yield f"not in the torrent: {self._named(call.strange)}"
         if call.renamed:
             yield f"renamed: {self._named(call.renamed)}"
+        if call.moved:
+            yield f"not in their folders: {self._named(call.moved)}"
+
+    def _parties(self, piece: int) -> str:
+        numbers = dict.fromkeys(number for number, _ in self.spans(piece))
+        return few((self._subjects[number].path for number in numbers), " and ")
 
     def _named(self, numbers: Iterable[int]) -> str:
         return few(self._subjects[number].path for number in numbers)
@@ -293,8 +307,8 @@ def add_zeros(hasher: Hasher, count: int) -> None:
         count -= len(_ZEROS)
 
 
-def few(names: Iterable[str]) -> str:
+def few(names: Iterable[str], between: str = ", ") -> str:
     """Name the first few, cut to a length that can be read."""
     known = list(names)
-    named = ", ".join(name if len(name) <= 80 else f"{name[:77]}..." for name in known[:_MAX_NAMED])
+    named = between.join(name if len(name) <= 80 else f"{name[:77]}..." for name in known[:_MAX_NAMED])
     return f"{named} and {len(known) - _MAX_NAMED} more" if len(known) > _MAX_NAMED else named

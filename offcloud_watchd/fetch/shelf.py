@@ -197,6 +197,7 @@ class DiskShelf:
             gathered.size_bytes + unpacked.size_bytes,
             "; ".join((gathered.verified, *unpacked.words)),
             spent=tuple(map("/".join, unpacked.spent)),
+            checks=gathered.checks,
         )
 
     def _publications(self, job: Job, place: Place) -> Iterator[str]:
@@ -234,7 +235,15 @@ def _linked(job: Job, donor: Job, staged: Round, stop: Stop) -> Note | None:
     # Who has linked them before does not matter.
     how = _LINKED.sub("", published.verified)
     verified = f"linked from {donor.id}: {how}"
-    return Note(name, "", published.files, published.size_bytes, verified, staging.LINKED_NAME)
+    return Note(
+        name,
+        "",
+        published.files,
+        published.size_bytes,
+        verified,
+        staging.LINKED_NAME,
+        checks=published.checks,
+    )
 
 
 def _release_name(job: Job, paths: Sequence[str], *others: str) -> str:

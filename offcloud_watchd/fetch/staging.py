@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.model import Publication
+from offcloud_watchd.core.model import Check, Publication
 from offcloud_watchd.core.names import numbered
 from offcloud_watchd.errors import Blocked
 from offcloud_watchd.fetch import disk
@@ -76,6 +76,24 @@ class Note:
     verified: str
     staged: str = RELEASE_NAME
     spent: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @classmethod
+    def read(cls, data: bytes) -> Note:
+        """Return the note that ``written`` gave."""
+        members = json.loads(data)
+        told = members.pop("checks", ())
+        checks = tuple(Check(one["how"], one["files"], tuple(one["names"])) for one in told)
+        return cls(**members, checks=checks)
+
+    def written(self) -> bytes:
+        """Return it as it stands on the disk."""
+        return json.dumps(asdict(self)).encode()
+
+    @property
+    def publication(self) -> Publication:
+        """What is, or is about to be, published by it."""
+        return Publication(self.path, self.files, self.size_bytes, self.verified, self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +160,14 @@ class Round:
     def note(self) -> Note | None:
         """Return the note of where the complete release goes; None while it is not complete."""
         data = disk.read_small(NOTE_NAME, self.fd, _MAX_NOTE_BYTES)
-        return None if data is None else Note(**json.loads(data))
+        return None if data is None else Note.read(data)
 
     def published(self) -> Publication | None:
         """Return what this round has published already; None when it has not."""
         note = self.note()
         if note is None or disk.is_there(note.staged, self.fd):
             return None
-        return Publication(note.path, note.files, note.size_bytes, note.verified)
+        return note.publication
 
     def check_same_disk(self) -> None:
         """Raise ``OSError`` (EXDEV) when the release could not be renamed into its output directory."""
@@ -234,7 +252,7 @@ class Round:
         names = (numbered(note.name, number) for number in itertools.count(1))
         with output_of(self._place, self._rights) as output_fd:
             path = next(self._path_of(name) for name in names if self._appeared(name, note, output_fd))
-        return Publication(path, note.files, note.size_bytes, note.verified)
+        return replace(note, path=path).publication
 
     def _check_unmoved(self, note: Note) -> None:
         """Raise ``OSError`` when the name in staging is not the directory that was filled."""
@@ -245,7 +263,7 @@ class Round:
 
     def _take_out(self, note: Note) -> None:
         """Remove what is not needed any more; from the moment that it is noted the release is complete."""
-        disk.write_durably(NOTE_NAME, json.dumps(asdict(note)).encode(), self.fd)
+        disk.write_durably(NOTE_NAME, note.written(), self.fd)
         for path in note.spent:
             with ExitStack() as held, suppress(FileNotFoundError):
                 folder_fd = self.release_fd()
@@ -258,7 +276,7 @@ class Round:
 
     def _appeared(self, name: str, note: Note, output_fd: int) -> bool:
         chosen = replace(note, path=self._path_of(name))
-        disk.write_durably(NOTE_NAME, json.dumps(asdict(chosen)).encode(), self.fd)
+        disk.write_durably(NOTE_NAME, chosen.written(), self.fd)
         try:
             disk.rename_new(note.staged, self.fd, name, output_fd)
         except FileExistsError:

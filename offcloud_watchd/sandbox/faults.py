@@ -26,22 +26,29 @@ cut            file host: as truncate, and the connection stays silent for ``sec
 ignore_range   file host: the whole file with 200, whatever range was asked for
 wrong_size     file host: the file is ``amount`` bytes shorter than it should be (default: 1)
 expire         file host: every link handed out for this item dies now; new ones work
+flip           file host: the byte at ``amount`` of what is sent is another one (default: the middle one)
+garble         file host: every byte that is sent is another one
+swap           file host: the bytes of another file of the release that has the same size, if there is one
 =============  =============================================================================================
 
-``retry_after`` is sent as the header of that name with ``answer``, ``html`` and ``refuse``.
+``retry_after`` is sent as the header of that name with ``answer``, ``html`` and ``refuse``. ``name`` is for
+the file host: only calls for a file of this name are meant.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from offcloud_watchd.sandbox.server import Answer, Reply, Silence, html_error, whole
 
 KINDS: Final = frozenset(
-    ("reset", "hang", "answer", "html", "refuse", "truncate", "cut", "ignore_range", "wrong_size", "expire")
+    (
+        *("reset", "hang", "answer", "html", "refuse", "truncate"),
+        *("cut", "ignore_range", "wrong_size", "expire", "flip", "garble", "swap"),
+    )
 )
 STATES: Final[Mapping[str, tuple[int, str]]] = {
     "noauth": (401, '{"error": "NOAUTH"}'),
@@ -60,7 +67,7 @@ STATES: Final[Mapping[str, tuple[int, str]]] = {
 }
 """What the service says in a state of the account or of its own: status and body. Source: the texts of the
 public clients of either generation; the wording of a full cloud is not known."""
-FILE_KINDS: Final = frozenset(("cut", "ignore_range", "wrong_size", "expire"))
+FILE_KINDS: Final = frozenset(("cut", "ignore_range", "wrong_size", "expire", "flip", "garble", "swap"))
 MOST_FAULTS: Final = 1_000
 LONGEST_S: Final = 300.0
 
@@ -80,12 +87,15 @@ class Fault:
     seconds: float = 0.0
     word: str = ""
     retry_after: str = ""
+    name: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind {self.kind!r}; there are: {', '.join(sorted(KINDS))}")
         if self.kind in FILE_KINDS and self.endpoint != "file":
             raise ValueError(f"{self.kind} is for the endpoint 'file' only")
+        if self.name and self.endpoint != "file":
+            raise ValueError("a name is for the endpoint 'file' only")
         if not 1 <= self.calls <= 1_000_000 or not 200 <= self.status <= 599:
             raise ValueError("calls must be at least 1 and status from 200 to 599")
         if not 0 <= self.seconds <= LONGEST_S or (self.amount or 0) < 0:
@@ -95,8 +105,10 @@ class Fault:
         if (self.word in STATES) != (self.kind == "refuse"):
             raise ValueError(f"refuse, and only that, needs a word; there are: {', '.join(STATES)}")
 
-    def matches(self, endpoint: str) -> bool:
-        """Tell whether a call of this endpoint is meant."""
+    def matches(self, endpoint: str, name: str = "") -> bool:
+        """Tell whether a call of this endpoint is meant; ``name`` is that of the file it is for."""
+        if self.name and self.name != name:
+            return False
         return self.endpoint == endpoint or (self.endpoint == "*" and endpoint != "file")
 
 
@@ -124,11 +136,11 @@ class Faults:
         with self._lock:
             return tuple(self._faults)
 
-    def take(self, endpoint: str) -> Fault | None:
+    def take(self, endpoint: str, name: str = "") -> Fault | None:
         """Return the fault this call suffers and count it as used."""
         with self._lock:
             for place, fault in enumerate(self._faults):
-                if fault.matches(endpoint):
+                if fault.matches(endpoint, name):
                     left = replace(fault, calls=fault.calls - 1) if fault.calls > 1 else None
                     self._faults[place : place + 1] = [left] if left else []
                     return fault
@@ -171,6 +183,24 @@ def cut_short(answer: Answer, fault: Fault) -> Answer:
     return replace(answer, cut_at=min(amount, answer.length), hold_s=fault.seconds)
 
 
+def spoilt(answer: Answer, fault: Fault) -> Answer:
+    """Return the answer with wrong bytes in its body, as many as before."""
+    at = answer.length // 2 if fault.amount is None else fault.amount
+    wrong = range(answer.length) if fault.kind == "garble" else range(at, at + 1)
+    return replace(answer, chunks=_turned(answer.chunks, wrong))
+
+
+def _turned(chunks: Iterable[bytes | memoryview], wrong: range) -> Iterator[bytes]:
+    """Turn the lowest bit over of the bytes with these places."""
+    place = 0
+    for chunk in chunks:
+        turned = bytearray(chunk)
+        within = slice(max(wrong.start - place, 0), max(wrong.stop - place, 0))
+        turned[within] = bytes(byte ^ 1 for byte in turned[within])
+        place += len(turned)
+        yield bytes(turned)
+
+
 def parse_faults(value: object) -> list[Fault]:
     """Read faults out of parsed JSON; raise ``ValueError`` naming what is wrong with them."""
     entries = value if isinstance(value, list) else [value]
@@ -189,6 +219,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "seconds": (int, float),
     "word": (str,),
     "retry_after": (str,),
+    "name": (str,),
 }
 
 

@@ -31,7 +31,7 @@ from urllib.parse import quote, unquote
 from offcloud_watchd.sandbox.account import Account, Item
 from offcloud_watchd.sandbox.books import Tally
 from offcloud_watchd.sandbox.content import StoredFile
-from offcloud_watchd.sandbox.faults import FILE_KINDS, Fault, Faults, cut_short, suffer
+from offcloud_watchd.sandbox.faults import FILE_KINDS, Fault, Faults, cut_short, spoilt, suffer
 from offcloud_watchd.sandbox.server import Answer, Reply, Request, html_error, whole
 from offcloud_watchd.sandbox.settings import SandboxSettings
 
@@ -107,7 +107,8 @@ class FileHost:
     def respond(self, request: Request) -> Reply:
         """Answer one request; counts it, and lets it suffer the fault that is due."""
         self._tally.called("file")
-        fault = self._faults.take("file")
+        path = request.target.partition("?")[0]
+        fault = self._faults.take("file", unquote(path.rpartition("/")[2]))
         if fault is None or fault.kind in FILE_KINDS:
             return self._serve(request, fault)
         return suffer(fault, partial(self._serve, request, None))
@@ -122,12 +123,16 @@ class FileHost:
             found = self._find(request.target)
         if isinstance(found, Answer):
             return found
+        if kind == "swap":
+            found = _swapped(found)
         size = found.file.size_bytes
         if fault and kind == "wrong_size":
             size = max(0, size - (1 if fault.amount is None else fault.amount))
         span = None if kind == "ignore_range" else _span(request, found.file, size)
         answer = self._content(found, size, span)
-        return cut_short(answer, fault) if fault and kind == "cut" else answer
+        if fault and kind == "cut":
+            return cut_short(answer, fault)
+        return spoilt(answer, fault) if fault and kind in ("flip", "garble") else answer
 
     def _content(self, found: _Found, size: int, span: tuple[int, int] | None) -> Answer:
         name = quote(base_name(found.file), safe="")
@@ -198,6 +203,15 @@ class FileHost:
         if item.minted_at is None or self._settings.clock.now() > item.minted_at + self._settings.link_life_s:
             return whole(403, "text/plain", NOT_AUTHORIZED)
         return _Found(item, file)
+
+
+def _swapped(found: _Found) -> _Found:
+    """Return the next file of the release that has the same size, in place of the one that was asked for."""
+    files = found.item.release.files
+    place = files.index(found.file)
+    others = (*files[place + 1 :], *files[:place])
+    other = next((one for one in others if one.size_bytes == found.file.size_bytes), found.file)
+    return _Found(found.item, other)
 
 
 def _named(item: Item, rest: Sequence[str]) -> StoredFile | None:

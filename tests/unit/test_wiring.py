@@ -14,7 +14,7 @@ from offcloud_watchd.config import Config, load
 from offcloud_watchd.core.model import Destination, Route
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.key import KeySource
-from offcloud_watchd.watch import After, WatchMode
+from offcloud_watchd.watch import After, SpooledTorrents, WatchMode
 
 Configure = Callable[..., Config]
 
@@ -128,6 +128,13 @@ def test_the_shelf_knows_how_fast_and_what(configure: Configure) -> None:
     assert (settings.connections, settings.connections_per_job, settings.segment_bytes) == (5, 5, 1 << 20)
     assert settings.rate_limit() == 3 << 20
     assert (settings.include, settings.exclude, settings.extract) == (("*.mkv",), ("sample/",), True)
+
+
+def test_the_shelf_finds_torrents_where_the_watcher_keeps_them(configure: Configure) -> None:
+    """What was dropped lies in one spool."""
+    config = configure()
+    torrents = wiring.shelf_settings(config).torrent_of
+    assert torrents == SpooledTorrents(wiring.watch_settings(config).spool_dir)
 
 
 @pytest.mark.parametrize(

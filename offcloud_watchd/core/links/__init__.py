@@ -13,7 +13,13 @@ from offcloud_watchd.core.links.infohash import InfoHashes
 from offcloud_watchd.core.links.magnet import MAX_MAGNET_CHARS
 from offcloud_watchd.core.links.nzb import Nzb, parse_nzb
 from offcloud_watchd.core.links.remarks import remarks
-from offcloud_watchd.core.links.torrent import MAX_DROP_BYTES, Metainfo, TorrentFile, parse_torrent
+from offcloud_watchd.core.links.torrent import (
+    MAX_DROP_BYTES,
+    Metainfo,
+    TorrentFile,
+    parse_torrent,
+    torrent_for,
+)
 
 __all__ = [
     "MAX_DROP_BYTES",
@@ -29,4 +35,5 @@ __all__ = [
     "parse_nzb",
     "parse_torrent",
     "remarks",
+    "torrent_for",
 ]

@@ -133,6 +133,16 @@ def parse_torrent(data: bytes) -> Metainfo:
     )
 
 
+def torrent_for(link: Link, data: bytes) -> Metainfo | None:
+    """Read bytes as the torrent a link was made of; None where they are another one's, or no torrent."""
+    try:
+        metainfo = parse_torrent(data)
+    except BadDrop:
+        return None
+    known = {link.info_hash_v1, link.info_hash_v2} - {None}
+    return metainfo if known & {metainfo.info_hash_v1, metainfo.info_hash_v2} else None
+
+
 def inflate(data: bytes) -> bytes:
     """Undo gzip, which some sites leave on, within the bound; other bytes are returned as they are.
 

@@ -85,6 +85,7 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "files": 2,
         "published_bytes": 3_000_000,
         "verified": "size",
+        "checks": [],
         "drops": [{"name": f"{A}.magnet", "folder": "/srv/drop", "line": None}],
     }
     assert set(url) == set(first)

@@ -37,10 +37,22 @@ def test_names_that_were_cleaned_are_the_same() -> None:
     assert call([("Root/A_\\b.MKV", 5), ("x", 6)], ("a_b.mkv", 5), ("x", 6)).renamed == ()
 
 
+def test_case_counts_where_nothing_else_differs() -> None:
+    """Whether the list tells folders and sizes or not."""
+    assert call([("Root/A", 5), ("Root/a", 5), ("root/B", 5)], ("a", 5), ("A", 5), ("b", 5)).places == (
+        1,
+        0,
+        2,
+    )
+    answer = call([("A", None), ("a", None)], ("s/a", 5), ("s/A", 5))
+    assert (answer.places, answer.moved) == ((1, 0), (0, 1))
+
+
 def test_a_flat_list_is_found_by_names() -> None:
     """The service may tell no folders; that the paths are others is said."""
     answer = call([("e1.mkv", 5), ("e2.mkv", None)], ("S1/e1.mkv", 5), ("S1/e2.mkv", 6))
-    assert (answer.places, answer.renamed) == ((0, 1), (0, 1))
+    assert (answer.places, answer.renamed, answer.moved) == ((0, 1), (), (0, 1))
+    assert answer.of_first(1).moved == (0,)
 
 
 def test_a_file_of_another_name_is_known_by_its_size() -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from offcloud_watchd.core.links.torrent import parse_torrent
-from offcloud_watchd.core.model import Job, Link, Publication, RemoteFile
+from offcloud_watchd.core.model import Check, Job, JobState, Link, Publication, RemoteFile
 from offcloud_watchd.errors import Cancelled, Permanent, Transient
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import BLOCK_BYTES, Content, padded, torrent
@@ -105,7 +105,8 @@ def test_swapped_files_stay_bad(bench: Bench, host: FileHost) -> None:
     contents = (Content("x", first), Content("y", second))
     files = put(bench, *contents)
     host.contents["f0"], host.contents["f1"] = second, first
-    with pytest.raises(Permanent, match=r"pieces 0, 1, 2, 3, 4 of x, y; the service's copy is damaged"):
+    told = r"piece 0 of x, piece 1 of x, piece 2 of x and y, piece 3 of y, piece 4 of y; the service's copy"
+    with pytest.raises(Permanent, match=told):
         fetch(bench, torrent(contents), files, refetches=1)
     assert bench.visible() == {}
     assert host.bytes_served == 4 * 40 * KIB
@@ -194,6 +195,12 @@ def test_a_v2_torrent_without_layers_proves_whole_files(bench: Bench, host: File
 # --- Lists that are not the torrent's ----------------------------------------------------------------------
 
 
+def test_a_list_without_folders_is_proved_all_the_same(bench: Bench) -> None:
+    """The files are the torrent's; that their folders are lost is told."""
+    files = bench.put(("a.mkv", A), ("b.nfo", B), ("c.mkv", C), told=False)
+    assert fetch(bench, torrent(FILES), files).verified == "pieces; not in their folders: c.mkv"
+
+
 def test_a_renamed_file_is_proved_all_the_same(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """And said."""
     files = bench.put(("Root/other.mkv", A), ("Root/b.nfo", B), ("Root/s/c.mkv", C))
@@ -266,6 +273,43 @@ def test_mixed_degrees_are_told_apart(bench: Bench, host: FileHost) -> None:
     host.always["x"] = Play(no_length=True, ignore_range=True)
     publication = fetch(bench, torrent(FILES), [*put(bench), *extra])
     assert publication.verified == "pieces; size: y; unverified: x; not in the torrent: x, y"
+    assert publication.checks == (
+        Check("pieces", 3, ("a.mkv", "b.nfo", "s/c.mkv")),
+        Check("size", 1, ("y",)),
+        Check("unverified", 1, ("x",)),
+    )
+
+
+def test_files_that_are_verified_alike_need_no_list(bench: Bench, made: bytes) -> None:
+    """However many there are, the one word says it."""
+    assert fetch(bench, made, put(bench)).checks == ()
+
+
+def test_how_files_were_verified_survives_a_crash(bench: Bench, host: FileHost) -> None:
+    """What was published before it was recorded is told again, and linked to with the same words."""
+    files = [*put(bench), RemoteFile("Root/y", host.put("y", b"you"), 3)]
+    first = fetch(bench, torrent(FILES), files)
+    assert fetch(bench, torrent(FILES), files) == first
+    donor = bench.job(publication=first, published_at=bench.clock.now() + 1e9, state=JobState.DONE)
+    linked = bench.shelf().link(bench.job(id="other"), [donor], bench.stop)
+    assert linked is not None
+    assert (linked.checks, linked.verified) == (first.checks, f"linked from c0ffee: {first.verified}")
+
+
+def test_no_more_than_some_pieces_and_names_are_told(bench: Bench, host: FileHost) -> None:
+    """The words stay short, however much is wrong."""
+    contents = [Content(f"{number:03}", content(KIB, number)) for number in range(300)]
+    made = torrent(contents, v1=False, v2=True)
+    files = put(bench, *contents)
+    for number in range(300):
+        host.contents[f"f{number}"] = bytes(KIB)
+    told = "piece 0 of 000, piece 1 of 001, .*, piece 7 of 007 and 292 more pieces"
+    with pytest.raises(Permanent, match=told):
+        fetch(bench, made, files, refetches=0)
+    assert host.asked
+    extra = [RemoteFile(f"Root/x{number}", host.put(f"x{number}", b"1"), 1) for number in range(150)]
+    mixed = fetch(bench, torrent(FILES), [*put(bench), *extra], id="other")
+    assert [(check.files, len(check.names)) for check in mixed.checks] == [(3, 3), (150, 100)]
 
 
 def test_the_hash_of_a_large_file_is_made_as_it_comes(bench: Bench, host: FileHost) -> None:

@@ -112,6 +112,8 @@ def test_the_table_can_be_cleared_and_is_bounded() -> None:
         ({"kind": "hang", "calls": True}, "calls is not of the right type"),
         ({"kind": "hang", "effect": 1}, "effect is not of the right type"),
         ({"kind": "hang", "when": "now"}, "unknown member 'when'"),
+        ({"kind": "flip"}, "for the endpoint 'file'"),
+        ({"kind": "hang", "name": "a.mkv"}, "a name is for the endpoint 'file'"),
     ],
 )
 def test_what_cannot_be(entry: object, said: str) -> None:

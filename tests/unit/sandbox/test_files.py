@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 import requests
 
-from offcloud_watchd.sandbox import Fault
+from offcloud_watchd.sandbox import Fault, Generation
 from tests.unit.sandbox.driver import KEY, Driver, driving, magnet
 
 SINGLE = magnet("A[single]")
@@ -243,6 +243,51 @@ def test_wrong_size(both: Driver, amount: int | None, size: int) -> None:
     link, content = single(both)
     both.sandbox.faults.add(Fault("wrong_size", "file", amount=amount))
     assert both.file(link).content == content[:size]
+
+
+def differing(one: bytes, other: bytes) -> list[int]:
+    """Return where two texts of one length differ."""
+    assert len(one) == len(other)
+    return [at for at in range(len(one)) if one[at] != other[at]] if one != other else []
+
+
+@pytest.mark.parametrize(("amount", "at"), [(None, 50), (0, 0), (99, 99)])
+def test_flip(each: Driver, amount: int | None, at: int) -> None:
+    """One byte of what is sent is wrong, once; length and validator say nothing of it."""
+    link = each.links(each.finished(SINGLE))[0]
+    content = each.file(link, Range="bytes=1000-1099").content
+    each.sandbox.faults.add(Fault("flip", "file", amount=amount))
+    assert differing(each.file(link, Range="bytes=1000-1099").content, content) == [at]
+    assert each.file(link, Range="bytes=1000-1099").content == content
+
+
+def test_garble(both: Driver) -> None:
+    """All that is sent is wrong."""
+    link, content = single(both)
+    both.sandbox.faults.add(Fault("garble", "file", calls=2))
+    for _ in range(2):
+        assert len(differing(both.file(link, Range="bytes=1000-1999").content, content[1000:2000])) == 1000
+    assert both.file(link).content == content
+
+
+@pytest.mark.parametrize("generation", ["classic", "current"])
+def test_swap(generation: Generation) -> None:
+    """Another file of the same size comes, where there is one; the name chooses whose calls are meant."""
+    with driving(generation=generation, release_files=5) as driver:
+        links = driver.links(driver.finished(magnet("A")))
+        paths = [path for path, _ in driver.sandbox.expected_files(KEY)]
+        urls = {
+            path: next(url for url in links if unquote(url).endswith(path.rpartition("/")[2]))
+            for path in paths
+        }
+        film, note, *_, subtitles = paths
+        driver.sandbox.faults.add(Fault("swap", "file", name=note.rpartition("/")[2], calls=9))
+        wanted = {note: subtitles, subtitles: subtitles, film: film}
+        for path, other in wanted.items():
+            assert driver.file(urls[path]).content == driver.sandbox.expected_bytes(KEY, other)
+        driver.sandbox.faults.clear()
+        driver.sandbox.faults.add(Fault("swap", "file"))
+        assert driver.file(urls[film]).content == driver.sandbox.expected_bytes(KEY, film)
 
 
 def test_expire(each: Driver) -> None:
