@@ -65,6 +65,10 @@ class Journal(Protocol):
         """
         ...
 
+    def strain(self) -> str:
+        """Say why nothing new should be begun although records are still taken; nothing when all is well."""
+        ...
+
     @property
     def wants_compaction(self) -> bool:
         """Tell whether a new generation would be much smaller."""

@@ -139,7 +139,7 @@ class Engine:
             self._folders,
             active,
             self._ledger.counts,
-            self._ledger.problem,
+            self._ledger.problem or self._ledger.strain,
         )
 
     def _answer(self) -> None:
@@ -336,7 +336,8 @@ class Engine:
     def _decide_due(self) -> tuple[Plan | None, list[Act | None]]:
         """Plan what is due, and decide it; None stands for an effect that needs no outside act."""
         now = self._clock.now()
-        if self._stopping or (not self._plan_is_stale and now < self._next_due_at):
+        held = self._stopping or bool(self._ledger.strain)
+        if held or (not self._plan_is_stale and now < self._next_due_at):
             return None, []
         due = plan(
             self._ledger.agenda,
@@ -353,10 +354,8 @@ class Engine:
         """Begin what was decided, now that it is durable, with the looks and probes that are due."""
         if self._stopping:
             return
-        for lane in self._pauses.due(self._clock.now()):
-            self._probe(lane)
-        if self._looks.begin():
-            self._lanes.look()
+        if not self._ledger.strain:
+            self._look_around()
         if due is not None:
             # What needed no outside act makes its job owe something new at once.
             self._plan_is_stale = None in begun
@@ -365,6 +364,12 @@ class Engine:
             if effect is not None:
                 self._dispatch(effect)
         self._ledger.compact()
+
+    def _look_around(self) -> None:
+        for lane in self._pauses.due(self._clock.now()):
+            self._probe(lane)
+        if self._looks.begin():
+            self._lanes.look()
 
     def _begin(self, effect: Effect, now: float) -> Act | None:
         match effect:
@@ -404,6 +409,8 @@ class Engine:
             return self._ledger.wait_s()
         if self._stopping:
             return self._rescan_s
+        if self._ledger.strain:
+            return self._ledger.wait_s()
         if self._plan_is_stale:
             return 0.0
         due_at = min(self._next_due_at, self._pauses.next_probe_at())

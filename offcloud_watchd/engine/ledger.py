@@ -42,6 +42,7 @@ class Ledger:
         self._journal = journal
         self._clock = clock
         self._problem = ""
+        self._strain = ""
         self._renew_at = 0.0
         self._compact_at = float("-inf")
         self._events: list[Event] = []
@@ -64,6 +65,11 @@ class Ledger:
     def problem(self) -> str:
         """Why nothing can be recorded; empty when it can."""
         return self._problem
+
+    @property
+    def strain(self) -> str:
+        """Why nothing new should be begun although what is under way is recorded; empty when all is well."""
+        return self._strain
 
     @property
     def agenda(self) -> Agenda:
@@ -112,6 +118,7 @@ class Ledger:
             self._agenda = Agenda(self._jobs.values())
             self._failed(error)
             return None
+        self._note_strain()
         self._tell(events, changed)
         known = [(self._jobs[job_id], job) for job_id, job in changed.items() if job_id in self._jobs]
         for job_id, job in changed.items():
@@ -119,9 +126,12 @@ class Ledger:
         return known
 
     def mend(self) -> bool:
-        """Try to get over a problem, now and then; tell whether it is over. For every turn of the engine."""
-        if not self._problem or self._clock.monotonic() < self._renew_at:
+        """Try, now and then, to get over what is wrong; tell whether it is over. For every turn."""
+        if not (self._problem or self._strain) or self._clock.monotonic() < self._renew_at:
             return False
+        if not self._problem:
+            self._note_strain()
+            return not self._strain
         try:
             self._journal.renew(self._jobs)
         except JournalUnwritable as error:
@@ -129,6 +139,7 @@ class Ledger:
             return False
         log.warning("the journal takes records again")
         self._problem = ""
+        self._note_strain()
         return True
 
     def compact(self) -> None:
@@ -140,9 +151,10 @@ class Ledger:
         except JournalUnwritable as error:
             log.warning("the journal could not be made smaller: %s", error)
             self._compact_at = self._clock.monotonic() + COMPACT_EVERY_S
+        self._note_strain()
 
     def wait_s(self) -> float:
-        """Return how long it is until a problem can be mended."""
+        """Return how long it is until the next try to get over what is wrong."""
         return max(0.0, self._renew_at - self._clock.monotonic())
 
     def _tell(self, events: Sequence[Event], changed: Mapping[str, Job | None]) -> None:
@@ -162,6 +174,15 @@ class Ledger:
             log.error("nothing new is begun: %s", error)
         self._problem = str(error)
         self._renew_at = self._clock.monotonic() + RENEW_EVERY_S
+
+    def _note_strain(self) -> None:
+        before, self._strain = self._strain, self._journal.strain()
+        if self._strain:
+            self._renew_at = self._clock.monotonic() + RENEW_EVERY_S
+        if self._strain and not before:
+            log.error("%s", self._strain)
+        elif before and not self._strain:
+            log.warning("there is room for the journal again")
 
     def _apply(self, job_id: str, job: Job | None) -> None:
         before = self._jobs.pop(job_id, None)

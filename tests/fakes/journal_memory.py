@@ -32,6 +32,7 @@ class MemoryJournal:
     renewable: bool = True
     wants_compaction: bool = False
     trusted: bool = True
+    strained: str = ""
     on_record: Callable[[Event, Job | None], None] = lambda _event, _job: None
     syncs: int = 0
     _jobs: dict[str, Job] = field(default_factory=dict)
@@ -62,6 +63,10 @@ class MemoryJournal:
         self._jobs, self._folded = dict(jobs), 0
         self.trusted, self.wants_compaction = True, False
         self.during("journal renewed")
+
+    def strain(self) -> str:
+        """Return ``strained``."""
+        return self.strained
 
     def fold(self) -> dict[str, Job]:
         """Return what a new start would read; only what was appended since the last call is folded anew."""

@@ -142,6 +142,11 @@ class DiskJournal:
         self._acknowledge(events)
         self._fate.at("journal synced")
 
+    def strain(self) -> str:
+        """Pass on."""
+        assert self._journal is not None
+        return self._journal.strain()
+
     def renew(self, jobs: Mapping[str, Job]) -> None:
         """Pass on."""
         assert self._journal is not None

@@ -500,6 +500,26 @@ def test_progress_does_not_pile_up_while_the_journal_takes_nothing() -> None:
     assert desk.engine.picture().active[0][1] == Progress(done_bytes=99)
 
 
+def test_on_a_strained_journal_what_is_under_way_ends_and_nothing_begins() -> None:
+    """The answer in the air is recorded; the next effect, and the look, wait until there is room."""
+    desk = Desk(a_job())
+    desk.turn(desk.found([]))
+    act, _ = desk.begun()
+    desk.journal.strained = "the disk is full"
+    assert desk.turn(desk.submitted(act), LookAgain()) == 5.0
+    poll, _ = desk.begun()  # decided before the disk was known to be full
+    looks = desk.lanes.looks
+    assert desk.later(100, desk.ready(poll)) == 5.0
+    assert desk.job().state is FETCHING
+    assert desk.engine.picture().journal_problem == "the disk is full"
+    assert (desk.take(), desk.lanes.looks) == ([], looks)
+    desk.journal.strained = ""
+    desk.later(5)
+    assert [type(effect) for effect in desk.take()] == [Fetch]
+    assert desk.lanes.looks == looks + 1
+    assert desk.engine.picture().journal_problem == ""
+
+
 def test_compaction_when_it_is_wanted() -> None:
     """The journal is renewed when that makes it much smaller; when it cannot be, the old one goes on."""
     desk = Desk(a_job(JobState.DONE))

@@ -94,6 +94,23 @@ def test_a_problem_is_mended_by_a_new_generation() -> None:
     assert (ledger.problem, ledger.wait_s(), journal.fold()) == ("", 0.0, {})
 
 
+def test_a_strain_is_told_once_and_asked_about_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    """Records are taken meanwhile; that it is over is found out without one."""
+    journal, clock = MemoryJournal(strained="the disk is full"), FakeClock()
+    ledger = Ledger({}, journal, clock)
+    for event in (QUEUED, Submitting("new", NOW)):
+        ledger.add(event)
+        assert ledger.flush() is not None
+    assert (ledger.strain, ledger.problem, len(journal.records)) == ("the disk is full", "", 2)
+    journal.strained = ""
+    assert (ledger.mend(), ledger.wait_s()) == (False, RENEW_EVERY_S)
+    clock.advance(RENEW_EVERY_S)
+    assert ledger.mend()
+    assert (ledger.strain, ledger.mend()) == ("", False)
+    told = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == ["the disk is full", "there is room for the journal again"]
+
+
 def test_a_job_that_leaves_leaves_nothing_behind() -> None:
     """Counts and indexes forget it."""
     ledger = a_ledger()
