@@ -89,16 +89,19 @@ def run(config_path: Path | None, env: Mapping[str, str]) -> int:
     keys = KeySource(plan.key, env)
     logs.configure(level=plan.log_level, style=plan.log_format, env=env, secrets=keys.given)
     log.info("offcloud-watchd %s starts", __version__)
-    while True:
-        with ExitStack() as stack:
-            loop = _assemble(stack, plan, keys, env, signals, notifier)
-            reload_wanted = loop.run(lambda: may_reload(plan, config_path, env, going_on))
-        if signals.stop or not reload_wanted:
-            log.info("stopped")
-            return 0
-        # The file may have become wrong while the stop took its time: then the old configuration starts anew.
-        if may_reload(plan, config_path, env, going_on):
-            _start_again(signals)
+    try:
+        while True:
+            with ExitStack() as stack:
+                loop = _assemble(stack, plan, keys, env, signals, notifier)
+                reload_wanted = loop.run(lambda: may_reload(plan, config_path, env, going_on))
+            if signals.stop or not reload_wanted:
+                log.info("stopped")
+                return 0
+            # The file may have become wrong during the stop: then the old configuration starts anew.
+            if may_reload(plan, config_path, env, going_on):
+                _start_again(signals)
+    finally:
+        logs.flush()  # what went wrong is told after what was logged before it
 
 
 def _assemble(

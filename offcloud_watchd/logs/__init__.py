@@ -8,6 +8,7 @@ Rules of this file:
   a traceback or another library's message.
 * What a record is about is given as ``extra``, under the names in ``FIELDS``. journald and JSON carry them as
   fields of their own, text does not: a message says by itself what it is about.
+* Nobody waits for the log, and what repeats itself is counted: ``outlet`` stands before the handlers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TextIO
+
+from offcloud_watchd.logs.outlet import Outlet
 
 PRIORITIES: Final = {
     logging.DEBUG: 7,
@@ -158,18 +161,13 @@ def configure(
 
     ``style`` is ``auto``, ``text`` or ``json``. Under a service manager (``JOURNAL_STREAM`` tells) ``auto``
     means journald's fields where systemd-python is there, else lines with a priority instead of the time,
-    which the manager's own log knows better.
+    which the manager's own log knows better. A ``stream`` is written to at once, without an ``Outlet``.
     """
-    stream = stream or sys.stderr
-    redact = Redaction(secrets)
-    managed = bool(env.get("JOURNAL_STREAM")) and not stream.isatty()
-    send = journal_send() if style == "auto" and managed else None
-    handler: logging.Handler
-    if send is not None:
-        handler = JournalHandler(send, redact)
-    else:
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(_formatter(style, redact, managed=managed))
+    handler = _handler(style, env, Redaction(secrets), stream or sys.stderr)
+    if stream is None:
+        handler = Outlet(handler)
+        # Else a log that cannot be written to has its arguments printed, past any redaction.
+        logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -177,6 +175,22 @@ def configure(
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     # watchdog reports events that arrive while it is being stopped as errors; the scan finds what they meant.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+
+
+def flush() -> None:
+    """Wait a moment until what was logged is written."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+def _handler(style: str, env: Mapping[str, str], redact: Redaction, stream: TextIO) -> logging.Handler:
+    managed = bool(env.get("JOURNAL_STREAM")) and not stream.isatty()
+    send = journal_send() if style == "auto" and managed else None
+    if send is not None:
+        return JournalHandler(send, redact)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_formatter(style, redact, managed=managed))
+    return handler
 
 
 def _formatter(style: str, redact: Redaction, *, managed: bool) -> logging.Formatter:
