@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -31,9 +32,9 @@ from offcloud_watchd.core.messages import Asked, LookAgain, Looked, Message, Sto
 from offcloud_watchd.core.model import JobState, Lane
 from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.picture import Picture
-from offcloud_watchd.core.ports import Clock
+from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.engine import Engine
-from offcloud_watchd.errors import ConfigError
+from offcloud_watchd.errors import ConfigError, OffcloudWatchdError
 from offcloud_watchd.fetch import DiskShelf
 from offcloud_watchd.journal import lock_state, open_journal
 from offcloud_watchd.key import KeySource
@@ -159,7 +160,20 @@ def _assemble(
         if web is not None:
             web.start()
             stack.callback(web.stop, CLOSE_WITHIN_S)
+    targets = [folder.destination.remote for folder in plan.watch.folders]
+    for account in dict.fromkeys(target.account for target in targets if target is not None):
+        workers.ask(partial(check_remote_account, client, account))
     return loop
+
+
+def check_remote_account(client: Client, account: str, stop: Stop) -> None:
+    """Say at the start, once, which remote account is meant, or that there is none."""
+    try:
+        found = client.remote_account(account, stop)
+    except OffcloudWatchdError as error:
+        log.error("remote account %s: %s", account, error)  # noqa: TRY400 - an answer, not a bug
+    else:
+        log.info("remote account %s: %s (%s)", account, found.title, found.option_id)
 
 
 def _web(plan: Blueprint, clock: Clock, watcher: Watcher, inbox: SimpleQueue[Message]) -> WebServer | None:

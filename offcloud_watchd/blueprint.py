@@ -20,7 +20,7 @@ from typing import Final
 
 from offcloud_watchd.core.categories import checked_category
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import Destination, Route
+from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop, ConfigError
 from offcloud_watchd.fetch import ShelfSettings
 from offcloud_watchd.key import KeyPlace
@@ -126,7 +126,8 @@ class SubfolderDestinations:
 
     parent: Path
     route: Route
+    remote: RemoteTarget | None = None
 
     def __call__(self, name: str) -> Destination:
         """Return the destination of a subfolder."""
-        return Destination(name, str(self.parent / name), self.route)
+        return Destination(name, str(self.parent / name), self.route, self.remote)

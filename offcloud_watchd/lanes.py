@@ -22,6 +22,7 @@ from typing import Any, Final, assert_never
 from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Inspect, Poll, Submit
 from offcloud_watchd.core.events import (
     CloudReady,
+    Delivered,
     Discarded,
     Failed,
     Granted,
@@ -33,12 +34,12 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import Job, Lane, Phase, Progress, RemoteFile, Route, Submission
+from offcloud_watchd.core.model import Delivery, Job, Lane, Phase, Progress, RemoteFile, Route, Submission
 from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import bounded, searched
-from offcloud_watchd.errors import Cancelled, OffcloudWatchdError
+from offcloud_watchd.errors import Cancelled, Gone, OffcloudWatchdError
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnPro
         case Adopt(job=job):
             return _adopted(effect, ports, stop)
         case Poll(job=job):
-            return _polled(effect, ports.cloud.status(_submission(job), stop), clock.now())
+            phase = ports.cloud.status(_submission(job), stop, job.destination.route)
+            return _polled(effect, phase, clock.now())
         case Fetch(job=job, donors=donors):
             linked = ports.shelf.link(job, donors, stop) if donors else None
             publication = linked or ports.shelf.fetch(job, list_files, on_progress, stop)
@@ -103,36 +105,61 @@ def minted(cloud: Cloud, job: Job, stop: Stop) -> Sequence[RemoteFile]:
 
 def _submitted(effect: Submit, ports: Ports, stop: Stop) -> Outcome:
     job, cloud, clock = effect.job, ports.cloud, ports.clock
-    if job.destination.route is Route.INSTANT:
+    route, target = job.destination.way
+    if route is Route.INSTANT:
         submission = cloud.grant(job.link, stop)
         return Outcome(effect, Granted(job.id, clock.now(), submission))
-    submission = cloud.submit(job.link, stop)
+    failed = Submission(job.failed_request, "created")
+    if job.failed_request and _begins_anew(cloud, failed, route, stop):
+        submission = failed
+    elif target is not None:
+        submission = cloud.send(job.link, target, stop)
+    else:
+        submission = cloud.submit(job.link, stop)
     return Outcome(effect, Submitted(job.id, clock.now(), submission))
+
+
+def _begins_anew(cloud: Cloud, failed: Submission, route: Route, stop: Stop) -> bool:
+    try:
+        return cloud.retry(failed, stop, route)
+    except Gone:
+        return False
 
 
 def _adopted(effect: Adopt, ports: Ports, stop: Stop) -> Outcome:
     job = effect.job
     not_before = max(job.changed_at, job.doubted_at, job.retry_at)
-    entries, as_of = ports.cloud.find(job.link, not_before, stop)
-    found = entries[0] if entries else None
+    entries, as_of = ports.cloud.find(job.link, not_before, stop, job.destination.route)
+    others = {*effect.held, *job.spent}
+    found = next((entry for entry in entries if entry.request_id not in others), None)
     return Outcome(effect, searched(job, found, as_of, ports.clock.now(), ports.policy))
 
 
 def _polled(effect: Poll, phase: Phase, now: float) -> Outcome:
     job = effect.job
     match phase.outcome:
+        case "ready" if job.destination.remote is not None:
+            return Outcome(effect, Delivered(job.id, now, _delivery(job, phase)))
         case "ready":
             return Outcome(effect, CloudReady(job.id, now, _merged(_submission(job), phase.submission)))
         case "failed":
             reason = f"the service reports {phase.word!r}: {phase.reason or 'no reason given'}"
-            return Outcome(effect, Failed(job.id, now, bounded(reason)))
+            return Outcome(effect, Failed(job.id, now, bounded(reason), request_failed=True))
         case _:
             # Failures count in a row: a job that is in the cloud for weeks meets many, far apart.
             return Outcome(effect, Resumed(job.id, now) if job.attempts else None, phase.progress)
 
 
+def _delivery(job: Job, phase: Phase) -> Delivery:
+    target, told = job.destination.remote, _merged(_submission(job), phase.submission)
+    account, folder = (target.account, target.folder) if target is not None else ("", None)
+    return Delivery(account, folder, told.name or job.link.name, phase.progress.total_bytes)
+
+
 def _inspected(effect: Inspect, ports: Ports) -> Outcome:
     job, publication = effect.job, effect.job.publication
+    if job.delivery is not None:
+        return Outcome(effect, Kept(job.id, ports.clock.now()))
     if publication is not None and ports.shelf.holds(publication):
         return Outcome(effect, Kept(job.id, ports.clock.now(), publication.path))
     return Outcome(effect, Requeued(job.id, ports.clock.now()))
@@ -198,6 +225,10 @@ class Workers:
     def dispatch(self, effect: Act, stop: Stop) -> None:
         """Carry out an effect of a job; answered by ``Outcome``."""
         self._queues[effect.lane].put(lambda: self._carry_out(effect, stop))
+
+    def ask(self, question: Callable[[Stop], None]) -> None:
+        """Have the service asked something in its lane, the one thread that may; not answered."""
+        self._queues[Lane.API].put(lambda: question(self._closing))
 
     def probe(self, lane: Lane) -> None:
         """Try whether a lane can work; answered by ``Probed``."""

@@ -81,6 +81,7 @@ def _active(job: Job, progress: Progress | None) -> dict[str, Any]:
         "id": job.id,
         "name": display_name(job),
         "category": job.destination.category,
+        "route": str(job.destination.route),
         "state": str(job.state),
         "done_bytes": progress.done_bytes,
         "total_bytes": progress.total_bytes,

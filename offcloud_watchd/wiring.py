@@ -21,7 +21,6 @@ from offcloud_watchd import __version__
 from offcloud_watchd.blueprint import Answer, Blueprint, CategoryDestinations, SubfolderDestinations
 from offcloud_watchd.config import Config, Folder, check_places, find_path, load
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import Destination, Route
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
 from offcloud_watchd.key import KeySource
@@ -104,12 +103,12 @@ def web_settings(config: Config) -> WebSettings | None:
 
 
 def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
-    directory, route = config.directory_of(folder), Route(folder.route)
+    destination = config.destination_of(folder)
     parent = config.output_dir if folder.given_output is None else folder.given_output.parent
     return FolderSettings(
         path=folder.path,
-        destination=Destination(folder.category, str(directory), route),
-        subfolder_destination=SubfolderDestinations(parent, route)
+        destination=destination,
+        subfolder_destination=SubfolderDestinations(parent, *destination.way)
         if folder.subfolders == "category"
         else None,
         watch=WatchMode(folder.watch),
@@ -122,7 +121,8 @@ def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
 def shelf_settings(config: Config) -> ShelfSettings:
     """Return where releases are gathered and what they look like."""
     fetch = config.fetch
-    outputs = dict.fromkeys(str(config.directory_of(folder)) for folder in config.folders)
+    fetching = [folder for folder in config.folders if folder.route != "remote"]
+    outputs = dict.fromkeys(str(config.directory_of(folder)) for folder in fetching)
     return ShelfSettings(
         outputs=tuple(outputs) or (str(config.directory_for(config.default_category)),),
         min_free_bytes=fetch.min_free_bytes,

@@ -19,9 +19,9 @@ from offcloud_watchd.cli.handing import Expected, follow, hand_over, say_when
 from offcloud_watchd.config import Config
 from offcloud_watchd.core.categories import checked_category
 from offcloud_watchd.core.links import parse_link
-from offcloud_watchd.core.model import Destination, Job, JobState, Links
+from offcloud_watchd.core.model import Job, JobState, Links
 from offcloud_watchd.core.orders import AddFile, AddLink, add_drop_id
-from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.story import display_name, sent, whereto
 from offcloud_watchd.errors import BadDrop
 
 _WORDS = {
@@ -69,10 +69,10 @@ class _Adding:
     def _hand_over(self, command: AddFile | AddLink, links: Links, name: str) -> None:
         category = self.category or self.config.default_category
         command_id = hand_over(self.config.state_dir, command)
-        destination = Destination(category, str(self.config.directory_for(category)))
+        destination = self.config.destination_for(category)
         for fate in foresight.foresee(links, name, add_drop_id(command_id), destination, self.jobs):
             shown = known.link_name(fate.link)
-            text.say(f"{_WORDS[fate.how]}: {fate.job_id} {shown} -> {destination.directory}")
+            text.say(f"{_WORDS[fate.how]}: {fate.job_id} {shown} -> {whereto(destination)}")
             self.expected.append(Expected(command_id, fate.link.key, shown))
 
     def _refuse(self, problem: str) -> None:
@@ -140,6 +140,10 @@ def _wait(state_dir: Path, expected: list[Expected], before: Mapping[str, Job]) 
         if job is not None and job.state is JobState.DONE and job.publication is not None:
             word = "is there already" if _was_done(before.get(job.id), job) else "published"
             text.say(f"{word}: {job.id} {display_name(job)} -> {job.publication.path}")
+            sys.stdout.flush()
+            continue
+        if job is not None and job.state is JobState.DONE and job.delivery is not None:
+            text.say(f"sent: {job.id} {sent(job.delivery)}")
             sys.stdout.flush()
             continue
         good = False

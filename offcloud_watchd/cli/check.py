@@ -97,7 +97,8 @@ def _account(config: Config, *, offline: bool) -> Iterator[Finding]:
         yield Finding("key", ok=True, says="can be read; the service was not asked")
         return
     try:
-        account = Client(client_settings(config, keys), app.SystemClock()).account(threading.Event())
+        client = Client(client_settings(config, keys), app.SystemClock())
+        account = client.account(threading.Event())
     except Blocked as error:
         yield Finding("key", ok=False, says=str(error), code=KEY_REFUSED if error.key_refused else FAILED)
         return
@@ -114,6 +115,18 @@ def _account(config: Config, *, offline: bool) -> Iterator[Finding]:
         f"premium{until}" if usable else "no premium plan: the service will refuse to fetch; renew it there"
     )
     yield Finding("plan", ok=usable, says=says, code=0 if usable else FAILED)
+    remotes = [folder.remote for folder in config.folders if folder.remote is not None]
+    for name in dict.fromkeys(remote.account for remote in remotes):
+        yield _remote_account(client, name)
+
+
+def _remote_account(client: Client, name: str) -> Finding:
+    what = f"remote account {name}"
+    try:
+        found = client.remote_account(name, threading.Event())
+    except OffcloudWatchdError as error:
+        return Finding(what, ok=False, says=f"{error}; see folders[].remote.account", code=FAILED)
+    return Finding(what, ok=True, says=f"{found.title} ({found.option_id}) {found.status}".strip())
 
 
 def _state(directory: Path) -> Finding:

@@ -1,11 +1,11 @@
 """``explain``: what would be done with a file, and why, without doing it.
 
 ``--json`` prints an array with one object a file: ``file``, ``accepted``, ``reason`` (why not), ``category``,
-``directory``, ``links``: ``{kind, key, name, size_bytes, line, private, remarks, becomes, job}`` where
-``remarks`` are sentences about what may be in its way, and ``becomes`` is ``queued`` (a new job), ``joined``
-(an open job), ``checked`` (a finished job, which begins anew only if its release is gone) or ``requeued`` (a
-job that had failed), ``bad``: ``{line, reason}``, and ``duplicate_lines``. The exit code is 1 when a file
-would be refused.
+``directory``, ``to`` (the directory, or the remote account), ``links``: ``{kind, key, name, size_bytes,
+line, private, remarks, becomes, job}`` where ``remarks`` are sentences about what may be in its way, and
+``becomes`` is ``queued`` (a new job), ``joined`` (an open job), ``checked`` (a finished job, which begins
+anew only if its release is gone) or ``requeued`` (a job that had failed), ``bad``: ``{line, reason}``, and
+``duplicate_lines``. The exit code is 1 when a file would be refused.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from offcloud_watchd.cli.exits import FAILED
 from offcloud_watchd.config import Config
 from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Destination, Job, Links
+from offcloud_watchd.core.story import whereto
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.names import is_ignored
 
@@ -61,6 +62,7 @@ def _told(path: Path, config: Config, jobs: Mapping[str, Job]) -> dict[str, Any]
         "reason": "",
         "category": destination.category,
         "directory": destination.directory,
+        "to": whereto(destination),
         "links": [],
         "bad": [],
         "duplicate_lines": [],
@@ -92,11 +94,10 @@ def _destination(path: Path, config: Config) -> Destination:
     place = path.absolute().parent
     for folder in config.folders:
         if place == folder.path:
-            return Destination(folder.category, str(config.directory_of(folder)))
+            return config.destination_of(folder)
         if place.parent == folder.path and folder.subfolders == "category":
-            return Destination(place.name, str(config.directory_of(folder, place.name)))
-    category = config.default_category
-    return Destination(category, str(config.directory_for(category)))
+            return config.destination_of(folder, place.name)
+    return config.destination_for(config.default_category)
 
 
 def _link(fate: foresight.Fate) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     yield f"{one['file']}: " + ("would be taken" if one["accepted"] else f"would be refused: {why}")
     yield from (f"  {line}" for line in more)
     if one["accepted"]:
-        yield f"  category {one['category']} -> {one['directory']}"
+        yield f"  category {one['category']} -> {one['to']}"
     for link in one["links"]:
         where = f"line {link['line']}: " if link["line"] is not None else ""
         size = f", {text.size(link['size_bytes'])}" if link["size_bytes"] is not None else ""

@@ -7,6 +7,8 @@ A job as JSON is one object, in ``jobs --json`` and ``show --json`` alike. Membe
     path, files, published_bytes, verified      (null until published)
     checks: [{how, files, names}]               (how: pieces, pieces in part, size or unverified; names: the
                                                 first 100; empty where all files are what verified says first)
+    remote: {account, folder}                   (null but on the remote route)
+    sent: {account, folder, name, size_bytes}   (null until the remote account has it)
     drops: [{name, folder, line}]               (line: of a list, else null)
 
 Times are UTC seconds since the epoch. ``key`` is the info hash as ``btih:HEX`` or ``btmh:HEX``, or ``url:``
@@ -78,6 +80,8 @@ def described(job: Job) -> dict[str, Any]:
         "published_bytes": publication.size_bytes if publication else None,
         "verified": publication.verified if publication else None,
         "checks": [asdict(check) for check in publication.checks] if publication else [],
+        "remote": None if job.destination.remote is None else asdict(job.destination.remote),
+        "sent": None if job.delivery is None else asdict(job.delivery),
         "drops": [
             {"name": drop.name, "folder": drop.folder, "line": drop_line(job, drop)} for drop in job.drops
         ],

@@ -15,7 +15,7 @@ from typing import Any
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Job, Route
-from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.story import display_name, sent, whereto
 from offcloud_watchd.journal import HistoryEntry, read_history
 
 
@@ -49,7 +49,7 @@ def _head(job: Job) -> Iterator[str]:
         yield f"again:     {text.moment(job.retry_at)}"
     if job.reason:
         yield f"reason:    {job.reason}"
-    yield f"category:  {job.destination.category} -> {job.destination.directory}"
+    yield f"category:  {job.destination.category} -> {whereto(job.destination)}"
     size = f", {text.size(job.link.size_bytes)}" if job.link.size_bytes is not None else ""
     yield f"link:      {job.link.kind}, {known.shown_key(job.link.key)}{size}"
     if job.destination.route is not Route.CLOUD:
@@ -61,6 +61,8 @@ def _head(job: Job) -> Iterator[str]:
         done = job.publication
         files = "1 file" if done.files == 1 else f"{done.files} files"
         yield f"published: {done.path} ({files}, {text.size(done.size_bytes)}, {done.verified})"
+    if job.delivery is not None:
+        yield f"sent:      {sent(job.delivery)}"
     for drop in job.drops:
         line = known.drop_line(job, drop)
         where = f", line {line}" if line is not None else ""

@@ -34,6 +34,7 @@ from offcloud_watchd.config.values import (
     is_loopback,
 )
 from offcloud_watchd.core.categories import checked_category
+from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.key import KeyPlace
 
 ANYTHING: Final = None
@@ -42,8 +43,6 @@ UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     "offcloud.auth": frozenset({"login"}),
     "offcloud.remove": frozenset({"published"}),
     "offcloud.torrent_upload": frozenset({"auto", "always"}),
-    "folders.route": frozenset({"remote"}),
-    "folders.remote": ANYTHING,
     "folders.cached": frozenset({"first", "only"}),
     "folders.engine": frozenset({"aria2", "rclone"}),
     "folders.shared": frozenset({True}),
@@ -139,9 +138,11 @@ class Folder(Section):
     )
     given_output: FilePath | None = _key(None, "default: output_dir/<category>", alias="output")
     route: Literal["cloud", "instant", "remote"] = _key(
-        "cloud", "where the service puts the bytes; instant: nowhere, it gives links at once"
+        "cloud", "where the service puts the bytes: its cloud, nowhere (it gives links), a remote account"
     )
-    remote: Remote | None = _key(None, "{account, folder}; required by route: remote")
+    remote: Remote | None = _key(
+        None, "{account: id, user name or type, folder: id}; required by route: remote"
+    )
     cached: Literal["any", "first", "only"] = _key("any", "what is done with what is not cached yet")
     subfolders: Literal["ignore", "category"] = _key(
         "ignore", "with category, each subfolder is a category of its own"
@@ -175,6 +176,8 @@ class Folder(Section):
                 ) from None
         if self.route == "remote" and self.remote is None:
             raise ValueError("route: remote needs remote: {account: ...}")
+        if self.route != "remote" and self.remote is not None:
+            raise ValueError(f"remote is for route: remote, and this folder has route: {self.route}")
         return self
 
 
@@ -306,6 +309,23 @@ class Config(Section):
             if folder.category == category:
                 return self.directory_of(folder)
         return self.output_dir / category
+
+    def destination_of(self, folder: Folder, subfolder: str | None = None) -> Destination:
+        """Return where the drops in a folder go, or those in one of its subfolders."""
+        remote = folder.remote
+        return Destination(
+            subfolder or folder.category,
+            str(self.directory_of(folder, subfolder)),
+            Route(folder.route),
+            None if remote is None else RemoteTarget(remote.account, remote.folder),
+        )
+
+    def destination_for(self, category: str) -> Destination:
+        """Return where what is added for a category goes: as the first folder of that category."""
+        for folder in self.folders:
+            if folder.category == category:
+                return self.destination_of(folder)
+        return Destination(category, str(self.directory_for(category)))
 
     @property
     def key_place(self) -> KeyPlace:

@@ -15,15 +15,16 @@ from offcloud_watchd.core.model import Job, Lane, Submission
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Look for an open intent in the account."""
+    """Look for an open intent in the account; ``held`` are ids of requests that belong to others."""
 
     job: Job
+    held: frozenset[str] = frozenset()
     lane: Lane = Lane.API
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Hand the link to the service."""
+    """Hand the link to the service, or let it try again what it gave up."""
 
     job: Job
     lane: Lane = Lane.API

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from offcloud_watchd.core.model import Destination, Drop, Link, Publication, Submission
+from offcloud_watchd.core.model import Delivery, Destination, Drop, Link, Publication, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,17 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """The remote account has it; nothing is fetched."""
+
+    job_id: str
+    at: float
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
 class DroppedAgain:
-    """A further drop wants what is published already: the release is looked at before anything is done."""
+    """A further drop wants what is done already: the release is looked at before anything is done."""
 
     job_id: str
     at: float
@@ -120,7 +129,10 @@ class DroppedAgain:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was dropped again is still there, at ``path``; or the look at it was cancelled, by ``command``."""
+    """What was dropped again is still there, at ``path``; or the look at it was cancelled, by ``command``.
+
+    By none of both: it was sent to a remote account, into which nobody here can look.
+    """
 
     job_id: str
     at: float
@@ -155,25 +167,28 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It never will, or the operator cancelled it."""
+    """It never will, or the operator cancelled it. ``request_failed``: the service gave its request up."""
 
     job_id: str
     at: float
     reason: str
     command: str = ""
+    request_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
     """It starts again from the beginning: by the operator's wish (``command``) or by a new ``drop``.
 
-    By none of both: it was dropped again, and what was published is not there any more.
+    By none of both: it was dropped again, and what was published is not there any more. ``destination`` is
+    where the new drop goes, where that is not where the job went before.
     """
 
     job_id: str
     at: float
     command: str = ""
     drop: Drop | None = None
+    destination: Destination | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +219,7 @@ Event = (
     | NotFound
     | CloudReady
     | Published
+    | Delivered
     | DroppedAgain
     | Kept
     | Deferred

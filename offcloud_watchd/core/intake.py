@@ -59,9 +59,10 @@ def _accepted(
             return Attached(job.id, now, drop)
     if living:
         newest = max(living, key=lambda job: job.changed_at)
-        if newest.state is JobState.DONE and newest.publication is not None:
+        if newest.state is JobState.DONE and (newest.publication or newest.delivery) is not None:
             return DroppedAgain(newest.id, now, drop)
-        return Requeued(newest.id, now, drop=drop)
+        moved = intake.destination if intake.destination != newest.destination else None
+        return Requeued(newest.id, now, drop=drop, destination=moved)
     return Queued(
         job_id(drop.id, link.key),
         now,

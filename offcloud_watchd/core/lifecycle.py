@@ -19,6 +19,7 @@ from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
+    Delivered,
     Discarded,
     DroppedAgain,
     Event,
@@ -55,6 +56,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Deferred: JobState.CLOUD,
         Resumed: JobState.CLOUD,
         CloudReady: JobState.FETCHING,
+        Delivered: JobState.DONE,
         Failed: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
@@ -96,6 +98,7 @@ OWES: Final[Mapping[JobState, str]] = {
 
 MAX_DROPS: Final = 256
 MAX_COMMANDS: Final = 32
+MAX_SPENT: Final = 32
 """What a job keeps of its past is bounded, however often it is dropped again."""
 
 
@@ -170,6 +173,8 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return replace(entered, submission=submission)
         case Published(at=at, publication=publication):
             return replace(entered, publication=publication, published_at=at)
+        case Delivered(delivery=delivery):
+            return replace(entered, delivery=delivery)
         case DroppedAgain(drop=drop):
             return replace(entered, drops=_with_drop(job, drop))
         case Kept(command=command):
@@ -178,8 +183,8 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return _deferred(job, event)
         case Resumed(command=command):
             return replace(job, attempts=0, retry_at=0.0, reason="", commands=_with_command(job, command))
-        case Failed(reason=reason, command=command):
-            return replace(entered, reason=reason, commands=_with_command(job, command))
+        case Failed():
+            return _failed(job, entered, event)
         case Requeued():
             return _requeued(job, entered, event)
         case Removed(files=files, command=command):
@@ -208,7 +213,22 @@ def _submitted(job: Job, entered: Job, event: Submitted | Granted) -> Job:
     posted_at = max(known, default=None)
     # The POST had its effect by now: should the request be searched for later, its lag counts from here.
     return replace(
-        entered, submission=event.submission, posted_at=posted_at, unsure=False, doubted_at=event.at
+        entered,
+        submission=event.submission,
+        posted_at=posted_at,
+        unsure=False,
+        doubted_at=event.at,
+        failed_request="",
+    )
+
+
+def _failed(job: Job, entered: Job, event: Failed) -> Job:
+    given_up = event.request_failed and job.submission is not None
+    return replace(
+        entered,
+        reason=event.reason,
+        commands=_with_command(job, event.command),
+        failed_request=job.submission.request_id if given_up and job.submission else job.failed_request,
     )
 
 
@@ -227,8 +247,11 @@ def _requeued(job: Job, entered: Job, event: Requeued) -> Job:
     return replace(
         entered,
         drops=job.drops if event.drop is None else _with_drop(job, event.drop),
+        destination=event.destination or job.destination,
         submission=None,
         publication=None,
+        delivery=None,
+        spent=_with_spent(job),
         published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered
         # POST shows in the history since long; of one that was not, nobody knows when it had its effect.
@@ -237,6 +260,12 @@ def _requeued(job: Job, entered: Job, event: Requeued) -> Job:
         commands=_with_command(job, event.command),
         round=job.round + 1,
     )
+
+
+def _with_spent(job: Job) -> tuple[str, ...]:
+    if job.delivery is None or job.submission is None:
+        return job.spent
+    return (*job.spent[-(MAX_SPENT - 1) :], job.submission.request_id)
 
 
 def fold(events: Iterable[Event]) -> dict[str, Job]:

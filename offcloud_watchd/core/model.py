@@ -129,12 +129,29 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteTarget:
+    """A remote account as the operator names it (an id, user name or type), and the id of a folder there."""
+
+    account: str
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the jobs of a drop go: ``directory`` is the category's output directory, an absolute path."""
+    """Where the jobs of a drop go: ``directory`` is the category's output directory, an absolute path.
+
+    ``remote`` is where the service sends them on the remote route, on which nothing comes into the directory.
+    """
 
     category: str
     directory: str
     route: Route = Route.CLOUD
+    remote: RemoteTarget | None = None
+
+    @property
+    def way(self) -> tuple[Route, RemoteTarget | None]:
+        """What the service is asked to do; jobs for one content that agree in it share one request."""
+        return (self.route, self.remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +250,16 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the service sent where: the account as the operator names it, the folder, its name and size."""
+
+    account: str
+    folder: str | None = None
+    name: str | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One link for one category: the fold of its events and nothing else.
 
@@ -244,7 +271,9 @@ class Job:
     ids of the newest operator commands that were applied, so that one repeated after a crash changes nothing.
     ``round`` counts how often the job began anew; what one round staged or published is never taken for
     another's. ``drops`` holds the first and the newest. ``published_at`` says when ``publication`` came about
-    (0: not known).
+    (0: not known). ``delivery`` is what was sent to a remote account. ``failed_request`` is the id of a
+    request that the service gave up: it is asked to try that again. ``spent`` are the ids of the newest
+    requests of earlier rounds that did what they were for: they are never taken for the present one's.
     """
 
     id: str
@@ -267,6 +296,9 @@ class Job:
     commands: tuple[str, ...] = ()
     remove_files: bool = False
     round: int = 0
+    delivery: Delivery | None = None
+    failed_request: str = ""
+    spent: tuple[str, ...] = ()
 
 
 class Verb(StrEnum):

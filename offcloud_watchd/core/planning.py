@@ -37,7 +37,7 @@ MAX_DONORS: Final = 8
 FetchRank = tuple[bool, bool, int, float, str]
 
 Group = tuple[str, Route]
-"""Key and route: jobs that may share one request."""
+"""Key and route: jobs of which one may be found in place of another when the account is searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +159,16 @@ def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> 
     followers: set[str] = set()
     for crowd in crowds:
         queued = [job for job in crowd if job.state is JobState.QUEUED]
-        holder = next((job for job in crowd if job.state is not JobState.QUEUED), None)
-        if holder is None or holder.submission is None:
-            followers |= {job.id for job in queued} - {min(queued, key=_rank).id}
-            continue
         followers |= {job.id for job in queued}
-        shares += [Share(job, holder.submission, holder.posted_at) for job in queued if job.id not in busy]
+        held = {job.destination.way: job for job in crowd if job.submission is not None}
+        # One at a time, also for different accounts: the account's history does not tell who got what.
+        alone = [job for job in queued if job.destination.way not in held]
+        if alone:
+            followers.remove(min(alone, key=_rank).id)
+        for job in queued:
+            holder = held.get(job.destination.way)
+            if holder is not None and holder.submission is not None and job.id not in busy:
+                shares.append(Share(job, holder.submission, holder.posted_at))
     return shares, followers
 
 
@@ -206,6 +210,16 @@ def donors_of(job: Job, relatives: Iterable[Job]) -> tuple[Job, ...]:
         and one.submission.request_id == request_id
     ]
     return tuple(sorted(donors, key=lambda one: (-one.changed_at, one.id))[:MAX_DONORS])
+
+
+def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
+    """Return the requests by which others had a job's content sent elsewhere: they are not the job's own.
+
+    ``relatives`` are the jobs with the same key, in any state and category.
+    """
+    others = [one for one in relatives if one.destination.way != job.destination.way]
+    held = [one.submission.request_id for one in others if one.submission is not None]
+    return frozenset([*held, *(request_id for one in others for request_id in one.spent)])
 
 
 def _rank(job: Job) -> tuple[bool, float, str]:

@@ -22,6 +22,8 @@ from offcloud_watchd.core.model import (
     Progress,
     Publication,
     RemoteFile,
+    RemoteTarget,
+    Route,
     Sought,
     Submission,
 )
@@ -76,12 +78,26 @@ class Journal(Protocol):
 
 
 class Cloud(Protocol):
-    """An Offcloud account. Only ``submit`` makes an item. One thread at a time."""
+    """An Offcloud account. Only ``submit`` and ``send`` make an item. One thread at a time."""
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken.
 
         ``Blocked`` and ``Cancelled`` mean that it was not: a ``stop`` that comes too late is not obeyed.
+        """
+        ...
+
+    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
+        """Have what is behind a link sent to a remote account, once; errors as of ``submit``.
+
+        ``Permanent`` when there is no such account, or the service has none at all.
+        """
+        ...
+
+    def retry(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> bool:
+        """Let a request that the service gave up begin anew; safe to repeat. ``Gone`` when it is not there.
+
+        False when the service has no such call: then it is to be handed in again.
         """
         ...
 
@@ -97,7 +113,9 @@ class Cloud(Protocol):
         """Return the links that were given, once; when that was done already, or is long ago, new ones."""
         ...
 
-    def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+    def find(
+        self, link: Link, not_before: float, stop: Stop, route: Route = Route.CLOUD
+    ) -> tuple[Sequence[Sought], float]:
         """Return the account's live entries for this link, and when the listing was taken (UTC seconds).
 
         Entries that failed or were cancelled are left out; the oldest comes first. A listing that was taken
@@ -106,7 +124,7 @@ class Cloud(Protocol):
         """
         ...
 
-    def status(self, submission: Submission, stop: Stop) -> Phase:
+    def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
         """Return how far a request is; raise ``Gone`` when the service does not know it."""
         ...
 

@@ -10,6 +10,7 @@ from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
+    Delivered,
     Discarded,
     DroppedAgain,
     Event,
@@ -26,7 +27,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
 )
-from offcloud_watchd.core.model import Job, JobState, Lane
+from offcloud_watchd.core.model import Delivery, Destination, Job, JobState, Lane, RemoteTarget
 
 _HANDS: Final[Mapping[JobState, Lane]] = {
     JobState.QUEUED: Lane.API,
@@ -59,6 +60,21 @@ def about(job: Job, lane: Lane | None = None) -> dict[str, str]:
     }
 
 
+def whereto(destination: Destination) -> str:
+    """Say where the jobs of a destination go."""
+    return destination.directory if destination.remote is None else _account(destination.remote)
+
+
+def sent(delivery: Delivery) -> str:
+    """Say what was sent where."""
+    size = f", {delivery.size_bytes} bytes" if delivery.size_bytes is not None else ""
+    return f"{delivery.name or 'it'} to {_account(delivery)}{size}"
+
+
+def _account(place: RemoteTarget | Delivery) -> str:
+    return f"remote account {place.account}" + (f", folder {place.folder}" if place.folder else "")
+
+
 def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case an event
     """Say what happened, for the log; empty for what only the machinery needs to know."""
     match event:
@@ -80,8 +96,12 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             files = "1 file" if publication.files == 1 else f"{publication.files} files"
             how = ", " + publication.verified.partition(":")[0] if ":" in publication.verified else ""
             return f"published: {publication.path} ({files}, {publication.size_bytes} bytes{how})"
+        case Delivered(delivery=delivery):
+            return f"sent: {sent(delivery)}"
         case DroppedAgain(drop=drop):
             return f"dropped again by {drop.name or 'a command'}: looking whether it is still there"
+        case Kept(path="", command=""):
+            return "dropped again; it was sent there already: `offcloud-watchd retry` sends it again"
         case Kept(path=path):
             return f"dropped again; it is still there: {path}" if path else "left as it is, as was asked for"
         case Deferred(reason=reason, retry_at=retry_at, at=at):

@@ -106,7 +106,7 @@ def recalled(job: Job, relatives: Iterable[Job], now: float) -> Event | None:
     posted = [
         one.posted_at
         for one in relatives
-        if one.posted_at is not None and one.id != job.id and one.destination.route is job.destination.route
+        if one.posted_at is not None and one.id != job.id and one.destination.way == job.destination.way
     ]
     if posted and (job.posted_at is None or max(posted) > job.posted_at):
         return Recalled(job.id, now, max(posted))

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from offcloud_watchd.core import intake as decisions
-from offcloud_watchd.core.effects import Act, Effect, Fetch, Poll, Share, Submit
+from offcloud_watchd.core.effects import Act, Adopt, Effect, Fetch, Poll, Share, Submit
 from offcloud_watchd.core.events import (
     Event,
     Failed,
@@ -42,7 +42,7 @@ from offcloud_watchd.core.messages import (
 )
 from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Progress, Verb
 from offcloud_watchd.core.picture import Overview, Picture
-from offcloud_watchd.core.planning import Plan, donors_of, plan, poll_delay_s
+from offcloud_watchd.core.planning import Plan, donors_of, held_by_others, plan, poll_delay_s
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import doubted_anew, in_words, judge, recalled, shared
@@ -380,6 +380,8 @@ class Engine:
             case Share(job=job, submission=submission, posted_at=posted_at):
                 self._ledger.add(shared(job, submission, posted_at, now))
                 return None
+            case Adopt(job=job):
+                return Adopt(job, held_by_others(job, self._ledger.same_content(job.link)))
             case Fetch(job=job):
                 return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))
             case _:

@@ -17,7 +17,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from offcloud_watchd.core.model import Account, Link, LinkKind, Phase, RemoteFile, Route, Sought, Submission
+from offcloud_watchd.core.model import (
+    Account,
+    Link,
+    LinkKind,
+    Phase,
+    RemoteFile,
+    RemoteTarget,
+    Route,
+    Sought,
+    Submission,
+)
 from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.errors import Permanent, Transient
 from offcloud_watchd.offcloud import cache, history, listing, wire
@@ -25,7 +35,7 @@ from offcloud_watchd.offcloud.answer import request_id
 from offcloud_watchd.offcloud.asker import Asker
 from offcloud_watchd.offcloud.grants import Grants
 from offcloud_watchd.offcloud.listing import Missing
-from offcloud_watchd.offcloud.places import RemoteAccount
+from offcloud_watchd.offcloud.places import RemoteAccount, chosen
 from offcloud_watchd.offcloud.service import MAX_HISTORY_BYTES, Service
 from offcloud_watchd.offcloud.session import Question
 from offcloud_watchd.offcloud.settings import ClientSettings
@@ -57,6 +67,7 @@ class Client:
         self._batches = True
         self._removal = 0
         self._grants = Grants(clock)
+        self._remote_accounts: Sequence[RemoteAccount] = ()
 
     def close(self) -> None:
         """Close the connections that are kept; it may be called again."""
@@ -94,6 +105,18 @@ class Client:
         answer = self._asker.post("remote", body, stop, once=True)
         self.service.must_have(answer, "remote accounts: use `route: cloud`", stop, submitting=True)
         return wire.submission(answer)
+
+    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
+        """Have the link sent to the remote account that is meant, once.
+
+        Raises ``Permanent`` where there is no such account, or none at all, as in the current service.
+        """
+        account = self.remote_account(target.account, stop)
+        try:
+            return self.submit_remote(link, account.option_id, target.folder, stop)
+        except Permanent:
+            self._remote_accounts = ()  # it may have been taken away there
+            raise
 
     def upload(self, name: str, data: bytes, stop: Stop) -> str:
         """Hand a .torrent or .nzb over and return the address it was given, to be submitted. Safe to repeat.
@@ -212,7 +235,7 @@ class Client:
     def retry(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> bool:
         """Let a failed request begin anew; False when the service has no such call. Safe to repeat.
 
-        Then it is to be removed and submitted again. Raises ``Gone`` when the service does not hold it.
+        Then it is to be submitted again. Raises ``Gone`` when the service does not hold it.
         """
         path = f"{route}/retry/{_checked(submission)}"
         return self._asker.again(lambda: wire.retried(self._asker.get(path, stop)), stop)
@@ -268,6 +291,17 @@ class Client:
     def remote_accounts(self, stop: Stop) -> Sequence[RemoteAccount]:
         """List the accounts files can be sent to. Raises ``Permanent`` where the service has none at all."""
         return self.service.remote_accounts(stop)
+
+    def remote_account(self, wanted: str, stop: Stop) -> RemoteAccount:
+        """Return the remote account that is meant by an id, a user name or a type; they are asked for seldom.
+
+        Raises ``Permanent``, naming what there is, when none is meant or several are.
+        """
+        try:
+            return chosen(self._remote_accounts, wanted)
+        except Permanent:
+            self._remote_accounts = self.remote_accounts(stop)
+            return chosen(self._remote_accounts, wanted)
 
     # --- Questions ---
 

@@ -66,7 +66,8 @@ class Service:
 
     def remote_accounts(self, stop: Stop) -> Sequence[places.RemoteAccount]:
         """List the accounts files can be sent to. Raises ``Permanent`` where the service has none at all."""
-        return self._listed("remote/accounts", places.remote_accounts, "remote accounts", stop)
+        what = "remote accounts: use `route: cloud`"
+        return self._listed("remote/accounts", places.remote_accounts, what, stop)
 
     def proxies(self, stop: Stop) -> Sequence[places.Proxy]:
         """List the proxies of instant downloads. Raises ``Permanent`` where the service has none at all."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from offcloud_watchd.core.links import parse_link
-from offcloud_watchd.core.model import Link, Route, Submission
+from offcloud_watchd.core.model import Link, RemoteTarget, Route, Submission
 from offcloud_watchd.core.ports import Cloud, Stop
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, Permanent, Transient
 from offcloud_watchd.offcloud import Client, ClientSettings, Login
@@ -62,7 +62,9 @@ class World:
 
 def _fake() -> World:
     clock = FakeClock()
-    cloud = FakeCloud(clock, takes_s=TAKES_S, dead_keys=frozenset({DEAD.key}))
+    cloud = FakeCloud(
+        clock, takes_s=TAKES_S, dead_keys=frozenset({DEAD.key}), no_account=frozenset({"nobody"})
+    )
 
     def refuse() -> None:
         cloud.refuse_key = True
@@ -226,6 +228,30 @@ def test_links_are_given_at_once(world: World, stop: Stop, link: Link) -> None:
         world.cloud.grant(DEAD, stop)
 
 
+def test_what_is_sent_is_found_and_followed_by_itself(world: World, stop: Stop) -> None:
+    """The cloud does not hold it; what failed begins anew; who names no account of ours is told for good."""
+    cloud, target = world.cloud, RemoteTarget("googledrive", "f1")
+    try:
+        taken = cloud.send(LINK, target, stop)
+    except Permanent as error:
+        assert "no remote accounts" in str(error)
+        return
+    world.advance(1)
+    (found, *more), _ = cloud.find(LINK, world.now(), stop, Route.REMOTE)
+    assert (found.request_id, more) == (taken.request_id, [])
+    assert not cloud.find(LINK, world.now(), stop)[0]
+    assert cloud.status(taken, stop, Route.REMOTE).outcome == "waiting"
+    world.advance(TAKES_S * 3)
+    assert cloud.status(taken, stop, Route.REMOTE).outcome == "ready"
+    dead = cloud.send(DEAD, target, stop)
+    world.advance(TAKES_S * 3)
+    assert cloud.status(dead, stop, Route.REMOTE).outcome == "failed"
+    for _ in range(2):
+        assert cloud.retry(dead, stop, Route.REMOTE)
+    with pytest.raises(Permanent, match="no remote account"):
+        cloud.send(LINK, RemoteTarget("nobody"), stop)
+
+
 # --- What only the service itself can show ---
 
 
@@ -371,7 +397,7 @@ def test_a_request_is_removed_in_each_generation(real: World, stop: Stop) -> Non
 
 
 def test_a_failed_request_begins_anew_where_that_is_known(real: World, stop: Stop) -> None:
-    """Elsewhere it is removed and submitted again."""
+    """Elsewhere it is submitted again."""
     client, _, has = _client(real)
     taken = client.submit(FLAKY, stop)
     real.advance(TAKES_S * 2)
@@ -379,7 +405,6 @@ def test_a_failed_request_begins_anew_where_that_is_known(real: World, stop: Sto
     if client.retry(taken, stop):
         assert "retry" in has
     else:
-        client.remove(taken, stop)
         taken = client.submit(FLAKY, stop)
     real.advance(TAKES_S * 2)
     assert client.status(taken, stop).outcome == "ready"

@@ -80,6 +80,7 @@ class Place:
             "watch": "auto",
             "route": "cloud",
             "web": "{listen: null}",
+            "remote": "null",
             **self.settings,
             **more,
         }
@@ -101,6 +102,7 @@ folders:
     rescan: {values["rescan"]}
     watch: {values["watch"]}
     route: {values["route"]}
+    remote: {values["remote"]}
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from offcloud_watchd.core.model import JobState
+from offcloud_watchd.sandbox import Fault
 from tests.e2e.process import Place, wait_until
 from tests.e2e.releases import assert_home, assert_no_key
 
@@ -67,3 +68,76 @@ def test_what_is_given_at_once_is_fetched_at_once(start_sandbox, make_place, run
     assert daemon.stop() == 0
     _assert_no_link(place, sandbox.file_url)
     assert_no_key(place)
+
+
+def _show(place: Place, job_id: str) -> str:
+    shown = place.command("show", job_id)
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
+
+
+def test_what_goes_to_a_remote_account_is_sent_once_and_fetched_never(start_sandbox, make_place, run_daemon):
+    """Through a lost answer and a crash; on demand a failed one begins anew and a good one is sent again."""
+    sandbox = start_sandbox(generation="classic", upload_s=0.5)
+    target = "{account: googledrive, folder: folder-1}"
+    settings = {"settle": "100ms", "poll": "{min: 200ms, max: 500ms}", "auth": "query"}
+    place = make_place(sandbox.url, route="remote", remote=target, **settings)
+    sandbox.faults.add(Fault("reset", "remote", effect=True))
+    daemon = run_daemon(place)
+    (place.drop / "Film.magnet").write_text(f"magnet:?xt=urn:btih:{TORRENT}&dn=Film")
+    wait_until(lambda: "not now:" in daemon.log, within_s=20, why=lambda: daemon.log)
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=30, why=lambda: daemon.log)
+    (job,) = place.jobs().values()
+    (transfer,) = sandbox.transfers()
+    assert (transfer.key, transfer.folder_id) == (f"btih:{TORRENT}", "folder-1")
+    sent = "sent:      Film.made-up.mkv to remote account googledrive, folder folder-1"
+    assert sent in _show(place, job.id)
+    assert "remote account googledrive: googledrive sandbox@example.org" in daemon.log
+
+    again = place.command("add", "--wait", f"magnet:?xt=urn:btih:{TORRENT}")
+    assert "\nsent: " in again.stdout, again.stdout
+    assert len(sandbox.transfers()) == 1
+    assert "it was sent there already" in daemon.log
+    assert place.command("retry", job.id).returncode == 0
+    wait_until(lambda: len(sandbox.transfers()) == 2, within_s=20, why=lambda: daemon.log)
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=30, why=lambda: daemon.log)
+
+    flaky = place.command("add", "--wait", f"magnet:?xt=urn:btih:{8:040x}&dn=F[flaky]")
+    assert "failed: the service reports 'error'" in flaky.stderr
+    failed = next(job for job in place.jobs().values() if job.state is JobState.FAILED)
+    assert place.command("retry", failed.id).returncode == 0
+    wait_until(lambda: place.all_in(JobState.DONE, count=2), within_s=30, why=lambda: daemon.log)
+    assert sandbox.books().calls["remote/retry"] == 1
+    assert len(sandbox.transfers()) == 3
+    assert place.command("forget", "--files", failed.id).returncode == 0
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=20, why=lambda: daemon.log)
+    assert "file" not in sandbox.books().calls
+    assert not [path for path in place.output.rglob("*") if path.is_file()]
+    assert daemon.stop() == 0
+    assert_no_key(place)
+
+
+def test_a_service_without_remote_accounts_says_so(start_sandbox, make_place, run_daemon):
+    """At the start, in a check and of each job; and the job goes another way when the settings do."""
+    sandbox = start_sandbox(generation="current")
+    place = make_place(sandbox.url, route="remote", remote="{account: googledrive}", settle="100ms")
+    checked = place.command("check")
+    assert checked.returncode == 1
+    assert "BAD remote account googledrive: " in checked.stdout
+    assert "this service has no remote accounts" in checked.stdout
+    daemon = run_daemon(place)
+    (place.drop / "Film.magnet").write_text(f"magnet:?xt=urn:btih:{TORRENT}&dn=Film")
+    wait_until(lambda: place.all_in(JobState.FAILED, count=1), within_s=20, why=lambda: daemon.log)
+    (job,) = place.jobs().values()
+    assert "this service has no remote accounts: use `route: cloud`" in job.reason
+    assert " remote account googledrive: POST " in daemon.log
+    place.write_config(route="cloud", remote="null")
+    assert daemon.stop() == 0
+    daemon.start()
+    (place.drop / "Film.magnet").write_text(f"magnet:?xt=urn:btih:{TORRENT}&dn=Film")
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=30, why=lambda: daemon.log)
+    (job,) = place.jobs().values()
+    assert_home(job, sandbox)
+    assert daemon.stop() == 0

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.model import Account, Link, Phase, Progress, RemoteFile, Sought, Submission
+from offcloud_watchd.core.model import (
+    Account,
+    Link,
+    Phase,
+    Progress,
+    RemoteFile,
+    RemoteTarget,
+    Route,
+    Sought,
+    Submission,
+)
 from offcloud_watchd.core.ports import Stop
 from offcloud_watchd.errors import Blocked, Gone, Permanent, Transient
 from tests.fakes.clock import FakeClock
@@ -19,6 +29,12 @@ class Item:
     ready_tick: float
     fails: bool = False
     posted_tick: float = float("-inf")
+    target: RemoteTarget | None = None
+
+    @property
+    def route(self) -> Route:
+        """Where it goes."""
+        return Route.CLOUD if self.target is None else Route.REMOTE
 
 
 @dataclass
@@ -27,7 +43,8 @@ class FakeCloud:
 
     ``lag_s``: how late, in true time, a request shows in the history.
     ``effect_after_s``: how long after its POST ended a request really begins to be. ``caches``: a listing is
-    used again where the port allows it.
+    used again where the port allows it. ``retries``: failed requests can begin anew, and ``revived`` are
+    those that did. ``no_account``: remote accounts there are none of.
     """
 
     clock: FakeClock
@@ -41,17 +58,41 @@ class FakeCloud:
     dead_keys: frozenset[str] = frozenset()
     effect_after_s: float = 0.0
     caches: bool = False
+    retries: bool = True
+    revived: list[str] = field(default_factory=list)
+    no_account: frozenset[str] = frozenset()
     _granted: dict[str, str] = field(default_factory=dict)
-    _listing: tuple[float, float, list[Item]] | None = None
+    _listings: dict[Route, tuple[float, float, list[Item]]] = field(default_factory=dict)
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Take the link; the classic service makes another item each time, so a twin is seen here."""
+        return self._made(link, None)
+
+    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
+        """Take the link for a remote account; each time is another transfer."""
+        if target.account in self.no_account:
+            raise Permanent(f"there is no remote account {target.account!r}")
+        return self._made(link, target)
+
+    def retry(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> bool:
+        """Let a failed request begin anew, where that is known."""
+        self._check_key()
+        item = self._item(submission)
+        if not self.retries:
+            return False
+        item.fails = item.key in self.dead_keys
+        item.ready_tick = self.clock.monotonic() + self.takes_s
+        self.revived.append(item.request_id)
+        return True
+
+    def _made(self, link: Link, target: RemoteTarget | None) -> Submission:
         self._check_key()
         self.posts += 1
         now = self.clock.now()
         request_id = f"R{self.posts}"
         tick = self.clock.monotonic() + self.effect_after_s
-        item = Item(request_id, link.key, now, tick + self.takes_s, link.key in self.dead_keys, tick)
+        fails = link.key in self.dead_keys
+        item = Item(request_id, link.key, now, tick + self.takes_s, fails, tick, target)
         self.items[request_id] = item
         return Submission(request_id, "created", link.name)
 
@@ -71,18 +112,20 @@ class FakeCloud:
             self.grant(link, stop)
         return [RemoteFile(f"{link.key}.bin", self._granted.pop(link.key), 100)]
 
-    def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+    def find(
+        self, link: Link, not_before: float, stop: Stop, route: Route = Route.CLOUD
+    ) -> tuple[Sequence[Sought], float]:
         """Return live entries, without those the lag still hides."""
         self._check_key()
         if self.history_down:
             raise Transient("the history did not answer")
         now, tick = self.clock.now(), self.clock.monotonic()
         offset_s = now - tick
-        old = self._listing
+        old = self._listings.get(route)
         if not self.caches or old is None or old[1] < not_before or abs(offset_s - old[0]) > 1.0:
             shown = [item for item in self.items.values() if item.posted_tick + self.lag_s <= tick]
-            self._listing = (offset_s, now, shown)
-        _, taken_at, listed = self._listing
+            self._listings[route] = (offset_s, now, [item for item in shown if item.route is route])
+        _, taken_at, listed = self._listings[route]
         seen = [
             Sought(item.request_id, "created", created_at=item.created_at)
             for item in listed
@@ -90,7 +133,7 @@ class FakeCloud:
         ]
         return seen, taken_at
 
-    def status(self, submission: Submission, stop: Stop) -> Phase:
+    def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
         """Tell how far a request is."""
         self._check_key()
         item = self._item(submission)

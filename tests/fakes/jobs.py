@@ -14,11 +14,13 @@ from offcloud_watchd.core.model import (
     LinkKind,
     Links,
     Publication,
+    RemoteTarget,
     Route,
     Submission,
 )
 
 NOW = 1_800_000_000.0
+DRIVE = RemoteTarget("googledrive", "f1")
 
 
 def a_link(key: str = "one") -> Link:
@@ -43,11 +45,12 @@ def a_job(state: JobState = JobState.QUEUED, /, **changes: object) -> Job:
     """Return a job as it is in a state, with some members changed, or ``key``, ``category`` or ``route``."""
     key, category = str(changes.pop("key", "one")), str(changes.pop("category", "tv"))
     route = Route(str(changes.pop("route", Route.CLOUD)))
+    remote = DRIVE if route is Route.REMOTE else None
     job = Job(
         id="job",
         link=a_link(key),
         drops=(a_drop(),),
-        destination=Destination(category, f"/out/{category}", route),
+        destination=Destination(category, f"/out/{category}", route, remote),
         release="release",
         state=state,
         queued_at=NOW - 1000,

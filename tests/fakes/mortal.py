@@ -12,6 +12,8 @@ from offcloud_watchd.core.model import (
     Phase,
     Publication,
     RemoteFile,
+    RemoteTarget,
+    Route,
     Sought,
     Submission,
 )
@@ -35,16 +37,31 @@ class MortalCloud:
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Pass on; the POST takes its time and the world goes on meanwhile."""
-        self.fate.at("submit before")
+        return self._posted("submit", link, lambda: self.inner.submit(link, stop))
+
+    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
+        """The same."""
+        return self._posted("send", link, lambda: self.inner.send(link, target, stop))
+
+    def _posted(self, act: str, link: Link, post: Callable[[], Submission]) -> Submission:
+        self.fate.at(f"{act} before")
         glitch = self.fate.glitch("submit")
         if glitch == "transient":
             raise Transient("connection refused")
         self.check_post(link)
         self.meanwhile()
         self.inner.effect_after_s = POST_TAKES_S if glitch == "late" else 0.0
-        answer = self.inner.submit(link, stop)
-        self.fate.at("submit done")
+        answer = post()
+        self.fate.at(f"{act} done")
         self._fail(glitch, maybe_sent=True)
+        return answer
+
+    def retry(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> bool:
+        """Pass on."""
+        self.fate.at("retry before")
+        answer = self.inner.retry(submission, stop, route)
+        self.fate.at("retry done")
+        self._fail(self.fate.glitch("retry"))
         return answer
 
     def grant(self, link: Link, stop: Stop) -> Submission:
@@ -64,18 +81,20 @@ class MortalCloud:
         self._fail(self.fate.glitch("granted"))
         return answer
 
-    def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+    def find(
+        self, link: Link, not_before: float, stop: Stop, route: Route = Route.CLOUD
+    ) -> tuple[Sequence[Sought], float]:
         """Pass on."""
         self.fate.at("find before")
-        answer = self.inner.find(link, not_before, stop)
+        answer = self.inner.find(link, not_before, stop, route)
         self.fate.at("find done")
         self._fail(self.fate.glitch("find"))
         return answer
 
-    def status(self, submission: Submission, stop: Stop) -> Phase:
+    def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
         """Pass on."""
         self.fate.at("status before")
-        answer = self.inner.status(submission, stop)
+        answer = self.inner.status(submission, stop, route)
         self.fate.at("status done")
         self._fail(self.fate.glitch("status"))
         return answer

@@ -24,6 +24,7 @@ from offcloud_watchd.core.model import (
     Link,
     LinkKind,
     Links,
+    RemoteTarget,
     Route,
     Verb,
 )
@@ -43,8 +44,14 @@ LAG_S = 120.0
 POLICY = Policy()
 CAPACITY = {Lane.API: 2, Lane.FETCH: 2, Lane.DISK: 1}
 RESCAN_S = 30.0
-ROUTES = {"now": Route.INSTANT, "soon": Route.INSTANT}
-"""The categories that do not go through the cloud."""
+ROUTES = {
+    "now": (Route.INSTANT, None),
+    "soon": (Route.INSTANT, None),
+    "away": (Route.REMOTE, RemoteTarget("drive", "f1")),
+    "abroad": (Route.REMOTE, RemoteTarget("drive", "f1")),
+    "afar": (Route.REMOTE, RemoteTarget("drive", "f2")),
+}
+"""The ways of the categories that do not go through the cloud."""
 DONE = (JobState.DONE, JobState.CHECKING)
 
 
@@ -162,7 +169,7 @@ class World:
         """Put a drop with some links into a folder."""
         drop_id = f"d{next(self._numbers)}"
         links = tuple(Link(LinkKind.URL, key, f"https://example.invalid/{key}", key) for key in keys)
-        destination = Destination(category, f"/out/{category}", ROUTES.get(category, Route.CLOUD))
+        destination = Destination(category, f"/out/{category}", *ROUTES.get(category, (Route.CLOUD, None)))
         drop = Drop(drop_id, f"{drop_id}.txt", f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
         return drop_id
@@ -231,10 +238,8 @@ class World:
     def suffer(self, fault: str, amount: object) -> None:
         """Let something break, or mend it: a state of the world, or how the next act of a name fails."""
         match fault, amount:
-            case "refuse key", bool(refused):
-                self.cloud.refuse_key = refused
-            case "history down", bool(down):
-                self.cloud.history_down = down
+            case "refuse key" | "history down" | "no retries", bool():
+                self._suffer_at_the_service(fault, has=not amount)
             case "disk full" | "disk missing" | "no links" | "lose release", bool() | int():
                 self._suffer_on_disk(fault, amount)
             case "lag", float(lag_s):
@@ -249,6 +254,15 @@ class World:
                 self._delete_in_account(index)
             case act, str(how):
                 self.fate.glitches[act] = how
+
+    def _suffer_at_the_service(self, fault: str, *, has: bool) -> None:
+        match fault:
+            case "refuse key":
+                self.cloud.refuse_key = not has
+            case "history down":
+                self.cloud.history_down = not has
+            case _:
+                self.cloud.retries = has
 
     def _delete_in_account(self, index: int) -> None:
         items = self.cloud.items
@@ -288,10 +302,11 @@ class World:
         """Hold the laws that are true at every moment."""
         if self.journal.certain:
             assert self.journal.fold() == self.engine.jobs, "the journal's fold is not the state"
+        spent = {request_id for job in self.engine.jobs.values() for request_id in job.spent}
         live = Counter(
-            item.key
+            (item.key, item.target)
             for item in self.cloud.items.values()
-            if not item.fails and item.key not in self.forgotten_keys
+            if not item.fails and item.key not in self.forgotten_keys and item.request_id not in spent
         )
         assert all(count <= 1 for count in live.values()), f"posted twice: {live}"
         for job in self.engine.jobs.values():
@@ -378,7 +393,7 @@ class World:
         ):
             assert event.drop is None, "begun anew without a look at what is there"
             assert job.publication.path not in self.shelf.there, "begun anew although it is still there"
-        if isinstance(event, Kept) and not event.command:
+        if isinstance(event, Kept) and event.path:
             assert event.path in self._mortal_shelf.seen, "nobody saw that it is still there"
         if isinstance(event, Removed) and job is not None:
             self.forgotten |= {drop.id for drop in job.drops}

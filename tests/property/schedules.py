@@ -18,10 +18,10 @@ from tests.fakes.fate import Fate, Manner
 from tests.fakes.journal_on_disk import POWER_CUTS, UNRENEWABLE, DiskJournal
 from tests.fakes.world import LAG_S, MakeJournal, SurvivingJournal, in_memory
 
-CATEGORIES = ("tv", "film", "now", "soon")
+CATEGORIES = ("tv", "film", "now", "soon", "away", "abroad", "afar")
 TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now"}
 """The other category on the same route."""
-USUAL = (*CATEGORIES[:2] * 2, *CATEGORIES[2:])
+USUAL = (*CATEGORIES[:2] * 4, *CATEGORIES[2:])
 """The same, as often as each is dropped into."""
 DEAD = "dead"
 KEYS = ("one", "two", "three", DEAD)
@@ -30,6 +30,8 @@ ACT_DEATHS = tuple(
     f"{act} {moment}"
     for act in (
         "submit",
+        "send",
+        "retry",
         "grant",
         "granted",
         "find",
@@ -181,13 +183,14 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         ("journal torn at", None if good else dice.randint(0, 3)),
         ("unrenewable", "" if good else dice.choice(UNRENEWABLE)),
         ("compact", None),
+        ("no retries", not good),
         ("delete in account", dice.randint(0, 5)),
         ("submit", dice.choice(["transient", "lost", "late", "bug"])),
         ("submit", dice.choice(["lost", "late"])),
         ("submit", "late"),
         (dice.choice(["find", "status", "files", "publish", "discard", "settle", "account"]), "lost"),
         (dice.choice(["find", "status", "files", "publish", "account"]), "bug"),
-        (dice.choice(["grant", "granted"]), dice.choice(["lost", "bug"])),
+        (dice.choice(["grant", "granted", "retry"]), dice.choice(["lost", "bug"])),
         (dice.choice(["link", "inspect"]), dice.choice(["lost", "bug"])),
     ]
     return ("fault", *dice.choice(faults))

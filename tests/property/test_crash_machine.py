@@ -136,9 +136,22 @@ class Story:
             self._drop_done(0, elsewhere=place.startswith("link"), lose=False)
         if place.startswith("grant"):
             self.world.drop([KEYS[0]], "now")
+        if place.startswith("send"):
+            self.world.drop(KEYS[:2], "away")
+        if place.startswith("retry"):
+            self._fail_and_retry()
         wanted = {"discard": Verb.FORGET, "find": Verb.RETRY}.get(place.partition(" ")[0])
         if wanted is not None:
             self.world.command(wanted, sorted(self.world.engine.jobs)[:1])
+
+    def _fail_and_retry(self) -> None:
+        world = self.world
+        world.mend()
+        world.cloud.retries = True
+        world.drop([DEAD], "away")
+        self._live(lambda: world.run(60.0))
+        failed = [job.id for job in world.engine.jobs.values() if job.failed_request]
+        world.command(Verb.RETRY, failed[:1])
 
     def _go_on(self, steps: int) -> None:
         for _ in range(steps):

@@ -7,7 +7,7 @@ import pytest
 
 from offcloud_watchd import blueprint
 from offcloud_watchd.blueprint import CategoryDestinations, SubfolderDestinations
-from offcloud_watchd.core.model import Destination, Route
+from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop, ConfigError
 
 SECRET = "a-key-for-tests-0123456789"
@@ -91,6 +91,9 @@ def test_where_an_added_link_goes() -> None:
 def test_where_a_subfolder_goes() -> None:
     """Beside its folder's own category."""
     assert SubfolderDestinations(Path("/out"), Route.CLOUD)("tv") == Destination("tv", "/out/tv")
+    drive = RemoteTarget("drive")
+    sent = SubfolderDestinations(Path("/out"), Route.REMOTE, drive)("tv")
+    assert sent == Destination("tv", "/out/tv", Route.REMOTE, drive)
 
 
 def test_a_reader_that_takes_its_time_is_told_of(

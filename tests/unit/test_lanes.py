@@ -15,6 +15,7 @@ from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Inspect, Po
 from offcloud_watchd.core.events import (
     CloudReady,
     Deferred,
+    Delivered,
     Discarded,
     Failed,
     Granted,
@@ -28,6 +29,7 @@ from offcloud_watchd.core.events import (
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import (
+    Delivery,
     Job,
     JobState,
     Lane,
@@ -36,6 +38,7 @@ from offcloud_watchd.core.model import (
     Progress,
     Publication,
     RemoteFile,
+    Route,
     Sought,
     Submission,
 )
@@ -46,7 +49,7 @@ from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, minted, perf
 from offcloud_watchd.systemd import limits_s, overdue
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
-from tests.fakes.jobs import NOW, a_job, an_intake
+from tests.fakes.jobs import DRIVE, NOW, a_job, an_intake
 from tests.fakes.shelf import FakeShelf
 
 ANSWER_WITHIN_S = 20.0
@@ -107,6 +110,48 @@ def test_links_that_are_given_at_once_are_fetched_at_once() -> None:
     assert (urls, rig.cloud.grants, rig.cloud.posts) == (["1", "2"], 2, 0)
 
 
+def test_what_goes_to_a_remote_account_is_sent_followed_and_done() -> None:
+    """Nothing is fetched, and what is dropped again is left as it is."""
+    rig = Rig()
+    outcome = rig.perform(Submit(a_job(route="remote")))
+    assert outcome.event == Submitted("job", NOW, Submission("R1", "created", "one"))
+    assert rig.cloud.items["R1"].target == DRIVE
+    rig.clock.advance(60)
+    job = a_job(JobState.CLOUD, route="remote", submission=Submission("R1", name="one.bin"))
+    delivery = Delivery("googledrive", "f1", "one.bin")
+    assert rig.perform(Poll(job)).event == Delivered("job", NOW + 60, delivery)
+    again = a_job(JobState.CHECKING, route="remote", publication=None, delivery=delivery)
+    assert rig.perform(Inspect(again)).event == Kept("job", NOW + 60)
+
+
+@pytest.mark.parametrize("route", ["cloud", "remote"])
+@pytest.mark.parametrize(("retries", "request_id"), [(True, "R1"), (False, "R2"), (None, "R2")])
+def test_what_the_service_gave_up_it_tries_again(
+    route: str, request_id: str, *, retries: bool | None
+) -> None:
+    """Where it can; what it cannot, or what is gone there, is handed in anew."""
+    rig = Rig()
+    rig.perform(Submit(a_job(route=route)))
+    if retries is None:
+        rig.cloud.items.clear()
+    rig.cloud.retries = bool(retries)
+    event = rig.perform(Submit(a_job(route=route, failed_request="R1"))).event
+    assert isinstance(event, Submitted)
+    assert (event.submission.request_id, rig.cloud.revived) == (request_id, ["R1"] if retries else [])
+
+
+def test_adopt_passes_over_what_belongs_to_others() -> None:
+    """Another account's transfer, or one of an earlier round, is not the one that was just asked for."""
+    rig = Rig()
+    for _ in range(3):
+        rig.perform(Submit(a_job(route="remote")))
+    job = a_job(route="remote", unsure=True, posted_at=NOW, doubted_at=NOW, spent=("R1",))
+    event = rig.perform(Adopt(job, frozenset({"R2"}))).event
+    assert event == Submitted("job", NOW, Submission("R3", "created"), adopted=True)
+    job = replace(job, destination=a_job().destination)
+    assert isinstance(rig.perform(Adopt(job)).event, Deferred), "the cloud has a history of its own"
+
+
 def test_adopt_takes_the_oldest_request() -> None:
     """What is in the account already is used."""
     rig = Rig()
@@ -135,9 +180,11 @@ def test_adopt_wants_a_listing_that_is_new_enough(newest: str) -> None:
     class Asked(FakeCloud):
         """Notes how new a listing must be."""
 
-        def find(self, link: Link, not_before: float, stop: Stop) -> tuple[Sequence[Sought], float]:
+        def find(
+            self, link: Link, not_before: float, stop: Stop, route: Route = Route.CLOUD
+        ) -> tuple[Sequence[Sought], float]:
             asked.append(not_before)
-            return super().find(link, not_before, stop)
+            return super().find(link, not_before, stop, route)
 
     rig = Rig()
     rig.account = Asked(rig.clock)
@@ -166,7 +213,7 @@ def test_poll_of_a_ready_request_keeps_what_was_known() -> None:
     class Sparse(FakeCloud):
         """Answers with nothing but the word."""
 
-        def status(self, submission: Submission, stop: Stop) -> Phase:
+        def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
             return Phase("downloaded", "ready", Submission("R9", "downloaded", server="fr7"))
 
     rig = Rig()
@@ -183,7 +230,8 @@ def test_poll_of_a_request_that_failed() -> None:
     rig = Rig()
     rig.cloud.dead_keys = frozenset({"one"})
     outcome = rig.perform(Poll(rig.requested()))
-    assert outcome.event == Failed("job", NOW, "the service reports 'error': no seeds")
+    reason = "the service reports 'error': no seeds"
+    assert outcome.event == Failed("job", NOW, reason, request_failed=True)
 
 
 def test_poll_of_a_request_that_is_gone() -> None:

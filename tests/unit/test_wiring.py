@@ -11,7 +11,7 @@ import pytest
 
 from offcloud_watchd import wiring
 from offcloud_watchd.config import Config, load
-from offcloud_watchd.core.model import Destination, Route
+from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.watch import After, SpooledTorrents, WatchMode
@@ -103,6 +103,19 @@ def test_a_category_that_no_directory_can_carry_is_refused(configure: Configure,
     settings = wiring.watch_settings(configure())
     with pytest.raises(BadDrop, match="category"):
         settings.destination_for(category)
+
+
+def test_a_remote_account_reaches_the_watcher_and_not_the_shelf(configure: Configure) -> None:
+    """What is sent needs no directory here; the subfolders of its folder go to the same account."""
+    config = configure(
+        folders="[{path: drop, category: tv, route: remote, remote: {account: drive, folder: f}, "
+        "subfolders: category}, {path: films}]"
+    )
+    first, _ = wiring.watch_settings(config).folders
+    assert first.destination.way == (Route.REMOTE, RemoteTarget("drive", "f"))
+    assert first.subfolder_destination is not None
+    assert first.subfolder_destination("kids").way == first.destination.way
+    assert wiring.shelf_settings(config).outputs == (str(config.output_dir / "films"),)
 
 
 def test_the_shelf_knows_every_output_once(configure: Configure, tmp_path: Path) -> None:

@@ -384,6 +384,7 @@ def test_explain_as_json(place: Place) -> None:
             "reason": "",
             "category": "tv",
             "directory": f"{place.root}/out/tv",
+            "to": f"{place.root}/out/tv",
             "links": [
                 {
                     "kind": "torrent",

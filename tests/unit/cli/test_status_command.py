@@ -226,6 +226,20 @@ def test_check_of_a_lapsed_plan(tmp_path, capsys):
     assert not found["plan"]
 
 
+def test_check_of_remote_accounts(tmp_path, capsys):
+    """Each one that a folder names is looked up, and what there is is named."""
+    with Sandbox(SandboxSettings(key=KEY, generation="classic")) as classic:
+        place = Place(tmp_path, classic.url, {"route": "remote", "remote": "{account: ftp}"})
+        assert _run(place, "check") == 0
+        assert (
+            "ok  remote account ftp: ftp sandbox (59b2e00000000000000000a2) active" in capsys.readouterr().out
+        )
+        place.write_config(remote="{account: dropbox}")
+        assert _run(place, "check") == 1
+    out = capsys.readouterr().out
+    assert "BAD remote account dropbox: there is no remote account 'dropbox'; there are: googledrive" in out
+
+
 def test_check_names_places_that_are_not_there(place, capsys):
     """A missing drop folder or output directory is named with what to do."""
     shutil.rmtree(place.output)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.config import Config, default_state_dir, find_path, load
+from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import ConfigError
 
 ENV = {"HOME": "/home/someone"}
@@ -285,14 +286,18 @@ def test_what_a_folder_cannot_do_yet_is_refused(write: Write, keys: str) -> None
 
 
 def test_route_remote_names_what_it_needs(write: Write) -> None:
-    """Both are said: the feature is not there, and the setting is not whole."""
-    problems = refused(write("output_dir: /o\nfolders: [{path: /d, route: remote}]\n"))
-    assert [problem.partition(": ")[2] for problem in problems] == [
-        "folders[0]: route: remote needs remote: {account: ...}",
-        "folders[0].route: remote is not available in this version",
-    ]
-    problems = refused(write("output_dir: /o\nfolders: [{path: /d, route: remote, remote: {account: x}}]\n"))
-    assert all("not available" in problem for problem in problems)
+    """The account; and an account that no route uses is no help to anybody."""
+    (problem,) = refused(write("output_dir: /o\nfolders: [{path: /d, route: remote}]\n"))
+    assert problem.endswith("folders[0]: route: remote needs remote: {account: ...}")
+    (problem,) = refused(write("output_dir: /o\nfolders: [{path: /d, remote: {account: x}}]\n"))
+    assert problem.endswith("folders[0]: remote is for route: remote, and this folder has route: cloud")
+    given = write("output_dir: /o\nfolders: [{path: /d, route: remote, remote: {account: x, folder: f}}]\n")
+    config = settings(given)
+    assert config.destination_of(config.folders[0]) == Destination(
+        "d", "/o/d", Route.REMOTE, RemoteTarget("x", "f")
+    )
+    assert config.destination_for("d") == config.destination_of(config.folders[0])
+    assert config.destination_for("new") == Destination("new", "/o/new")
 
 
 def test_defaults_of_missing_features_may_be_written_out(write: Write) -> None:

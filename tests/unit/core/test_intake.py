@@ -23,6 +23,7 @@ from offcloud_watchd.core.lifecycle import OWES, evolve
 from offcloud_watchd.core.model import (
     BadLine,
     Command,
+    Delivery,
     Destination,
     Intake,
     Job,
@@ -114,8 +115,17 @@ def test_another_drop_of_a_finished_job_asks_whether_it_is_still_there() -> None
     done = a_job(JobState.DONE)
     again = an_intake("one", drop_id="d2")
     assert accepted(again, done, older) == [DroppedAgain("job", NOW, a_drop("d2"))]
+    sent = replace(done, publication=None, delivery=Delivery("googledrive"))
+    assert accepted(again, sent) == [DroppedAgain("job", NOW, a_drop("d2"))]
     nowhere = replace(done, publication=None)
     assert accepted(again, nowhere) == [Requeued("job", NOW, drop=a_drop("d2"))]
+
+
+def test_a_failed_job_that_is_dropped_again_goes_where_the_settings_say_now() -> None:
+    """Whoever has mended a wrong account or directory drops the file again."""
+    failed = a_job(JobState.FAILED, route="remote")
+    (event,) = accepted(an_intake("one", drop_id="d2"), failed)
+    assert event == Requeued("job", NOW, drop=a_drop("d2"), destination=Destination("tv", "/out/tv"))
 
 
 def test_a_drop_remembers_the_line_of_the_link() -> None:

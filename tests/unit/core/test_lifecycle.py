@@ -12,6 +12,7 @@ from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
+    Delivered,
     Discarded,
     DroppedAgain,
     Event,
@@ -31,6 +32,7 @@ from offcloud_watchd.core.events import (
 from offcloud_watchd.core.lifecycle import (
     MAX_COMMANDS,
     MAX_DROPS,
+    MAX_SPENT,
     OWES,
     TRANSITIONS,
     IllegalTransition,
@@ -39,11 +41,12 @@ from offcloud_watchd.core.lifecycle import (
     fold,
     life_diagram,
 )
-from offcloud_watchd.core.model import Destination, JobState, Publication, Submission
+from offcloud_watchd.core.model import Delivery, Destination, JobState, Publication, Submission
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link
 
 DESTINATION = Destination("tv", "/out/tv")
 PUBLICATION = Publication("/out/tv/release", 1, 100, "size")
+DELIVERY = Delivery("googledrive", "f1", "name", 7)
 
 EVENTS: dict[type[Event], Event] = {
     Queued: Queued("job", NOW, a_link(), a_drop(), DESTINATION, "release"),
@@ -55,6 +58,7 @@ EVENTS: dict[type[Event], Event] = {
     NotFound: NotFound("job", NOW),
     CloudReady: CloudReady("job", NOW, Submission("R2", "downloaded")),
     Published: Published("job", NOW, PUBLICATION),
+    Delivered: Delivered("job", NOW, DELIVERY),
     DroppedAgain: DroppedAgain("job", NOW, a_drop("d2")),
     Kept: Kept("job", NOW, PUBLICATION.path),
     Deferred: Deferred("job", NOW, "later", NOW + 60),
@@ -170,6 +174,44 @@ def test_submitted_closes_the_doubt_and_starts_a_new_state() -> None:
         attempts=0,
         retry_at=0.0,
         reason="",
+    )
+
+
+def test_what_was_sent_is_done_and_is_not_taken_for_what_is_sent_next() -> None:
+    """Each time it is sent anew the request of the time before is remembered, a bounded number of them."""
+    job = a_job(JobState.CLOUD, route="remote")
+    for number in range(MAX_SPENT + 5):
+        done = evolve(replace(job, submission=Submission(f"R{number}")), EVENTS[Delivered])
+        assert done is not None
+        assert (done.state, done.delivery) == (JobState.DONE, DELIVERY)
+        anew = evolve(done, EVENTS[Requeued])
+        assert anew is not None
+        assert (anew.delivery, anew.spent[-1]) == (None, f"R{number}")
+        job = replace(anew, state=JobState.CLOUD)
+    assert len(job.spent) == MAX_SPENT
+
+
+def test_a_request_that_the_service_gave_up_is_remembered_until_there_is_another() -> None:
+    """Only what failed there can begin anew there."""
+    job = a_job(JobState.CLOUD)
+    ours = evolve(job, Failed("job", NOW, "cancelled"))
+    theirs = evolve(job, Failed("job", NOW, "no seeds", request_failed=True))
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.failed_request, theirs.failed_request) == ("", "R1")
+    anew = evolve(theirs, EVENTS[Requeued])
+    assert anew is not None
+    assert (anew.submission, anew.failed_request) == (None, "R1")
+    again = evolve(anew, EVENTS[Submitted])
+    assert again is not None
+    assert again.failed_request == ""
+
+
+def test_a_new_drop_may_send_a_job_elsewhere() -> None:
+    """What the settings say now is what counts for whoever drops it again."""
+    moved = Destination("tv", "/mnt/tv")
+    assert evolve(a_job(JobState.FAILED), Requeued("job", NOW, destination=moved)) == replace(
+        a_job(), destination=moved, changed_at=NOW, round=1
     )
 
 

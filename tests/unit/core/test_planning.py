@@ -10,7 +10,7 @@ import pytest
 
 from offcloud_watchd.core.effects import Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import Destination, Job, JobState, Lane, Route, Submission
+from offcloud_watchd.core.model import Destination, Job, JobState, Lane, RemoteTarget, Route, Submission
 from offcloud_watchd.core.planning import (
     LEADER_TRIES,
     LEADER_WAIT_S,
@@ -19,6 +19,7 @@ from offcloud_watchd.core.planning import (
     Agenda,
     Plan,
     donors_of,
+    held_by_others,
     plan,
     poll_delay_s,
 )
@@ -274,6 +275,17 @@ def test_another_route_is_another_request() -> None:
     there = Destination("tv", "/out/tv", Route.REMOTE)
     due = planned(a_job(id="here"), a_job(JobState.CLOUD, id="there", destination=there))
     assert names(due.effects) == ["Submit here", "Poll there"]
+
+
+def test_each_account_gets_its_own_and_one_after_the_other() -> None:
+    """The account's history does not tell which of two transfers went where."""
+    first, same = (a_job(id=name, category=name, route="remote", queued_at=NOW) for name in "ab")
+    other = replace(first, id="c", destination=Destination("c", "/c", Route.REMOTE, RemoteTarget("ftp")))
+    assert names(planned(first, same, other).effects) == ["Submit a"]
+    sent = replace(first, state=JobState.CLOUD, submission=Submission("R1"))
+    assert names(planned(sent, same, other).effects) == ["Share b", "Submit c", "Poll a"]
+    assert held_by_others(other, [sent, same, replace(sent, id="d", spent=("R0",))]) == {"R0", "R1"}
+    assert held_by_others(same, [sent]) == set()
 
 
 def test_the_agenda_follows_jobs() -> None:

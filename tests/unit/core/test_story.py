@@ -8,6 +8,7 @@ from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
     Deferred,
+    Delivered,
     Discarded,
     DroppedAgain,
     Failed,
@@ -24,6 +25,7 @@ from offcloud_watchd.core.events import (
     Submitting,
 )
 from offcloud_watchd.core.model import (
+    Delivery,
     Destination,
     Drop,
     Job,
@@ -32,9 +34,10 @@ from offcloud_watchd.core.model import (
     Link,
     LinkKind,
     Publication,
+    RemoteTarget,
     Submission,
 )
-from offcloud_watchd.core.story import about, display_name, told
+from offcloud_watchd.core.story import about, display_name, told, whereto
 
 LINK = Link(LinkKind.TORRENT, "btih:" + "a" * 40, "magnet:?xt=urn:btih:" + "a" * 40, name="From the link")
 DROP = Drop("d", "f.magnet", "/drop")
@@ -64,6 +67,12 @@ def test_display_name_is_the_best_there_is_and_no_secret(job, name):
     assert display_name(job) == name
 
 
+def test_a_destination_is_a_directory_or_an_account():
+    """A person is told where it goes."""
+    assert whereto(TV) == "/out/tv"
+    assert whereto(replace(TV, remote=RemoteTarget("drive", "f"))) == "remote account drive, folder f"
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
@@ -85,6 +94,12 @@ def test_display_name_is_the_best_there_is_and_no_secret(job, name):
             Published("j", 1, Publication("/out/tv/X", 1, 5, "linked from k: size")),
             "published: /out/tv/X (1 file, 5 bytes, linked from k)",
         ),
+        (Delivered("j", 1, Delivery("drive")), "sent: it to remote account drive"),
+        (
+            Delivered("j", 1, Delivery("drive", "f", "a.bin", 7)),
+            "sent: a.bin to remote account drive, folder f, 7 bytes",
+        ),
+        (Kept("j", 1), "dropped again; it was sent there already: `offcloud-watchd retry` sends it again"),
         (DroppedAgain("j", 1, DROP), "dropped again by f.magnet: looking whether it is still there"),
         (
             DroppedAgain("j", 1, replace(DROP, name="")),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from offcloud_watchd.core.links import parse_link
-from offcloud_watchd.core.model import Account, RemoteFile, Route, Submission
+from offcloud_watchd.core.model import Account, RemoteFile, RemoteTarget, Route, Submission
 from offcloud_watchd.errors import (
     Blocked,
     Cancelled,
@@ -691,6 +691,28 @@ def test_a_transfer_is_submitted_followed_and_found(
         "GET remote/history",
         "GET cloud/history",
     ]
+
+
+ROWS = [{"remoteOptionId": "o1", "type": "ftp", "username": "me"}, {"remoteOptionId": "o2", "type": "drive"}]
+
+
+def test_an_account_is_asked_for_when_it_is_not_known(play: Play, stop: threading.Event) -> None:
+    """By id, user name or type; once for all, and again when there is none of that name or it is refused."""
+    taken = says({"requestId": "R1"})
+    gone = says({"error": "Remote account not found."})
+    client, server = play(says(ROWS), taken, taken, says(ROWS), gone, says(ROWS), taken)
+    for account in ("FTP", "me"):
+        assert client.send(LINK, RemoteTarget(account), stop).request_id == "R1"
+    with pytest.raises(Permanent, match=r"there is no remote account 'x'; there are: ftp me \(o1\)"):
+        client.send(LINK, RemoteTarget("x"), stop)
+    with pytest.raises(Permanent, match="offcloud-watchd accounts"):
+        client.send(LINK, RemoteTarget("drive"), stop)
+    client.send(LINK, RemoteTarget("o2", "f1"), stop)
+    assert server.asked[-1].json() == {"url": LINK.url, "remoteOptionId": "o2", "folderId": "f1"}
+    assert _asked(server) == [
+        f"POST {path}"
+        for path in ("remote/accounts", "remote", "remote", "remote/accounts", "remote", "remote/accounts")
+    ] + ["POST remote"]
 
 
 def test_a_transfer_to_nowhere_ends(play: Play, stop: threading.Event) -> None:
