@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Final, assert_never
 
-from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Inspect, Poll, Submit
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Inspect, Poll, Submit
 from offcloud_watchd.core.events import (
+    Cleared,
     CloudReady,
     Delivered,
     Discarded,
@@ -38,7 +39,7 @@ from offcloud_watchd.core.model import Delivery, Job, Lane, Phase, Progress, Rem
 from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.core.story import about
-from offcloud_watchd.core.verdicts import bounded, searched
+from offcloud_watchd.core.verdicts import bounded, foreign, searched
 from offcloud_watchd.errors import Cancelled, Gone, OffcloudWatchdError
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,9 @@ class Ports:
     settle: Callable[[Sequence[Wish]], None] = settle_each
 
 
-def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Outcome:
+def perform(  # noqa: PLR0911 - flat, one case an effect
+    effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnProgress, stop: Stop
+) -> Outcome:
     """Carry out one effect and return what came of it. Safe to repeat after a crash at any point.
 
     Raises what the ports raise.
@@ -86,7 +89,10 @@ def perform(effect: Act, ports: Ports, list_files: ListFiles, on_progress: OnPro
         case Fetch(job=job, donors=donors):
             linked = ports.shelf.link(job, donors, stop) if donors else None
             publication = linked or ports.shelf.fetch(job, list_files, on_progress, stop)
-            return Outcome(effect, Published(job.id, clock.now(), publication))
+            clear = ports.policy.remove_published and job.destination.route is Route.CLOUD
+            return Outcome(effect, Published(job.id, clock.now(), publication, clear))
+        case Clear():
+            return _cleared(effect, ports, stop)
         case Inspect():
             return _inspected(effect, ports)
         case Discard(job=job):
@@ -154,6 +160,17 @@ def _delivery(job: Job, phase: Phase) -> Delivery:
     target, told = job.destination.remote, _merged(_submission(job), phase.submission)
     account, folder = (target.account, target.folder) if target is not None else ("", None)
     return Delivery(account, folder, told.name or job.link.name, phase.progress.total_bytes)
+
+
+def _cleared(effect: Clear, ports: Ports, stop: Stop) -> Outcome:
+    job, submission = effect.job, _submission(effect.job)
+    # Any listing since the submission shows when the request was made.
+    entries, _ = ports.cloud.find(job.link, job.doubted_at, stop)
+    mine = (entry.created_at for entry in entries if entry.request_id == submission.request_id)
+    reason = foreign(job, next(mine, None))
+    if not reason:
+        ports.cloud.remove(submission, stop)
+    return Outcome(effect, Cleared(job.id, ports.clock.now(), reason))
 
 
 def _inspected(effect: Inspect, ports: Ports) -> Outcome:

@@ -56,6 +56,7 @@ def describe(picture: Picture, *, process_id: int, started_at: float) -> dict[st
             for folder in picture.folders
         ],
         "counts": {str(state): count for state, count in picture.counts.items()},
+        "to_clear": picture.to_clear,
         "active": [_active(job, progress) for job, progress in active[:MAX_ACTIVE]],
         "active_total": len(active),
     }

@@ -56,7 +56,12 @@ def blueprint(config: Config) -> Blueprint:
 def policy(config: Config) -> Policy:
     """Return how patient the program is."""
     poll = config.offcloud.poll
-    return Policy(poll_min_s=poll.min_s, poll_max_s=poll.max_s, history_lag_s=config.offcloud.history_lag_s)
+    return Policy(
+        poll_min_s=poll.min_s,
+        poll_max_s=poll.max_s,
+        history_lag_s=config.offcloud.history_lag_s,
+        remove_published=config.offcloud.remove == "published",
+    )
 
 
 def client_settings(config: Config, keys: KeySource) -> ClientSettings:

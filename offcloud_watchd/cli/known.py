@@ -7,6 +7,7 @@ A job as JSON is one object, in ``jobs --json`` and ``show --json`` alike. Membe
     path, files, published_bytes, verified      (null until published)
     checks: [{how, files, names}]               (how: pieces, pieces in part, size or unverified; names: the
                                                 first 100; empty where all files are what verified says first)
+    to_clear                                    (true while the request is to be removed from the account)
     remote: {account, folder}                   (null but on the remote route)
     sent: {account, folder, name, size_bytes}   (null until the remote account has it)
     drops: [{name, folder, line}]               (line: of a list, else null)
@@ -80,6 +81,7 @@ def described(job: Job) -> dict[str, Any]:
         "published_bytes": publication.size_bytes if publication else None,
         "verified": publication.verified if publication else None,
         "checks": [asdict(check) for check in publication.checks] if publication else [],
+        "to_clear": job.to_clear,
         "remote": None if job.destination.remote is None else asdict(job.destination.remote),
         "sent": None if job.delivery is None else asdict(job.delivery),
         "drops": [

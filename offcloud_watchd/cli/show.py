@@ -61,6 +61,8 @@ def _head(job: Job) -> Iterator[str]:
         done = job.publication
         files = "1 file" if done.files == 1 else f"{done.files} files"
         yield f"published: {done.path} ({files}, {text.size(done.size_bytes)}, {done.verified})"
+    if job.to_clear:
+        yield "account:   the request is still to be removed from it"
     if job.delivery is not None:
         yield f"sent:      {sent(job.delivery)}"
     for drop in job.drops:

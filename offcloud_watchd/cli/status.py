@@ -126,6 +126,8 @@ def plain(seen: Mapping[str, Any]) -> list[str]:
             f"folder {printable(folder['path'])} ({printable(folder['category'])}, {folder['watch']}): "
             f"{folder['waiting']} waiting{problem}"
         )
+    if seen.get("to_clear"):
+        lines.append(f"{seen['to_clear']} finished requests are still to be removed from the account")
     lines += [_job_line(job) for job in seen.get("active", [])]
     more = seen.get("active_total", 0) - len(seen.get("active", []))
     return [*lines, f"and {more} more"] if more > 0 else lines

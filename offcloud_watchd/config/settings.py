@@ -41,7 +41,6 @@ ANYTHING: Final = None
 UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
     "offcloud.auth": frozenset({"login"}),
-    "offcloud.remove": frozenset({"published"}),
     "offcloud.torrent_upload": frozenset({"auto", "always"}),
     "folders.cached": frozenset({"first", "only"}),
     "folders.engine": frozenset({"aria2", "rclone"}),
@@ -106,7 +105,7 @@ class Offcloud(Section):
     requests_per_minute: int = _key(120, "one budget for everything the program asks", ge=1, le=1_000_000)
     proxy: Proxy | None = _key(None, "an address, or env; environment proxies are ignored unless env")
     remove: Literal["never", "published"] = _key(
-        "never", "when our own finished items are deleted from the account"
+        "never", "published: our own finished items are deleted from the account once they are safe here"
     )
     torrent_upload: Literal["never", "auto", "always"] = _key(
         "never", "a torrent is sent as a magnet with every tracker and web seed"

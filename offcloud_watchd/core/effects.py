@@ -48,6 +48,14 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class Clear:
+    """Take the request of a finished job out of the account, if it is ours."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """Bring the files home, check them, publish them.
 
@@ -75,7 +83,7 @@ class Discard:
     lane: Lane = Lane.DISK
 
 
-Act = Adopt | Submit | Poll | Fetch | Inspect | Discard
+Act = Adopt | Submit | Poll | Fetch | Clear | Inspect | Discard
 """What a lane carries out in the outside world."""
 
 Effect = Act | Share

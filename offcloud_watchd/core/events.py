@@ -60,7 +60,8 @@ class Recalled:
 class Submitted:
     """The service gave the request an id; ``adopted`` when it was found there rather than answered.
 
-    ``posted_at`` names the POST behind a request that another job holds, where there is one.
+    ``posted_at`` names the POST behind a request that another job holds, where there is one. ``also_for`` is
+    a job to which the service gave the same request, although it is for other content.
     """
 
     job_id: str
@@ -68,6 +69,7 @@ class Submitted:
     submission: Submission
     adopted: bool = False
     posted_at: float | None = None
+    also_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,12 @@ class CloudReady:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The release is complete, checked and visible."""
+    """The release is complete, checked and visible. ``clear``: the account is to be rid of its request."""
 
     job_id: str
     at: float
     publication: Publication
+    clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,15 @@ class Delivered:
     job_id: str
     at: float
     delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The account does not hold the request any more; or it is left there, for a ``reason``."""
+
+    job_id: str
+    at: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +232,7 @@ Event = (
     | CloudReady
     | Published
     | Delivered
+    | Cleared
     | DroppedAgain
     | Kept
     | Deferred

@@ -17,6 +17,7 @@ from typing import Final, assert_never
 
 from offcloud_watchd.core.events import (
     Attached,
+    Cleared,
     CloudReady,
     Deferred,
     Delivered,
@@ -69,6 +70,8 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Removed: JobState.REMOVED,
     },
     JobState.DONE: {
+        Cleared: JobState.DONE,
+        Deferred: JobState.DONE,
         DroppedAgain: JobState.CHECKING,
         Requeued: JobState.QUEUED,
         Removed: JobState.REMOVED,
@@ -94,7 +97,7 @@ OWES: Final[Mapping[JobState, str]] = {
     JobState.CHECKING: "Inspect",
     JobState.REMOVED: "Discard",
 }
-"""The effect each open state owes; DONE and FAILED owe nothing."""
+"""The effect each open state owes; FAILED owes nothing, and DONE at the most a Clear (``Job.to_clear``)."""
 
 MAX_DROPS: Final = 256
 MAX_COMMANDS: Final = 32
@@ -108,7 +111,7 @@ class IllegalTransition(ValueError):  # noqa: N818 - the noun says it
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How patient we are. Times in seconds."""
+    """How patient we are (times in seconds), and whether the account is to be rid of what is published."""
 
     backoff_min_s: float = 5.0
     backoff_max_s: float = 3600.0
@@ -116,6 +119,7 @@ class Policy:
     poll_min_s: float = 5.0
     poll_max_s: float = 300.0
     history_lag_s: float = 150.0  # 120 s of lag, and the time a POST may take to have its effect
+    remove_published: bool = False
 
 
 # --- The fold ----------------------------------------------------------------------------------------------
@@ -171,8 +175,10 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return _submitted(job, entered, event)
         case CloudReady(submission=submission):
             return replace(entered, submission=submission)
-        case Published(at=at, publication=publication):
-            return replace(entered, publication=publication, published_at=at)
+        case Published(at=at, publication=publication, clear=clear):
+            return replace(entered, publication=publication, published_at=at, to_clear=clear)
+        case Cleared(reason=reason):
+            return replace(job, attempts=0, retry_at=0.0, reason=reason, to_clear=False)
         case Delivered(delivery=delivery):
             return replace(entered, delivery=delivery)
         case DroppedAgain(drop=drop):
@@ -251,6 +257,7 @@ def _requeued(job: Job, entered: Job, event: Requeued) -> Job:
         submission=None,
         publication=None,
         delivery=None,
+        to_clear=False,
         spent=_with_spent(job),
         published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered

@@ -12,6 +12,7 @@ request         the service's own word for an item in the account, named by its 
 route           where the service puts the bytes: its cloud, a remote account, or nowhere (instant: it gives
                 links to the bytes at once)
 intent          the record that a POST is about to be made; until an answer is recorded the job is unsure
+clear           to take a finished request of ours out of the account, with its files there
 staging         the hidden directory in which a release is gathered and checked
 release         the finished directory; it becomes visible by one rename ("published")
 lane            the workers of one resource: ``api``, ``fetch`` or ``disk``
@@ -274,6 +275,7 @@ class Job:
     (0: not known). ``delivery`` is what was sent to a remote account. ``failed_request`` is the id of a
     request that the service gave up: it is asked to try that again. ``spent`` are the ids of the newest
     requests of earlier rounds that did what they were for: they are never taken for the present one's.
+    ``to_clear``: the job is done, and its request is still to be taken out of the account.
     """
 
     id: str
@@ -299,6 +301,7 @@ class Job:
     delivery: Delivery | None = None
     failed_request: str = ""
     spent: tuple[str, ...] = ()
+    to_clear: bool = False
 
 
 class Verb(StrEnum):

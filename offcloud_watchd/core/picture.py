@@ -33,7 +33,10 @@ class LanePause:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Lanes that pause, folders, jobs that owe something with their progress, and counts of all jobs."""
+    """Lanes that pause, folders, jobs that owe something with their progress, and counts of all jobs.
+
+    ``to_clear`` counts the finished jobs whose request is still to be taken out of the account.
+    """
 
     at: float
     pauses: Mapping[Lane, LanePause]
@@ -41,6 +44,7 @@ class Picture:
     active: Sequence[tuple[Job, Progress | None]]
     counts: Mapping[JobState, int]
     journal_problem: str
+    to_clear: int = 0
 
 
 @dataclass(frozen=True, slots=True)

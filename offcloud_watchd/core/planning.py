@@ -18,7 +18,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Final
 
-from offcloud_watchd.core.effects import Act, Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit
+from offcloud_watchd.core.effects import (
+    Act,
+    Adopt,
+    Clear,
+    Discard,
+    Effect,
+    Fetch,
+    Inspect,
+    Poll,
+    Share,
+    Submit,
+)
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import Job, JobState, Lane, Route
 
@@ -51,11 +62,13 @@ class Plan:
 class Agenda:
     """The jobs that owe something: a line for each state, in the order in which they came to it.
 
-    ``crowds`` are the jobs that want or have the same request, where there are several.
+    ``crowds`` are the jobs that want or have the same request, where there are several. ``to_clear`` are the
+    finished ones whose request is still in the account.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self.lines: dict[JobState, dict[str, Job]] = {state: {} for state in OWES}
+        self.to_clear: dict[str, Job] = {}
         self._groups: dict[Group, dict[str, Job]] = {}
         self._crowded: set[Group] = set()
         for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
@@ -66,6 +79,10 @@ class Agenda:
         """Return the jobs of each group that has more than one."""
         return [self._groups[group].values() for group in self._crowded]
 
+    def relatives(self, job: Job) -> Collection[Job]:
+        """Return the jobs that want or have a request for the same content on the same route."""
+        return self._groups.get((job.link.key, job.destination.route), {}).values()
+
     def __iter__(self) -> Iterator[Job]:
         return (job for line in self.lines.values() for job in line.values())
 
@@ -75,6 +92,10 @@ class Agenda:
             del self.lines[before.state][before.id]
         if after is not None and after.state in OWES:
             self.lines[after.state][after.id] = after
+        if after is not None and after.state is JobState.DONE and after.to_clear:
+            self.to_clear[after.id] = after
+        elif before is not None:
+            self.to_clear.pop(before.id, None)
         job = after or before
         if job is not None:
             self._regroup(job, present=after is not None and _wants_request(after))
@@ -140,6 +161,7 @@ def plan(
     """
     shares, followers = _within_crowds(agenda.crowds, busy)
     followers |= _behind_leaders(agenda.crowds, lambda job: _fetch_rank(job, busy, vain, now))
+    followers |= _behind_clears(agenda, busy)
     gate = _Gate(now, {*busy, *followers}, not_before)
     places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
     submits = _first(agenda.lines[JobState.QUEUED], places[Lane.API], gate, _submission)
@@ -149,7 +171,8 @@ def plan(
     discards = _first(agenda.lines[JobState.REMOVED], places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
     first, second = (polls, submits) if polls_first else (submits, polls)
-    api = _in_turns(first, second)[: places[Lane.API]]
+    unneeded = _unneeded(agenda, places[Lane.API], gate, busy)
+    api = _in_turns(_in_turns(first, second), unneeded)[: places[Lane.API]]
     return Plan((*shares, *api, *fetches, *disk), gate.next_due_at)
 
 
@@ -184,6 +207,39 @@ def _behind_leaders(crowds: Iterable[Collection[Job]], rank: Callable[[Job], Fet
             leader = min(jobs, key=rank)
             behind |= {job.id for job in jobs} - {leader.id}
     return behind
+
+
+def _behind_clears(agenda: Agenda, busy: Collection[str]) -> set[str]:
+    """Find which jobs wait until their content is out of the account, so that no search finds it going."""
+    going = [agenda.to_clear[job_id] for job_id in busy if job_id in agenda.to_clear]
+    return {job.id for one in going for job in agenda.relatives(one)}
+
+
+def _unneeded(agenda: Agenda, places: int, gate: _Gate, busy: Collection[str]) -> list[Act]:
+    """Find what can be taken out of the account: no open job has it or is about to look for it."""
+    taken: list[Act] = []
+    going = {_request_id(agenda.to_clear[job_id]) for job_id in busy if job_id in agenda.to_clear}
+    for job in agenda.to_clear.values():
+        if len(taken) >= places:
+            break
+        unneeded = not agenda.relatives(job) and _request_id(job) not in going
+        if unneeded and gate.due_at(job) <= gate.now:
+            taken.append(Clear(job))
+            going.add(_request_id(job))
+    return taken
+
+
+def _request_id(job: Job) -> str:
+    return job.submission.request_id if job.submission is not None else ""
+
+
+def needed_by(job: Job, holders: Iterable[Job]) -> Job | None:
+    """Return another job that still needs the request of a finished one: one that is not done with it.
+
+    A failed one does: it may be tried again. ``holders`` are the jobs that have the request.
+    """
+    finished = (JobState.DONE, JobState.CHECKING, JobState.REMOVED)
+    return next((one for one in holders if one.id != job.id and one.state not in finished), None)
 
 
 def _fetch_rank(job: Job, busy: Collection[str], vain: Mapping[str, int], now: float) -> FetchRank:

@@ -78,7 +78,10 @@ class Journal(Protocol):
 
 
 class Cloud(Protocol):
-    """An Offcloud account. Only ``submit`` and ``send`` make an item. One thread at a time."""
+    """An Offcloud account. One thread at a time.
+
+    Only ``submit`` and ``send`` make an item, only ``remove`` takes one away.
+    """
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken.
@@ -98,6 +101,13 @@ class Cloud(Protocol):
         """Let a request that the service gave up begin anew; safe to repeat. ``Gone`` when it is not there.
 
         False when the service has no such call: then it is to be handed in again.
+        """
+        ...
+
+    def remove(self, submission: Submission, stop: Stop) -> None:
+        """Remove a request from the account's cloud, with its files. Safe to repeat: what is gone is removed.
+
+        No search that begins afterwards finds it.
         """
         ...
 

@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from offcloud_watchd.core.events import (
     Attached,
+    Cleared,
     CloudReady,
     Deferred,
     Delivered,
@@ -82,8 +83,10 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return f"taken from {drop.name or 'a command'} for {destination.category}"
         case Attached(drop=drop):
             return f"{drop.name or 'a command'} wants the same and joins it"
-        case Submitted(submission=submission, adopted=adopted):
-            return f"{'found in the account' if adopted else 'submitted'} as request {submission.request_id}"
+        case Submitted(submission=submission, adopted=adopted, also_for=also_for):
+            how = "found in the account" if adopted else "submitted"
+            twice = f", which the service gave job {also_for} for other content" if also_for else ""
+            return f"{how} as request {submission.request_id}{twice}"
         case Granted():
             return "the service gives it at once: fetching"
         case Recalled():
@@ -98,6 +101,8 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return f"published: {publication.path} ({files}, {publication.size_bytes} bytes{how})"
         case Delivered(delivery=delivery):
             return f"sent: {sent(delivery)}"
+        case Cleared(reason=reason):
+            return f"left in the account: {reason}" if reason else "removed from the account"
         case DroppedAgain(drop=drop):
             return f"dropped again by {drop.name or 'a command'}: looking whether it is still there"
         case Kept(path="", command=""):

@@ -11,14 +11,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
-from offcloud_watchd.core.effects import Act, Submit
-from offcloud_watchd.core.events import Deferred, Event, Failed, Granted, NotFound, Recalled, Submitted
+from offcloud_watchd.core.effects import Act, Clear, Submit
+from offcloud_watchd.core.events import (
+    Cleared,
+    Deferred,
+    Event,
+    Failed,
+    Granted,
+    NotFound,
+    Recalled,
+    Submitted,
+)
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Job, JobState, Route, Submission
 from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, OffcloudWatchdError, Permanent, Transient
+
+OURS_WITHIN_S: Final = 60.0
+"""So much earlier than our POST a request may be made by the service's clock and still be its effect."""
 
 MAX_REASON_CHARS: Final = 2000
 """A reason is kept in the journal; whatever a server says is cut to this."""
@@ -66,6 +79,8 @@ def _tried_in_vain(effect: Act, error: BaseException, now: float, policy: Policy
 def _given_up(effect: Act, now: float, reason: str) -> Event:
     if effect.job.state is JobState.REMOVED:  # it cannot fail, only wait: what it left must not be forgotten
         return Deferred(effect.job.id, now, bounded(reason), retry_at=now + MAX_WAIT_S)
+    if isinstance(effect, Clear):  # the job is done, whatever becomes of the request
+        return Cleared(effect.job.id, now, bounded(reason))
     return Failed(effect.job.id, now, bounded(reason))
 
 
@@ -129,6 +144,28 @@ def shared(job: Job, submission: Submission, posted_at: float | None, now: float
     if job.destination.route is Route.INSTANT:
         return Granted(job.id, now, submission, posted_at)
     return Submitted(job.id, now, submission, adopted=True, posted_at=posted_at)
+
+
+def compared(event: Submitted, job: Job, holders: Iterable[Job]) -> Submitted:
+    """Note it when the service gives a request that it gave for other content already.
+
+    ``holders`` are the jobs that have the request.
+    """
+    others = (one.id for one in holders if one.link.key != job.link.key and one.state is not JobState.REMOVED)
+    return replace(event, also_for=next(others, ""))
+
+
+def foreign(job: Job, made_at: float | None) -> str:
+    """Tell why the request of a job must be left to somebody else; empty when it is ours.
+
+    The same link may give a request that was there before, of another program or another life. ``made_at``
+    is when the service made it, None where it does not tell: then the journal's word counts that it is ours.
+    """
+    if job.posted_at is None:
+        return "the journal does not say that it was asked for from here"
+    if made_at is not None and made_at < job.posted_at - OURS_WITHIN_S:
+        return "it was there before it was asked for from here"
+    return ""
 
 
 def searched(job: Job, found: Submission | None, as_of: float, now: float, policy: Policy) -> Event:

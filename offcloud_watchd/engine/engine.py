@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from offcloud_watchd.core import intake as decisions
-from offcloud_watchd.core.effects import Act, Adopt, Effect, Fetch, Poll, Share, Submit
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Poll, Share, Submit
 from offcloud_watchd.core.events import (
+    Cleared,
     Event,
     Failed,
     Kept,
@@ -27,6 +28,7 @@ from offcloud_watchd.core.events import (
     Removed,
     Requeued,
     Resumed,
+    Submitted,
     Submitting,
 )
 from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
@@ -42,10 +44,10 @@ from offcloud_watchd.core.messages import (
 )
 from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Progress, Verb
 from offcloud_watchd.core.picture import Overview, Picture
-from offcloud_watchd.core.planning import Plan, donors_of, held_by_others, plan, poll_delay_s
+from offcloud_watchd.core.planning import Plan, donors_of, held_by_others, needed_by, plan, poll_delay_s
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.core.story import about
-from offcloud_watchd.core.verdicts import doubted_anew, in_words, judge, recalled, shared
+from offcloud_watchd.core.verdicts import compared, doubted_anew, in_words, judge, recalled, shared
 from offcloud_watchd.engine.flights import Flights
 from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
@@ -140,6 +142,7 @@ class Engine:
             active,
             self._ledger.counts,
             self._ledger.problem or self._ledger.strain,
+            len(self._ledger.agenda.to_clear),
         )
 
     def _answer(self) -> None:
@@ -209,8 +212,13 @@ class Engine:
         self._note_progress(effect, outcome)
         if isinstance(event, NotFound) and job.doubted_at != effect.job.doubted_at:
             return  # the search began before the doubt did
-        if event is not None:
-            self._record(event)
+        if isinstance(event, Submitted):
+            event = compared(event, job, self._ledger.holding(event.submission.request_id))
+        self._record_if(event)
+        if isinstance(event, Cleared) and not event.reason and job.submission is not None:
+            for one in self._ledger.holding(job.submission.request_id):
+                if one.to_clear and one.state is JobState.DONE:
+                    self._record(Cleared(one.id, event.at))
 
     def _landed(self, outcome: Outcome) -> None:
         effect, error = outcome.effect, outcome.error
@@ -382,10 +390,23 @@ class Engine:
                 return None
             case Adopt(job=job):
                 return Adopt(job, held_by_others(job, self._ledger.same_content(job.link)))
+            case Clear(job=job):
+                return self._begin_to_clear(effect, job, now)
             case Fetch(job=job):
                 return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))
             case _:
                 return effect
+
+    def _begin_to_clear(self, effect: Clear, job: Job, now: float) -> Clear | None:
+        holders = self._ledger.holding(job.submission.request_id) if job.submission is not None else []
+        needing = needed_by(job, holders)
+        if self._policy.remove_published and needing is None:
+            return effect
+        reason = "`offcloud.remove` is not `published` any more"
+        if needing is not None:  # and when that one is done it owes the same
+            reason = f"job {needing.id} ({needing.state}) may still need it"
+        self._ledger.add(Cleared(job.id, now, reason))
+        return None
 
     def _dispatch(self, effect: Act) -> None:
         if effect.lane is Lane.API:

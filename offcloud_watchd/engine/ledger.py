@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final
 
-from offcloud_watchd.core.events import Deferred, Event, Failed
+from offcloud_watchd.core.events import Deferred, Event, Failed, Submitted
 from offcloud_watchd.core.lifecycle import evolve
 from offcloud_watchd.core.model import Job, JobState, Lane, Link
 from offcloud_watchd.core.planning import Agenda
@@ -103,6 +104,15 @@ class Ledger:
         ids = self._by_key.get(link.key, ())
         return [job for job_id in sorted(ids) if (job := self.get(job_id)) is not None]
 
+    def holding(self, request_id: str) -> list[Job]:
+        """Return the jobs of any content that have a request. Looks through all of them."""
+        having = [
+            job
+            for job in chain(self._jobs.values(), self._changed.values())
+            if job is not None and job.submission is not None and job.submission.request_id == request_id
+        ]
+        return [job for job_id in {job.id: None for job in having} if (job := self.get(job_id)) is not None]
+
     def flush(self) -> list[tuple[Job, Job | None]] | None:
         """Make all decided events durable with one sync, then apply them.
 
@@ -164,7 +174,7 @@ class Ledger:
             before = self._jobs.get(event.job_id)
             job = changed[event.job_id] or before
             if line and job is not None:
-                bad = isinstance(event, Failed) or (isinstance(event, Deferred) and event.charged)
+                bad = _is_bad(event)
                 level = logging.WARNING if bad else logging.INFO
                 fields = about(job) | {"lane": about(before)["lane"] if before is not None else Lane.DISK}
                 log.log(level, "%s %s: %s", job.id, display_name(job), line, extra=fields)
@@ -200,3 +210,15 @@ class Ledger:
         ids.discard(job.id)
         if not ids:
             del self._by_key[job.link.key]
+
+
+def _is_bad(event: Event) -> bool:
+    match event:
+        case Failed():
+            return True
+        case Deferred(charged=charged):
+            return charged
+        case Submitted(also_for=also_for):
+            return also_for != ""
+        case _:
+            return False

@@ -34,6 +34,7 @@ from typing import Final, TypeVar, cast
 
 from offcloud_watchd.core.events import (
     Attached,
+    Cleared,
     CloudReady,
     Deferred,
     Delivered,
@@ -83,6 +84,7 @@ EVENT_KINDS: Final[Mapping[str, type[Event]]] = {
     "cloud_ready": CloudReady,
     "published": Published,
     "delivered": Delivered,
+    "cleared": Cleared,
     "dropped_again": DroppedAgain,
     "kept": Kept,
     "deferred": Deferred,

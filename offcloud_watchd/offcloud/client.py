@@ -254,6 +254,7 @@ class Client:
         for number in (self._removal, *(one for one in range(len(ways)) if one != self._removal)):
             if self._asker.again(partial(self._removed, ways[number], stop), stop):
                 self._removal = number
+                self._listings.clear()  # no search may find it again
                 return
         raise Permanent(f"the service has no call to remove request {own_id}: remove it on its page")
 

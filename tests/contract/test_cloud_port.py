@@ -202,6 +202,7 @@ def test_a_refused_key_blocks_every_call(world: World, stop: Stop) -> None:
     world.refuse_key()
     calls: list[Callable[[], object]] = [
         lambda: world.cloud.submit(LINK, stop),
+        lambda: world.cloud.remove(submission, stop),
         lambda: world.cloud.grant(WEB, stop),
         lambda: world.cloud.granted(WEB, stop),
         lambda: world.cloud.find(LINK, world.now(), stop),
@@ -214,6 +215,18 @@ def test_a_refused_key_blocks_every_call(world: World, stop: Stop) -> None:
             call()
         assert raised.value.key_refused
         assert raised.value.lane == "api"
+
+
+def test_what_is_removed_is_not_found(world: World, stop: Stop) -> None:
+    """Twice is harmless, other requests stay, and no listing that was taken before is used again."""
+    kept, gone = world.cloud.submit(OTHER, stop), world.cloud.submit(LINK, stop)
+    world.advance(1)
+    asked_at = world.now()
+    assert world.cloud.find(LINK, asked_at, stop)[0]
+    for _ in range(2):
+        world.cloud.remove(gone, stop)
+    assert not world.cloud.find(LINK, asked_at, stop)[0]
+    assert world.cloud.find(OTHER, asked_at, stop)[0][0].request_id == kept.request_id
 
 
 @pytest.mark.parametrize("link", [WEB])

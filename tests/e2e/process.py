@@ -78,6 +78,7 @@ class Place:
             "jobs": "3",
             "auth": "bearer",
             "watch": "auto",
+            "remove": "never",
             "route": "cloud",
             "web": "{listen: null}",
             "remote": "null",
@@ -93,6 +94,7 @@ offcloud:
   poll: {values["poll"]}
   requests_per_minute: {values["requests_per_minute"]}
   history_lag: {values["history_lag"]}
+  remove: {values["remove"]}
 output_dir: out
 state_dir: state
 folders:

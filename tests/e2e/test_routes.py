@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import requests
 
 from offcloud_watchd.core.model import JobState
 from offcloud_watchd.sandbox import Fault
-from tests.e2e.process import Place, wait_until
-from tests.e2e.releases import assert_home, assert_no_key
+from tests.e2e.process import KEY, Place, wait_until
+from tests.e2e.releases import assert_all_home, assert_home, assert_no_key
 
 GENERATIONS = ["classic", "current"]
 WEB = "https://host.example/files/one.bin"
@@ -141,3 +142,35 @@ def test_a_service_without_remote_accounts_says_so(start_sandbox, make_place, ru
     (job,) = place.jobs().values()
     assert_home(job, sandbox)
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_what_is_safe_here_is_removed_there(start_sandbox, make_place, run_daemon, generation):
+    """When both categories have it, through an outage and a crash; what others put there stays."""
+    sandbox = start_sandbox(generation=generation, release_bytes=400_000)
+    settings = {"settle": "100ms", "poll": "{min: 200ms, max: 500ms}", "auth": _auth(generation)}
+    place = make_place(sandbox.url, remove="published", **settings)
+    foreign = f"magnet:?xt=urn:btih:{5:040x}"
+    key = {"params": {"key": KEY}}
+    assert requests.post(f"{sandbox.url}/api/cloud", json={"url": foreign}, timeout=10, **key).ok
+    sandbox.faults.add(Fault("answer", "cloud/remove", status=503, body="{}", calls=1_000_000))
+    daemon = run_daemon(place)
+    (place.drop / "Film.magnet").write_text(f"magnet:?xt=urn:btih:{TORRENT}&dn=Film")
+    assert place.command("add", TORRENT, "--category", "film").returncode == 0
+    wait_until(lambda: place.all_in(JobState.DONE, count=2), within_s=30, why=lambda: daemon.log)
+    wait_until(lambda: "cloud/remove" in sandbox.books().calls, within_s=20, why=lambda: daemon.log)
+    daemon.kill()
+    (job, *_) = place.jobs().values()
+    assert sandbox.books().of(job.link.key).live_items == 1
+    sandbox.faults.clear()
+    daemon.start()
+    wait_until(
+        lambda: not any(job.to_clear for job in place.jobs().values()), within_s=40, why=lambda: daemon.log
+    )
+    assert_all_home(place, sandbox, place.jobs())
+    assert sandbox.books().of(job.link.key).live_items == 0
+    assert sandbox.books().of(f"btih:{5:040x}").live_items == 1
+    assert "cleared" in _show(place, job.id)
+    assert "removed from the account" in daemon.log
+    assert daemon.stop() == 0
+    assert_no_key(place)

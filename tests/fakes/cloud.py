@@ -60,6 +60,7 @@ class FakeCloud:
     caches: bool = False
     retries: bool = True
     revived: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     no_account: frozenset[str] = frozenset()
     _granted: dict[str, str] = field(default_factory=dict)
     _listings: dict[Route, tuple[float, float, list[Item]]] = field(default_factory=dict)
@@ -84,6 +85,13 @@ class FakeCloud:
         item.ready_tick = self.clock.monotonic() + self.takes_s
         self.revived.append(item.request_id)
         return True
+
+    def remove(self, submission: Submission, stop: Stop) -> None:
+        """Take an item away; what is gone is removed."""
+        self._check_key()
+        if self.items.pop(submission.request_id, None) is not None:
+            self.removed.append(submission.request_id)
+        self._listings.clear()
 
     def _made(self, link: Link, target: RemoteTarget | None) -> Submission:
         self._check_key()

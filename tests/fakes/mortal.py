@@ -34,6 +34,7 @@ class MortalCloud:
     fate: Fate
     meanwhile: Callable[[], None]
     check_post: Callable[[Link], None]
+    check_removal: Callable[[str], None]
 
     def submit(self, link: Link, stop: Stop) -> Submission:
         """Pass on; the POST takes its time and the world goes on meanwhile."""
@@ -63,6 +64,14 @@ class MortalCloud:
         self.fate.at("retry done")
         self._fail(self.fate.glitch("retry"))
         return answer
+
+    def remove(self, submission: Submission, stop: Stop) -> None:
+        """Pass on."""
+        self.fate.at("remove before")
+        self.check_removal(submission.request_id)
+        self.inner.remove(submission, stop)
+        self.fate.at("remove done")
+        self._fail(self.fate.glitch("remove"))
 
     def grant(self, link: Link, stop: Stop) -> Submission:
         """Pass on; the asking takes its time like a POST."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from offcloud_watchd.core.events import Event, Kept, Removed, Requeued
+from offcloud_watchd.core.events import Cleared, Event, Kept, Removed, Requeued
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
     Command,
@@ -107,7 +108,10 @@ class World:
         make_journal: MakeJournal = in_memory,
         meanwhile: Callable[[], None] = lambda: None,
         dead_keys: frozenset[str] = frozenset(),
+        *,
+        removes: bool = False,
     ) -> None:
+        self.policy = replace(POLICY, remove_published=removes)
         self.fate = Fate()
         self.clock = FakeClock()
         self.cloud = FakeCloud(self.clock, dead_keys=dead_keys, caches=True)
@@ -126,8 +130,8 @@ class World:
         self._mortal_shelf = MortalShelf(
             self.shelf, self.fate, self._go_on, self._wanted, self._check_transfer
         )
-        cloud = MortalCloud(self.cloud, self.fate, self._go_on, self._check_post)
-        self._ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, POLICY)
+        cloud = MortalCloud(self.cloud, self.fate, self._go_on, self._check_post, self._check_removal)
+        self._ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, self.policy)
         self.live()
 
     # --- lives ---
@@ -148,7 +152,7 @@ class World:
             journal=self.journal,
             lanes=self.lanes,
             clock=self.clock,
-            policy=POLICY,
+            policy=self.policy,
             capacity=CAPACITY,
             rescan_s=RESCAN_S,
         )
@@ -222,7 +226,7 @@ class World:
         return (
             not self.drops
             and not self.commands
-            and not any(job.state in OWES for job in self.engine.jobs.values())
+            and not any(job.state in OWES or job.to_clear for job in self.engine.jobs.values())
         )
 
     def _until_idle(self) -> float:
@@ -321,6 +325,7 @@ class World:
         assert not self.drops, f"never taken away: {list(self.drops)}"
         assert not self.commands, f"never taken away: {list(self.commands)}"
         for job in self.engine.jobs.values():
+            assert not job.to_clear, f"never taken out of the account: {job}"
             assert job.state in (JobState.DONE, JobState.FAILED), (
                 f"stuck: {job} {vars(self.engine)} {self.clock}"
             )
@@ -361,6 +366,20 @@ class World:
         intents = [job for job in jobs.values() if job.link.key == link.key and job.unsure]
         assert any(job.state is JobState.QUEUED for job in intents), "a POST without a durable intent"
 
+    def _check_removal(self, request_id: str) -> None:
+        """Hold that what is removed was published from here, and that nobody needs it any more."""
+        assert self.policy.remove_published
+        holders = [
+            job
+            for job in self.engine.jobs.values()
+            if job.submission is not None and job.submission.request_id == request_id
+        ]
+        # A removal may come late, when its job is forgotten already.
+        needing = [job for job in holders if job.state not in (*DONE, JobState.REMOVED)]
+        assert not needing, f"removed although it is needed: {needing}"
+        kept = [job for job in holders if job.state is not JobState.REMOVED]
+        assert all(job.publication is not None for job in kept), "removed before it was published"
+
     def _look(self) -> Look:
         wishes = [Wish(intake, self._archive(drop_id)) for drop_id, intake in self.drops.items()]
         wishes += [Wish(command, self._obeyed(command_id)) for command_id, command in self.commands.items()]
@@ -395,6 +414,9 @@ class World:
             assert job.publication.path not in self.shelf.there, "begun anew although it is still there"
         if isinstance(event, Kept) and event.path:
             assert event.path in self._mortal_shelf.seen, "nobody saw that it is still there"
+        if isinstance(event, Cleared) and not event.reason and job is not None:
+            assert job.submission is not None
+            assert job.submission.request_id not in self.cloud.items, "it is still in the account"
         if isinstance(event, Removed) and job is not None:
             self.forgotten |= {drop.id for drop in job.drops}
             self.forgotten_keys.add(job.link.key)

@@ -21,7 +21,7 @@ from tests.fakes.world import LAG_S, MakeJournal, SurvivingJournal, in_memory
 CATEGORIES = ("tv", "film", "now", "soon", "away", "abroad", "afar")
 TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now"}
 """The other category on the same route."""
-USUAL = (*CATEGORIES[:2] * 4, *CATEGORIES[2:])
+USUAL = (*CATEGORIES[:2] * 6, *CATEGORIES[2:])
 """The same, as often as each is dropped into."""
 DEAD = "dead"
 KEYS = ("one", "two", "three", DEAD)
@@ -32,6 +32,7 @@ ACT_DEATHS = tuple(
         "submit",
         "send",
         "retry",
+        "remove",
         "grant",
         "granted",
         "find",
@@ -190,7 +191,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         ("submit", "late"),
         (dice.choice(["find", "status", "files", "publish", "discard", "settle", "account"]), "lost"),
         (dice.choice(["find", "status", "files", "publish", "account"]), "bug"),
-        (dice.choice(["grant", "granted", "retry"]), dice.choice(["lost", "bug"])),
+        (dice.choice(["grant", "granted", "retry", "remove"]), dice.choice(["lost", "bug"])),
         (dice.choice(["link", "inspect"]), dice.choice(["lost", "bug"])),
     ]
     return ("fault", *dice.choice(faults))

@@ -37,7 +37,8 @@ class Story:
     def __init__(self, make_journal: MakeJournal, dice: random.Random) -> None:
         self.dice = dice
         self.calm = False
-        self.world = World(make_journal, self._meanwhile, frozenset({DEAD}))
+        removes = dice.choice([True, False])
+        self.world = World(make_journal, self._meanwhile, frozenset({DEAD}), removes=removes)
 
     def live_through(self, steps: Sequence[Step]) -> Counter[str]:
         """Take the steps and come to an end; return how often death struck where."""
@@ -136,6 +137,9 @@ class Story:
             self._drop_done(0, elsewhere=place.startswith("link"), lose=False)
         if place.startswith("grant"):
             self.world.drop([KEYS[0]], "now")
+        if place.startswith("remove"):
+            self.world.mend()
+            self.world.drop(KEYS[:3], "tv")
         if place.startswith("send"):
             self.world.drop(KEYS[:2], "away")
         if place.startswith("retry"):

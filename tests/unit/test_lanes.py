@@ -11,8 +11,9 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Inspect, Poll, Submit
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Inspect, Poll, Submit
 from offcloud_watchd.core.events import (
+    Cleared,
     CloudReady,
     Deferred,
     Delivered,
@@ -62,6 +63,7 @@ class Rig:
     clock: FakeClock = field(default_factory=FakeClock)
     shelf: Shelf = field(default_factory=FakeShelf)
     look: Callable[[], Look] = field(default=lambda: Look(()))
+    policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
         self.cloud: FakeCloud = FakeCloud(self.clock)
@@ -70,7 +72,7 @@ class Rig:
     @property
     def ports(self) -> Ports:
         """The outside world for the lanes."""
-        return Ports(self.account, self.shelf, self.look, self.clock, Policy())
+        return Ports(self.account, self.shelf, self.look, self.clock, self.policy)
 
     def perform(self, act: Act) -> Outcome:
         """Carry an act out here and now."""
@@ -138,6 +140,34 @@ def test_what_the_service_gave_up_it_tries_again(
     event = rig.perform(Submit(a_job(route=route, failed_request="R1"))).event
     assert isinstance(event, Submitted)
     assert (event.submission.request_id, rig.cloud.revived) == (request_id, ["R1"] if retries else [])
+
+
+@pytest.mark.parametrize(("route", "clear"), [("cloud", True), ("instant", False)])
+def test_what_is_published_is_to_be_cleared_where_that_is_wanted(route: str, *, clear: bool) -> None:
+    """What is given at once leaves nothing to clear."""
+    rig = Rig(policy=Policy(remove_published=True))
+    event = rig.perform(Fetch(rig.requested(JobState.FETCHING, route=route))).event
+    assert isinstance(event, Published)
+    assert event.clear is clear
+
+
+def test_a_request_is_cleared_twice_without_harm() -> None:
+    """A crash between the removal and its record lets it be done again."""
+    rig = Rig()
+    job = rig.requested(JobState.DONE, to_clear=True, posted_at=NOW)
+    for _ in range(2):
+        assert rig.perform(Clear(job)).event == Cleared("job", NOW)
+    assert rig.cloud.removed == ["R1"]
+
+
+def test_a_request_that_was_there_before_is_left() -> None:
+    """The account's history tells when it was made."""
+    rig = Rig()
+    job = rig.requested(JobState.DONE, to_clear=True, posted_at=NOW + 3600)
+    event = rig.perform(Clear(job)).event
+    assert isinstance(event, Cleared)
+    assert event.reason
+    assert list(rig.cloud.items) == ["R1"]
 
 
 def test_adopt_passes_over_what_belongs_to_others() -> None:

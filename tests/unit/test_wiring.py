@@ -45,6 +45,8 @@ def test_patience_comes_from_the_settings(configure: Configure) -> None:
     """Polls and the history's lag are the operator's, the rest is ours."""
     policy = wiring.policy(configure(", poll: {min: 2s, max: 9s}, history_lag: 4s"))
     assert (policy.poll_min_s, policy.poll_max_s, policy.history_lag_s) == (2.0, 9.0, 4.0)
+    assert not policy.remove_published
+    assert wiring.policy(configure(", remove: published")).remove_published
 
 
 def test_the_account_is_reached_as_the_settings_say(configure: Configure) -> None:

@@ -86,6 +86,7 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "published_bytes": 3_000_000,
         "verified": "size",
         "checks": [],
+        "to_clear": False,
         "remote": None,
         "sent": None,
         "drops": [{"name": f"{A}.magnet", "folder": "/srv/drop", "line": None}],

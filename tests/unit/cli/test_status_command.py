@@ -119,6 +119,13 @@ def test_plain_lines_tell_everything_and_nothing_raw():
     assert "lane disk" not in text
 
 
+def test_what_is_still_in_the_account_is_said():
+    """Only where something is to be removed from it."""
+    said = "3 finished requests are still to be removed from the account"
+    assert said in plain({"running": True, **RUNNING, "to_clear": 3})
+    assert said not in plain({"running": True, **RUNNING, "to_clear": 0})
+
+
 def test_a_journal_that_takes_nothing_is_said_first():
     """The worst news stand in the first line."""
     lines = plain({"running": True, **RUNNING, "journal_problem": "no space left"})

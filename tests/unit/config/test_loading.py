@@ -258,7 +258,6 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
     ("line", "key"),
     [
         ("offcloud: {auth: login}", "offcloud.auth: login is"),
-        ("offcloud: {remove: published}", "offcloud.remove: published is"),
         ("offcloud: {torrent_upload: auto}", "offcloud.torrent_upload: auto is"),
         ("engines: {aria2: {url: x}}", "engines:"),
         ("arr: [{name: a, url: b, api_key_file: c, categories: []}]", "arr:"),

@@ -10,6 +10,7 @@ import pytest
 
 from offcloud_watchd.core.events import (
     Attached,
+    Cleared,
     CloudReady,
     Deferred,
     Delivered,
@@ -59,6 +60,7 @@ EVENTS: dict[type[Event], Event] = {
     CloudReady: CloudReady("job", NOW, Submission("R2", "downloaded")),
     Published: Published("job", NOW, PUBLICATION),
     Delivered: Delivered("job", NOW, DELIVERY),
+    Cleared: Cleared("job", NOW),
     DroppedAgain: DroppedAgain("job", NOW, a_drop("d2")),
     Kept: Kept("job", NOW, PUBLICATION.path),
     Deferred: Deferred("job", NOW, "later", NOW + 60),
@@ -189,6 +191,26 @@ def test_what_was_sent_is_done_and_is_not_taken_for_what_is_sent_next() -> None:
         assert (anew.delivery, anew.spent[-1]) == (None, f"R{number}")
         job = replace(anew, state=JobState.CLOUD)
     assert len(job.spent) == MAX_SPENT
+
+
+def test_what_is_to_be_cleared_is_remembered_until_it_is() -> None:
+    """The job is done all the while; beginning anew needs what the account holds, so nothing is owed then."""
+    done = evolve(a_job(JobState.FETCHING), Published("job", NOW, PUBLICATION, clear=True))
+    assert done is not None
+    assert (done.state, done.to_clear) == (JobState.DONE, True)
+    later = evolve(done, EVENTS[Deferred])
+    assert later is not None
+    assert (later.attempts, later.retry_at, later.to_clear) == (1, NOW + 60, True)
+    assert evolve(later, Cleared("job", NOW + 9)) == replace(done, to_clear=False)
+    left = evolve(later, Cleared("job", NOW + 9, "it was there before"))
+    assert left is not None
+    assert (left.to_clear, left.reason) == (False, "it was there before")
+    looked = evolve(done, EVENTS[DroppedAgain])
+    assert looked is not None
+    assert looked.to_clear
+    anew = evolve(looked, EVENTS[Requeued])
+    assert anew is not None
+    assert not anew.to_clear
 
 
 def test_a_request_that_the_service_gave_up_is_remembered_until_there_is_another() -> None:

@@ -20,6 +20,7 @@ from offcloud_watchd.core.planning import (
     Plan,
     donors_of,
     held_by_others,
+    needed_by,
     plan,
     poll_delay_s,
 )
@@ -286,6 +287,44 @@ def test_each_account_gets_its_own_and_one_after_the_other() -> None:
     assert names(planned(sent, same, other).effects) == ["Share b", "Submit c", "Poll a"]
     assert held_by_others(other, [sent, same, replace(sent, id="d", spent=("R0",))]) == {"R0", "R1"}
     assert held_by_others(same, [sent]) == set()
+
+
+def test_what_nobody_needs_is_cleared() -> None:
+    """Each request once, not while another job has it or wants it, and when its time has come."""
+    done = a_job(JobState.DONE, id="a", to_clear=True)
+    same = replace(done, id="b", destination=Destination("film", "/out/film"))
+    assert names(planned(done, same, a_job(JobState.DONE, id="c", key="two")).effects) == ["Clear a"]
+    assert names(planned(done, same, busy=["a"]).effects) == []
+    for state in (JobState.QUEUED, JobState.CLOUD, JobState.FETCHING):
+        assert "Clear a" not in names(planned(done, a_job(state, id="c")).effects)
+    assert planned(replace(done, retry_at=NOW + 60)).next_due_at == NOW + 60
+    assert names(planned(replace(done, state=JobState.CHECKING)).effects) == ["Inspect a"]
+    assert names(
+        planned(
+            *(
+                a_job(JobState.DONE, id=one, key=one, to_clear=True, submission=Submission(one))
+                for one in "abc"
+            ),
+            free={Lane.API: 2},
+        ).effects
+    ) == ["Clear a", "Clear b"]
+
+
+def test_nothing_is_looked_for_while_it_is_taken_away() -> None:
+    """A search could find what is gone a moment later."""
+    done = a_job(JobState.DONE, id="a", to_clear=True)
+    wanting = a_job(id="b", unsure=True, posted_at=NOW, category="film")
+    assert names(planned(done, wanting, busy=["a"]).effects) == []
+    assert names(planned(done, wanting).effects) == ["Adopt b"]
+
+
+def test_who_is_not_done_needs_the_request() -> None:
+    """One that failed as well: it may be tried again."""
+    done = a_job(JobState.DONE, id="a", to_clear=True)
+    for state in JobState:
+        finished = state in (JobState.DONE, JobState.CHECKING, JobState.REMOVED)
+        other = a_job(state, id="b")
+        assert needed_by(done, [done, other]) == (None if finished else other)
 
 
 def test_the_agenda_follows_jobs() -> None:

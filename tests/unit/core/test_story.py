@@ -6,6 +6,7 @@ import pytest
 
 from offcloud_watchd.core.events import (
     Attached,
+    Cleared,
     CloudReady,
     Deferred,
     Delivered,
@@ -82,6 +83,12 @@ def test_a_destination_is_a_directory_or_an_account():
         (Submitted("j", 1, REQUEST), "submitted as request R1"),
         (Submitted("j", 1, REQUEST, adopted=True), "found in the account as request R1"),
         (Granted("j", 1, REQUEST), "the service gives it at once: fetching"),
+        (
+            Submitted("j", 1, REQUEST, also_for="k"),
+            "submitted as request R1, which the service gave job k for other content",
+        ),
+        (Cleared("j", 1), "removed from the account"),
+        (Cleared("j", 1, "no such call"), "left in the account: no such call"),
         (Recalled("j", 1, 1), "may have been submitted already: looking in the account first"),
         (NotFound("j", 1), "the account does not hold it: submitting"),
         (CloudReady("j", 1, REQUEST), "the service has it: fetching"),

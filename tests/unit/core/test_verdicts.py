@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Poll, Submit
-from offcloud_watchd.core.events import Deferred, Failed, NotFound, Recalled, Submitted
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Submit
+from offcloud_watchd.core.events import Cleared, Deferred, Failed, NotFound, Recalled, Submitted
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Destination, JobState, Route, Submission
 from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.core.verdicts import (
     MAX_REASON_CHARS,
+    OURS_WITHIN_S,
     bounded,
+    compared,
     doubted_anew,
+    foreign,
     in_words,
     judge,
     recalled,
@@ -109,6 +114,46 @@ def test_it_gives_up_in_the_end(error: Exception) -> None:
     verdict = judge(Poll(last), error, NOW, POLICY)
     assert isinstance(verdict, Failed)
     assert verdict.reason.startswith(f"given up after {POLICY.max_attempts} attempts, the last: ")
+
+
+@pytest.mark.parametrize("error", [Permanent("no such call"), Gone("x"), Transient("busy")])
+def test_a_request_that_cannot_be_cleared_stays_and_the_job_is_done(error: Exception) -> None:
+    """It is tried for long, then left with the reason; what only time mends is tried later."""
+    done = a_job(JobState.DONE, to_clear=True)
+    if isinstance(error, Transient):
+        assert deferred(Clear(done), error).retry_at > NOW
+        done = replace(done, attempts=POLICY.max_attempts - 1)
+    verdict = judge(Clear(done), error, NOW, POLICY)
+    assert isinstance(verdict, Cleared)
+    assert str(error) in verdict.reason
+    assert judge(Clear(done), Blocked("api", "no key"), NOW, POLICY) is None
+
+
+@pytest.mark.parametrize(
+    ("made_at", "posted_at", "ours"),
+    [
+        (None, NOW, True),
+        (NOW, NOW, True),
+        (NOW - OURS_WITHIN_S, NOW, True),
+        (NOW - OURS_WITHIN_S - 1, NOW, False),
+        (NOW + 9000, NOW, True),
+        (NOW, None, False),
+    ],
+)
+def test_what_was_there_before_it_was_asked_for_is_not_ours(
+    made_at: float | None, posted_at: float | None, *, ours: bool
+) -> None:
+    """The service gives one request for one magnet, whoever asks for it."""
+    assert (foreign(a_job(JobState.DONE, posted_at=posted_at), made_at) == "") is ours
+
+
+def test_one_request_for_two_contents_is_noted() -> None:
+    """The same content in another category is what it is meant for; what was forgotten counts no more."""
+    event = Submitted("job", NOW, Submission("R1"))
+    alike, other = a_job(JobState.CLOUD, id="b"), a_job(JobState.DONE, id="c", key="two")
+    gone = a_job(JobState.REMOVED, id="d", key="three")
+    assert compared(event, a_job(), [gone, alike]) == event
+    assert compared(event, a_job(), [gone, alike, other]).also_for == "c"
 
 
 def test_a_discard_is_never_given_up() -> None:

@@ -53,7 +53,7 @@ class OpenLanes:
 class Desk:
     """The engine, its journal, its lanes and its clock. ``jobs`` are there from the start."""
 
-    def __init__(self, *jobs: Job, api: int = 2) -> None:
+    def __init__(self, *jobs: Job, api: int = 2, policy: Policy = POLICY) -> None:
         self.clock = FakeClock()
         self.journal = MemoryJournal({job.id: job for job in jobs})
         self.lanes = OpenLanes()
@@ -62,7 +62,7 @@ class Desk:
             journal=self.journal,
             lanes=self.lanes,
             clock=self.clock,
-            policy=POLICY,
+            policy=policy,
             capacity={Lane.API: api, Lane.FETCH: 2, Lane.DISK: 1},
             rescan_s=RESCAN_S,
         )

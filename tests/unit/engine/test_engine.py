@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
-from offcloud_watchd.core.effects import Act, Adopt, Discard, Fetch, Poll, Submit
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Submit
 from offcloud_watchd.core.events import (
+    Cleared,
     Discarded,
     Failed,
     Granted,
@@ -16,8 +17,9 @@ from offcloud_watchd.core.events import (
     Resumed,
     Submitted,
 )
+from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Outcome, Probed, Stopping
-from offcloud_watchd.core.model import JobState, Lane, Progress, Submission, Verb
+from offcloud_watchd.core.model import Job, JobState, Lane, Progress, Submission, Verb
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.errors import Blocked, Cancelled, Transient
 from tests.fakes.jobs import NOW, a_job, an_intake
@@ -202,6 +204,88 @@ def test_anothers_post_is_searched_for_first() -> None:
     assert [type(act) for act in desk.take()] == [Submit], (
         "what was searched for once is not searched for again"
     )
+
+
+# --- taking what is done out of the account ---
+
+
+CLEARS = Policy(remove_published=True)
+
+
+def a_done(job_id: str, category: str, **changes: object) -> Job:
+    """Return a finished job whose request is to be taken out of the account."""
+    return a_job(JobState.DONE, id=job_id, category=category, to_clear=True, **changes)
+
+
+def test_a_request_is_cleared_once_for_all_that_shared_it() -> None:
+    """One removal settles it for every job that had it."""
+    desk = Desk(a_done("a", "tv"), a_done("b", "film"), policy=CLEARS)
+    desk.turn()
+    clear, _ = desk.begun()
+    assert isinstance(clear, Clear)
+    desk.turn(Outcome(clear, Cleared("a", NOW)))
+    assert not desk.job("a").to_clear
+    assert not desk.job("b").to_clear
+    desk.later(3600)
+    assert desk.take() == []
+
+
+def test_a_removal_that_does_not_work_is_tried_again() -> None:
+    """The job is done all the while."""
+    desk = Desk(a_done("a", "tv"), policy=CLEARS)
+    desk.turn()
+    clear, _ = desk.begun()
+    desk.turn(Outcome(clear, error=Transient("busy")))
+    assert desk.engine.picture().to_clear == 1
+    assert (desk.job("a").state, desk.job("a").attempts) == (JobState.DONE, 1)
+    assert desk.take() == []
+    desk.later(60)
+    assert [type(act) for act in desk.take()] == [Clear]
+
+
+@pytest.mark.parametrize(
+    ("other", "policy", "why"),
+    [
+        (
+            a_job(JobState.FAILED, id="b", category="film", submission=Submission("R1")),
+            CLEARS,
+            "job b (failed)",
+        ),
+        (a_job(CLOUD, id="b", key="two"), CLEARS, "job b (cloud)"),
+        (a_job(JobState.DONE, id="b", key="two"), POLICY, "offcloud.remove"),
+    ],
+)
+def test_a_request_that_may_be_needed_is_left(other: Job, policy: Policy, why: str) -> None:
+    """By a job that failed, by one for other content; and when nothing is to be removed any more."""
+    desk = Desk(a_done("a", "tv"), other, policy=policy)
+    desk.turn()
+    assert Clear not in [type(act) for act in desk.take()]
+    assert not desk.job("a").to_clear
+    assert why in desk.job("a").reason
+
+
+def test_a_removal_that_ends_late_settles_nothing() -> None:
+    """The job began anew meanwhile, and the search for its content waited for the end of the removal."""
+    desk = Desk(a_done("a", "tv"), policy=CLEARS)
+    desk.turn(desk.found([]))
+    clear, stop = desk.begun()
+    desk.turn(desk.say(Verb.RETRY, "a"), desk.wish(an_intake("one", drop_id="d2", category="film")))
+    assert stop.is_set()
+    assert desk.take() == []
+    desk.turn(Outcome(clear, Cleared("a", NOW)))
+    assert [type(act) for act in desk.take()] == [Adopt]
+
+
+def test_one_request_for_two_contents_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is guessed, but a person is told (fault 67)."""
+    desk = Desk(a_job(CLOUD, id="other", key="two"))
+    desk.turn(desk.wish(an_intake("one")))
+    submit = next(act for act in desk.take() if isinstance(act, Submit))
+    desk.turn(desk.submitted(submit, "R1"))
+    event = desk.events()[-1]
+    assert isinstance(event, Submitted)
+    assert event.also_for == "other"
+    assert "which the service gave job other for other content" in caplog.text
 
 
 # --- late outcomes ---

@@ -48,6 +48,16 @@ def test_decided_is_seen_before_it_is_recorded() -> None:
     assert list(ledger.agenda) == [decided]
 
 
+def test_who_has_a_request_is_found_whatever_the_content() -> None:
+    """As decided, so that decisions of one turn see each other."""
+    ledger = a_ledger()
+    assert ledger.holding("R1") == []
+    ledger.add(Submitted("job", NOW, Submission("R1")))
+    assert [job.id for job in ledger.holding("R1")] == ["job"]
+    ledger.flush()
+    assert ledger.holding("R1") == [ledger.jobs["job"]]
+
+
 def test_what_does_not_fit_changes_nothing() -> None:
     """An illegal event is refused before anything is written."""
     journal = MemoryJournal()
