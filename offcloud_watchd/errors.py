@@ -48,6 +48,13 @@ class Blocked(OffcloudWatchdError):  # noqa: N818 - the word says who acts: the 
         self.key_refused = key_refused
 
 
+class NoRoom(OffcloudWatchdError):  # noqa: N818 - the state of the disk
+    """One release does not fit on its disk now: it alone waits, nothing is charged, others go on.
+
+    The text says nothing that changes while it waits, so that the same reason is recorded once.
+    """
+
+
 class Cancelled(OffcloudWatchdError):  # noqa: N818 - it is not an error of anybody
     """The work was stopped on our own wish; nothing is charged and the work resumes or is dropped."""
 

@@ -151,7 +151,7 @@ def _job_line(job: Mapping[str, Any]) -> str:
         parts.append(f"{size(job['bytes_per_s'])}/s")
     if job["left_s"] is not None:
         parts.append(f"{clock_time(job['left_s'])} left")
-    if job["reason"]:
+    if job["reason"] and not job["bytes_per_s"]:
         parts.append(f"({printable(job['reason'])})")
     return " ".join(parts)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -44,6 +45,9 @@ Not at once: what it has so far is kept, and the next to try would begin with th
 """
 
 MAX_DONORS: Final = 8
+
+ROOM_MIN_S: Final = 5.0
+ROOM_MAX_S: Final = 60.0
 
 FetchRank = tuple[bool, bool, int, float, str]
 
@@ -314,6 +318,15 @@ def _in_turns(first: Sequence[Act], second: Sequence[Act]) -> list[Act]:
     shorter = min(len(first), len(second))
     both = [act for pair in zip(first, second, strict=False) for act in pair]
     return [*both, *first[shorter:], *second[shorter:]]
+
+
+def room_delay_s(job: Job, now: float) -> float:
+    """Tell how long a job waits until it looks for room again: longer the longer it waits, within bounds.
+
+    Each waits a time of its own: those that are in each other's way would else meet again and again.
+    """
+    longer = 1 + zlib.crc32(job.id.encode()) / 2**34
+    return min(max((now - job.changed_at) / 8, ROOM_MIN_S), ROOM_MAX_S) * longer
 
 
 def poll_delay_s(job: Job, now: float, policy: Policy) -> float:

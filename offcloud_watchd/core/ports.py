@@ -1,6 +1,7 @@
 """What the engine needs of the outside world, as Protocols. Each has one contract suite in tests/contract.
 
-Every method may raise ``Transient``, ``Permanent``, ``Blocked`` or ``Cancelled`` and nothing else of its own.
+Every method may raise ``Transient``, ``Permanent``, ``Blocked`` or ``Cancelled`` and nothing else of its own,
+``Shelf.fetch`` also ``NoRoom``.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ class Shelf(Protocol):
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
         """Bring a finished request home and publish it; resumes whatever an earlier call left.
 
-        What one round of a job published before a crash is found again and not published twice.
+        What one round of a job published before a crash is found again and not published twice. ``NoRoom``
+        when this release does not fit now and others may; asked again, that costs a look at the disk.
         """
         ...
 
@@ -185,7 +187,7 @@ class Shelf(Protocol):
         ...
 
     def probe(self) -> None:
-        """Raise ``Blocked`` while an output directory is missing, read-only or full."""
+        """Raise ``Blocked`` while an output directory is missing or read-only, or all are full."""
         ...
 
 

@@ -28,7 +28,7 @@ from offcloud_watchd.core.events import (
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Job, JobState, Route, Submission
 from offcloud_watchd.core.planning import MAX_WAIT_S
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, OffcloudWatchdError, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, OffcloudWatchdError, Permanent, Transient
 
 OURS_WITHIN_S: Final = 60.0
 """So much earlier than our POST a request may be made by the service's clock and still be its effect."""
@@ -40,11 +40,16 @@ MAX_REASON_CHARS: Final = 2000
 def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Event | None:
     """Turn a failed effect into the event to record; None when there is nothing to record.
 
-    ``Blocked`` and ``Cancelled`` charge nobody; of a submission they mean that nothing was taken, so its
-    intent is closed. An exception of no class of ours is a bug: it is charged like a transient failure, so
-    that one item which always raises ends as FAILED and the others go on.
+    ``NoRoom`` charges nobody; why the job waits is recorded once. ``Blocked`` and ``Cancelled`` charge nobody
+    either; of a submission they mean that nothing was taken, so its intent is closed. An exception of no
+    class of ours is a bug: it is charged like a transient failure, so that one item which always raises ends
+    as FAILED and the others go on.
     """
     job = effect.job
+    if isinstance(error, NoRoom):
+        reason = bounded(str(error))
+        known = job.reason == reason  # a job may wait for weeks, and is asked again and again
+        return None if known else Deferred(job.id, now, reason, retry_at=0.0, charged=False)
     if isinstance(error, (Blocked, Cancelled)):
         if not isinstance(effect, Submit):
             return None

@@ -15,6 +15,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from offcloud_watchd.core import intake as decisions
@@ -44,7 +45,15 @@ from offcloud_watchd.core.messages import (
 )
 from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Progress, Verb
 from offcloud_watchd.core.picture import Overview, Picture
-from offcloud_watchd.core.planning import Plan, donors_of, held_by_others, needed_by, plan, poll_delay_s
+from offcloud_watchd.core.planning import (
+    Plan,
+    donors_of,
+    held_by_others,
+    needed_by,
+    plan,
+    poll_delay_s,
+    room_delay_s,
+)
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import compared, doubted_anew, in_words, judge, recalled, shared
@@ -52,7 +61,7 @@ from offcloud_watchd.engine.flights import Flights
 from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
 from offcloud_watchd.engine.timing import ClockWatch, Looks
-from offcloud_watchd.errors import Blocked, Cancelled
+from offcloud_watchd.errors import Blocked, Cancelled, NoRoom
 
 log = logging.getLogger(__name__)
 
@@ -244,9 +253,13 @@ class Engine:
         job_id, now = effect.job.id, self._clock.now()
         if outcome.progress is not None:
             self._progress[job_id] = outcome.progress
-        if isinstance(outcome.error, Blocked):
+        elif outcome.error is not None and job_id in self._progress:
+            self._progress[job_id] = replace(self._progress[job_id], bytes_per_s=None)
+        if isinstance(outcome.error, (Blocked, NoRoom)):
             self._vain[job_id] += 1
-        if isinstance(outcome.error, (Blocked, Cancelled)):
+        if isinstance(outcome.error, NoRoom):
+            self._not_before[job_id] = now + room_delay_s(effect.job, now)
+        elif isinstance(outcome.error, (Blocked, Cancelled)):
             if effect.lane not in self._pauses:
                 # Another lane blocks it: its own is free and would begin the same again at once.
                 self._not_before[job_id] = now + PROBE_MIN_S

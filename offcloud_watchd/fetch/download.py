@@ -73,7 +73,8 @@ class Gathered:
 class Gathering:
     """Brings the files of one round into staging. One thread; ``run`` may be called once.
 
-    Raises ``Transient``, ``Permanent``, ``Blocked`` and ``Cancelled``; an ``OSError`` is the local disk's.
+    Raises ``Transient``, ``Permanent``, ``NoRoom``, ``Blocked`` and ``Cancelled``; an ``OSError`` is the
+    local disk's.
     """
 
     def __init__(self, staged: Round, listing: Listing, proof: Proof, around: Around) -> None:

@@ -22,7 +22,7 @@ from offcloud_watchd.core.model import Job, JobState, Lane, Publication, RemoteF
 from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.core.story import about
-from offcloud_watchd.errors import Blocked, Cancelled, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk, release, staging
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.disk import on_disk
@@ -59,17 +59,16 @@ class DiskShelf:
             raise Permanent("the job has no request id, so there is nothing to fetch; retry it")
         place = self._place(job)
         self._check_mounted(place.staging_root)
-        with staging.opened(place, self._rights) as staged:
-            self._seen.add(place.staging_root)
-            published = staged.published()
-            if published is not None:
-                return published
-            note = staged.note()
-            if note is None:
-                around = Around(self._settings, self._clock, self._room, self._traffic, on_progress, stop)
-                note = self._gather(job, staged, partial(list_files, job.submission, stop), around)
-            with on_disk(f"to publish {note.name} in {place.directory}"):
-                return staged.publish(note)
+        try:
+            ask = partial(list_files, job.submission, stop)
+            around = Around(self._settings, self._clock, self._room, self._traffic, on_progress, stop)
+            return self._fetch(job, place, ask, around)
+        except NoRoom:
+            # Where nothing fits at all it is the operator's affair.
+            self._check_room()
+            raise
+        finally:
+            self._room.release(place.name)
 
     def link(self, job: Job, donors: Sequence[Job], stop: Stop) -> Publication | None:
         """Publish what another job has published of the same request, as links to its files; safe to repeat.
@@ -105,13 +104,14 @@ class DiskShelf:
 
     def tidy(self, job: Job) -> None:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
-        staging.clear(
-            self._place(job).staging_root, lambda owner, number: owner == job.id and number <= job.round
-        )
+        place = self._place(job)
+        self._room.forget(place.name)
+        staging.clear(place.staging_root, lambda owner, number: owner == job.id and number <= job.round)
 
     def discard(self, job: Job, stop: Stop) -> None:
         """Delete the job's staging, and its release when ``job.remove_files``; repeating it is harmless."""
         place = self._place(job)
+        self._room.forget(place.name)
         try:
             if job.remove_files:
                 for path in self._publications(job, place):
@@ -124,14 +124,13 @@ class DiskShelf:
             raise Transient(str(error)) from error
 
     def probe(self) -> None:
-        """Raise ``Blocked`` while an output directory is missing, read-only or full."""
-        known = {*map(self._settings.staging_root, self._settings.outputs), *self._seen}
-        for staging_root in sorted(known):
+        """Raise ``Blocked`` while an output directory is missing or read-only, or all are full."""
+        for staging_root in self._staging_roots():
             self._check_mounted(staging_root)
             root = str(Path(staging_root).parent)
             with on_disk(f"to use the output directory {root}"):
                 disk.check_writable(root)
-                self._room.check(root)
+        self._check_room()
 
     # --- at start ---
 
@@ -157,6 +156,13 @@ class DiskShelf:
 
     # --- inside ---
 
+    def _staging_roots(self) -> list[str]:
+        return sorted({*map(self._settings.staging_root, self._settings.outputs), *self._seen})
+
+    def _check_room(self) -> None:
+        with on_disk("to look for room on the output disk"):
+            self._room.check([str(Path(one).parent) for one in self._staging_roots()])
+
     def _place(self, job: Job) -> Place:
         directory = job.destination.directory
         return Place(directory, self._settings.staging_root(directory), job.id, job.round)
@@ -173,6 +179,21 @@ class DiskShelf:
                 "mount it (or make the directory again if somebody deleted it)",
             )
 
+    def _fetch(
+        self, job: Job, place: Place, ask: Callable[[], Sequence[RemoteFile]], around: Around
+    ) -> Publication:
+        with staging.opened(place, self._rights) as staged:
+            self._seen.add(place.staging_root)
+            published = staged.published()
+            if published is not None:
+                return published
+            note = staged.note()
+            if note is None:
+                self._room.claim_again(staged.name, staged.fd)
+                note = self._gather(job, staged, ask, around)
+            with on_disk(f"to publish {note.name} in {place.directory}"):
+                return staged.publish(note)
+
     def _gather(
         self, job: Job, staged: Round, ask: Callable[[], Sequence[RemoteFile]], around: Around
     ) -> Note:
@@ -182,12 +203,9 @@ class DiskShelf:
             settings = self._settings
             listing = Listing(ask, Choice(settings.include, settings.exclude))
             proof = proof_for(job.link, settings.torrent_of(job), listing.subjects, listing.left_out)
-            try:
-                gathered = Gathering(staged, listing, proof, around).run()
-                files = [item.parts for item in listing.items] if settings.extract else []
-                unpacked = unpack(staged, files, settings, self._room, around.stop)
-            finally:
-                self._room.release(staged.name)
+            gathered = Gathering(staged, listing, proof, around).run()
+            files = [item.parts for item in listing.items] if settings.extract else []
+            unpacked = unpack(staged, files, settings, self._room, around.stop)
             staged.seal()
         name = _release_name(job, listing.remote_paths)
         return Note(

@@ -73,7 +73,7 @@ def unpack(
 ) -> Unpacked:
     """Unpack every zip among the complete files of a staged release; safe to repeat.
 
-    Raises ``Blocked`` where there is no room, ``Cancelled``, and ``OSError`` when our own disk fails.
+    Raises ``NoRoom``, ``Cancelled``, and ``OSError`` when our own disk fails.
     """
     return _Unpacking(staged, files, settings, room, stop).run()
 

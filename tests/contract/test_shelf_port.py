@@ -20,7 +20,7 @@ from offcloud_watchd.core.model import (
     Submission,
 )
 from offcloud_watchd.core.ports import Shelf, Stop
-from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Gone, NoRoom, OffcloudWatchdError, Permanent, Transient
 from offcloud_watchd.fetch import DiskShelf, ShelfSettings
 from tests.fakes.clock import FakeClock
 from tests.fakes.file_host import FileHost
@@ -29,12 +29,14 @@ from tests.fakes.shelf import FakeShelf
 
 @dataclass
 class Subject:
-    """A shelf, ways to make its disk full or vanish and to lose a release, and a request with one file."""
+    """A shelf, what may happen to its disk and to a release, and a request with one file."""
 
     shelf: Shelf
     fill: Callable[[], Shelf]
     unmount: Callable[[], object]
     lose: Callable[[Publication], object]
+    crowd: Callable[[], object]
+    relieve: Callable[[], object]
     files: Sequence[RemoteFile]
     directory: str
     asked: int = 0
@@ -82,8 +84,14 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
         def lose_fake(publication: Publication) -> None:
             fake.lost.add(publication.path)
 
+        def crowd_fake() -> None:
+            fake.tight = True
+
+        def relieve_fake() -> None:
+            fake.tight = False
+
         files = [RemoteFile("a", "https://files.invalid/a", 100)]
-        yield Subject(fake, fill_fake, unmount_fake, lose_fake, files, "/out/tv")
+        yield Subject(fake, fill_fake, unmount_fake, lose_fake, crowd_fake, relieve_fake, files, "/out/tv")
         return
     root = tmp_path / "out"
     root.mkdir()
@@ -91,14 +99,17 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
     settings = ShelfSettings(outputs=(directory,), min_free_bytes=0, allow_http=True)
     with FileHost() as host:
         files = [RemoteFile("a", host.put("a", bytes(100)), 100)]
-        yield Subject(
+        subject = Subject(
             DiskShelf(settings, FakeClock()),
             lambda: DiskShelf(replace(settings, min_free_bytes=1 << 60), FakeClock()),
             lambda: root.rename(tmp_path / "elsewhere"),
             lambda publication: shutil.rmtree(publication.path),
+            lambda: setattr(subject, "files", [replace(files[0], size_bytes=1 << 60)]),
+            lambda: setattr(subject, "files", files),
             files,
             directory,
         )
+        yield subject
 
 
 def test_a_release_is_published_below_its_directory(subject: Subject) -> None:
@@ -217,6 +228,18 @@ def test_discard_with_files_takes_the_release_away(subject: Subject) -> None:
         subject.shelf.discard(removed, subject.stop)
     subject.fetch(subject.job())
     assert subject.asked == 2
+
+
+def test_what_is_too_large_waits_alone(subject: Subject) -> None:
+    """It is told so, again and again; the lane works, and another one comes home."""
+    subject.crowd()
+    for _ in range(2):
+        with pytest.raises(NoRoom):
+            subject.fetch(subject.job())
+    assert subject.asked <= 1
+    subject.shelf.probe()
+    subject.relieve()
+    subject.fetch(subject.job(id="other"))
 
 
 def test_a_full_disk_blocks_the_lane(subject: Subject) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from offcloud_watchd.core.model import Job, Progress, Publication
 from offcloud_watchd.core.ports import ListFiles, OnProgress, Stop
-from offcloud_watchd.errors import Blocked
+from offcloud_watchd.errors import Blocked, NoRoom
 
 Round = tuple[str, int]
 """A job's id and its round."""
@@ -16,7 +16,8 @@ class FakeShelf:
     """``published`` holds the releases by round; one that is there is adopted, not doubled.
 
     ``lost`` are the paths that users took away. ``links``: the file system can link. ``missing``: the output
-    directory is not mounted.
+    directory is not mounted. ``tight``: there is room, but for no release that comes now; those that
+    were ``refused`` are not asked for their size again.
     """
 
     published: dict[Round, Publication] = field(default_factory=dict)
@@ -26,6 +27,8 @@ class FakeShelf:
     links: bool = True
     full: bool = False
     missing: bool = False
+    tight: bool = False
+    refused: set[str] = field(default_factory=set)
 
     @property
     def there(self) -> set[str]:
@@ -36,8 +39,13 @@ class FakeShelf:
         """Bring the request home; safe to repeat."""
         self.probe()
         if (job.id, job.round) not in self.published:
+            if self.tight and job.id in self.refused:
+                raise NoRoom("this release does not fit")
             assert job.submission is not None
             list_files(job.submission, stop)
+            if self.tight:
+                self.refused.add(job.id)
+                raise NoRoom("this release does not fit")
             on_progress(Progress(0, 100))
             self.transfers += 1
             self._publish(job, "size")

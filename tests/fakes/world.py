@@ -244,7 +244,7 @@ class World:
         match fault, amount:
             case "refuse key" | "history down" | "no retries", bool():
                 self._suffer_at_the_service(fault, has=not amount)
-            case "disk full" | "disk missing" | "no links" | "lose release", bool() | int():
+            case "disk full" | "disk missing" | "disk tight" | "no links" | "lose release", bool() | int():
                 self._suffer_on_disk(fault, amount)
             case "lag", float(lag_s):
                 self.cloud.lag_s = lag_s
@@ -280,6 +280,8 @@ class World:
                 self.shelf.full = bool(amount)
             case "disk missing":
                 self.shelf.missing = bool(amount)
+            case "disk tight":
+                self.shelf.tight = bool(amount)
             case "no links":
                 self.shelf.links = not amount
             case _:
@@ -295,7 +297,7 @@ class World:
         self.fate.doom("")
         self.fate.glitches.clear()
         self.cloud.refuse_key = self.cloud.history_down = False
-        self.shelf.full = self.shelf.missing = False
+        self.shelf.full = self.shelf.missing = self.shelf.tight = False
         self.cloud.lag_s = 0.0
         self.journal.tears = lambda _count: None
         self.journal.break_renewals("")

@@ -192,6 +192,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         (dice.choice(["find", "status", "files", "publish", "discard", "settle", "account"]), "lost"),
         (dice.choice(["find", "status", "files", "publish", "account"]), "bug"),
         (dice.choice(["grant", "granted", "retry", "remove"]), dice.choice(["lost", "bug"])),
+        ("disk tight", not good),
         (dice.choice(["link", "inspect"]), dice.choice(["lost", "bug"])),
     ]
     return ("fault", *dice.choice(faults))

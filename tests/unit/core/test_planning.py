@@ -23,6 +23,7 @@ from offcloud_watchd.core.planning import (
     needed_by,
     plan,
     poll_delay_s,
+    room_delay_s,
 )
 from tests.fakes.jobs import NOW, a_job
 
@@ -367,6 +368,16 @@ def test_a_line_is_read_no_further_than_there_are_places() -> None:
     due = plan(agenda, NOW, busy=(), free={Lane.FETCH: 2}, not_before={}, vain={})
     assert names(due.effects) == ["Fetch fetching0", "Fetch fetching1"]
     assert len(looked_at) < 10
+
+
+@pytest.mark.parametrize(("age_s", "wait_s"), [(-100, 5.0), (0, 5.0), (80, 10.0), (480, 60.0), (1e6, 60.0)])
+def test_who_waits_for_room_looks_now_and_then(age_s: float, wait_s: float) -> None:
+    """An eighth of the age, within the bounds, up to a quarter longer; and no two the same."""
+    waits = {
+        room_delay_s(a_job(JobState.FETCHING, id=f"j{n}", changed_at=NOW - age_s), NOW) for n in range(20)
+    }
+    assert len(waits) == 20
+    assert wait_s <= min(waits) < max(waits) <= wait_s * 1.25
 
 
 @pytest.mark.parametrize(

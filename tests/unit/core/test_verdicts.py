@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Submit
 from offcloud_watchd.core.events import Cleared, Deferred, Failed, NotFound, Recalled, Submitted
-from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.lifecycle import Policy, evolve
 from offcloud_watchd.core.model import Destination, JobState, Route, Submission
 from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.core.verdicts import (
@@ -25,7 +25,7 @@ from offcloud_watchd.core.verdicts import (
     recalled,
     searched,
 )
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Permanent, Transient
 from tests.fakes.jobs import NOW, a_job
 
 POLICY = Policy()
@@ -59,6 +59,18 @@ def test_what_is_nobodys_fault_is_not_charged(act: Act, error: Exception) -> Non
         assert verdict == Deferred("job", NOW, str(error), 0.0, charged=False, intent_closed=True)
     else:
         assert verdict is None
+
+
+def test_why_a_job_waits_for_room_is_recorded_once() -> None:
+    """Nothing is charged; however long it waits, the journal does not grow; another reason is told anew."""
+    job = a_job(JobState.FETCHING, attempts=3)
+    first = judge(Fetch(job), NoRoom("needs 5.00GiB"), NOW, POLICY)
+    assert first == Deferred("job", NOW, "needs 5.00GiB", 0.0, charged=False)
+    waiting = evolve(job, first)
+    assert waiting is not None
+    assert (waiting.attempts, waiting.reason) == (3, "needs 5.00GiB")
+    assert judge(Fetch(waiting), NoRoom("needs 5.00GiB"), NOW, POLICY) is None
+    assert judge(Fetch(waiting), NoRoom("needs 4.00GiB"), NOW, POLICY) is not None
 
 
 @acts

@@ -21,7 +21,7 @@ from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Outcome, Probed, Stopping
 from offcloud_watchd.core.model import Job, JobState, Lane, Progress, Submission, Verb
 from offcloud_watchd.core.ports import Look
-from offcloud_watchd.errors import Blocked, Cancelled, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Transient
 from tests.fakes.jobs import NOW, a_job, an_intake
 from tests.unit.engine.desk import POLICY, RESCAN_S, Desk
 
@@ -441,6 +441,30 @@ def test_a_blocked_lane_pauses_probes_and_goes_on() -> None:
     desk.turn(Probed(Lane.API))
     assert not desk.engine.picture().pauses
     assert [type(act) for act in desk.take()] == [Poll]
+
+
+def test_a_job_without_room_waits_alone() -> None:
+    """The lane works for others; it is asked again by itself, nothing is charged, one record says why."""
+    desk = Desk(a_job(FETCHING, changed_at=NOW))
+    desk.turn(desk.found([]))
+    fetch, _ = desk.begun()
+    desk.turn(Advanced("job", Progress(5, 10, bytes_per_s=3.0)))
+    wait_s = desk.turn(Outcome(fetch, error=NoRoom("needs 5.00GiB")))
+    assert not desk.engine.picture().pauses
+    assert 5.0 <= wait_s <= 6.25
+    assert (desk.job().attempts, desk.job().reason, desk.job().state) == (0, "needs 5.00GiB", FETCHING)
+    ((_, progress),) = desk.engine.picture().active
+    assert progress == Progress(5, 10)
+    for _ in range(5):
+        assert desk.take() == []
+        desk.later(75)
+        again, _ = desk.begun()
+        desk.turn(Outcome(again, error=NoRoom("needs 5.00GiB")))
+    assert kinds(desk) == ["Deferred"]
+    desk.turn(desk.say(Verb.RETRY))
+    now_there, _ = desk.begun()
+    desk.turn(desk.published(now_there))
+    assert (desk.job().state, desk.job().reason) == (JobState.DONE, "")
 
 
 def test_a_blocked_submission_closes_its_intent() -> None:

@@ -92,7 +92,7 @@ def test_a_full_and_a_read_only_disk(tmp_path: Path, host: FileHost, told: str) 
     assert done.returncode == 0, done.stderr
     said, size, same = json.loads(done.stdout)
     full, read_only, probe, good, fetched = said
-    assert full[0].startswith("Blocked: ")
+    assert full[0].startswith("NoRoom: " if told == "told" else "Blocked: tried to write in ")
     assert "room" in full[0] if told == "told" else "No space left" in full[0]
     assert read_only[0].startswith("Blocked: ")
     assert "read-only" in read_only[0]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.core.model import JobState, Publication, RemoteFile
-from offcloud_watchd.errors import Blocked, Cancelled, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.part import Mark, Marks
-from tests.fakes.file_host import Play
+from tests.fakes.file_host import FileHost, Play
 from tests.unit.fetch.bench import KIB, Bench, content
 
 ONE = content(300 * KIB)
@@ -369,12 +369,38 @@ def test_a_staging_directory_that_is_a_link_is_refused(bench: Bench) -> None:
         bench.fetch(bench.put(("R/a", b"1")))
 
 
-def test_no_room_blocks_before_a_byte_is_written(bench: Bench) -> None:
-    """Fault 86: what does not fit beside what must stay free is not begun."""
-    files = [replace(bench.put(("R/a", b"1"))[0], size_bytes=1 << 60)]
-    with pytest.raises(Blocked, match="no room") as raised:
-        bench.fetch(files, min_free_bytes=1 << 20)
+def test_what_does_not_fit_waits_before_a_byte_is_written(bench: Bench, host: FileHost) -> None:
+    """Fault 86: it alone waits, others go on, and asking again costs the service nothing."""
+    shelf = bench.shelf(min_free_bytes=1 << 20)
+    (one,) = bench.put(("R/a", b"1"))
+    lists = [[replace(one, size_bytes=1 << 60)]]
+    for _ in range(2):
+        with pytest.raises(NoRoom, match="no room on the output disk: this release needs 1073741824"):
+            shelf.fetch(bench.job(), lambda *_: lists.pop(), bench.progress.append, bench.stop)
+    assert host.asked == []
+    other = bench.job(id="other", release="Another")
+    shelf.fetch(other, lambda *_: [one], bench.progress.append, bench.stop)
+    assert set(bench.visible()) == {"Another/a"}
+    shelf.probe()
+
+
+def test_what_fits_later_starts_by_itself(bench: Bench) -> None:
+    """What was refused is let in as soon as another one has ended, and is not remembered beyond the job."""
+    (one,) = bench.put(("R/a", b"1"))
+    shelf = bench.shelf()
+    lists = [[one], [replace(one, size_bytes=1 << 60)]]
+    with pytest.raises(NoRoom):
+        shelf.fetch(bench.job(), lambda *_: lists.pop(), bench.progress.append, bench.stop)
+    shelf.tidy(bench.job())
+    assert shelf.fetch(bench.job(), lambda *_: lists.pop(), bench.progress.append, bench.stop).files == 1
+
+
+def test_a_disk_without_the_room_that_stays_free_blocks(bench: Bench) -> None:
+    """Fault 86: nothing fits at all, so the lane pauses before a byte is written."""
+    with pytest.raises(Blocked, match="must stay free") as raised:
+        bench.fetch(bench.put(("R/a", b"1")), min_free_bytes=1 << 60)
     assert raised.value.lane == "fetch"
+    assert bench.visible() == {}
 
 
 def test_a_missing_output_directory_blocks(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.errors import Blocked, Cancelled
+from offcloud_watchd.errors import Cancelled, NoRoom
 from offcloud_watchd.fetch import ShelfSettings, disk, staging, unpack
 from offcloud_watchd.fetch.room import Room
 from tests.unit.fetch.bench import KIB, Bench, content
@@ -222,10 +222,10 @@ def staged(tmp_path: Path) -> Iterator[staging.Round]:
         yield opened
 
 
-def test_no_room_for_what_is_in_it_blocks(staged: staging.Round) -> None:
+def test_no_room_for_what_is_in_it_waits(staged: staging.Round) -> None:
     """Before a byte of it is written."""
     room = Room(2**62)
-    with pytest.raises(Blocked, match="no room on the output disk"):
+    with pytest.raises(NoRoom, match="no room on the output disk"):
         unpack.unpack(staged, [("p.zip",)], ShelfSettings(), room, threading.Event())
     assert staged.size_of(("p", "a")) is None
 
