@@ -8,6 +8,13 @@ Rules of this file:
   It never holds a key, a password or a signed link.
 """
 
+from typing import Final
+
+NO_THREAD: Final = (
+    "no further thread can be started; raise the limit of tasks (TasksMax=, ulimit -u) or that of memory"
+)
+"""What to say where ``Thread.start`` raised ``RuntimeError``: of that it tells nothing more."""
+
 
 class OffcloudWatchdError(Exception):
     """The root, so that a boundary can tell our own errors from bugs."""

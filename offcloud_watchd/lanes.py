@@ -40,7 +40,7 @@ from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import bounded, foreign, searched
-from offcloud_watchd.errors import Cancelled, Gone, OffcloudWatchdError
+from offcloud_watchd.errors import NO_THREAD, Cancelled, Gone, OffcloudWatchdError, Transient
 
 log = logging.getLogger(__name__)
 
@@ -219,9 +219,12 @@ class Workers:
         ]
 
     def start(self) -> None:
-        """Start all threads."""
-        for thread in self._threads:
-            thread.start()
+        """Start all threads; raise ``Transient`` where the system does not give so many."""
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            raise Transient(NO_THREAD) from error
 
     def close(self, timeout_s: float) -> None:
         """End the threads; wait ``timeout_s`` in all at the most."""

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from offcloud_watchd.core.ports import Clock
-from offcloud_watchd.errors import Cancelled
+from offcloud_watchd.errors import NO_THREAD, Blocked, Cancelled
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.answer import Answer, Asked, complains, understood
 from offcloud_watchd.fetch.line import Body, Broken, Line
@@ -94,15 +94,20 @@ class Crew:
         return sum(line.received_bytes for line in self.lines)
 
     def grow(self, number: int) -> None:
-        """See to it that there are at least so many threads."""
+        """Have so many threads, or as many as the system gives; raise ``Blocked`` where that is none."""
         while len(self._threads) < number:
             line = Line(self._settings, self._pool, self._clock, self._halt)
             pump = _Pump(line, self._settings, self._clock, self._halt, self._news)
             thread = threading.Thread(target=pump.work, args=(self._tasks,), name="fetch-line", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                if self._threads:
+                    return  # those that are there do it all, one after the other
+                raise Blocked("fetch", NO_THREAD) from error
             self.lines.append(line)
             self._watches.append(Watch(line, self._settings, self._clock))
             self._threads.append(thread)
-            thread.start()
 
     def put(self, task: Task) -> None:
         """Let the next free thread do it."""

@@ -80,22 +80,29 @@ class Outlet(logging.Handler):
         self._queue: SimpleQueue[logging.LogRecord | threading.Event] = SimpleQueue()
         self._storms = Storms()
         self._lost = self._told_lost = 0
+        self._is_direct = False
         self.thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             self.thread.start()
+        except RuntimeError:
+            self._is_direct = True  # no thread is to be had: better wait for the log than have none
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record, or count it as lost; never waits."""
-        if self._queue.qsize() >= QUEUE_LINES:
+        if self._is_direct:
+            self._inner.handle(record)
+        elif self._queue.qsize() >= QUEUE_LINES:
             self._lost += 1
         else:
             self._queue.put(record)
 
     def flush(self) -> None:
         """Wait a moment until all that was logged so far is written; a log that hangs is left alone."""
+        if self._is_direct:
+            return
         written = threading.Event()
         self._queue.put(written)
         written.wait(FLUSH_WITHIN_S)

@@ -36,6 +36,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask
 
+from offcloud_watchd.errors import NO_THREAD
 from offcloud_watchd.watch.names import FAILED, PROCESSED, is_ignored, parted
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,11 @@ class _Reader(InotifyFD):
         super().__init__()
         self._on_lost = on_lost
 
+    def abandon(self) -> None:
+        """Give its descriptors back although it never ran, which ``close`` leaves to its thread."""
+        self._is_reading = False  # watchdog 7.1, observers/inotify_c.py
+        self.close()
+
     def handle_event(self, event: InotifyEvent) -> None:
         """Take one event; on the reader's own thread."""
         if event.is_queue_overflow:
@@ -95,7 +101,11 @@ class _Observer(BaseObserver):
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
         self._reader = _Reader(on_lost)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError:
+            self._reader.abandon()
+            raise
         super().__init__(_Emitter, inotify_fd=self._reader)
 
     def works(self) -> bool:
@@ -202,10 +212,18 @@ class Hints:
         """Watch the directory of that identity; return True when the watch is new, so that a look is due.
 
         ``path`` is a real path, which is looked up: on a dead file system that hangs. Raises ``OSError``: a
-        limit of the kernel (``ENOSPC`` watches, ``EMFILE`` instances), or the directory is gone or closed.
+        limit of the kernel (``ENOSPC`` watches, ``EMFILE`` instances, ``EAGAIN`` threads), or the directory
+        is gone or closed.
         """
         if self.watches(path, device, inode):
             return False
+        try:
+            self._begin(path, device, inode, flag)
+        except RuntimeError as error:  # of Thread.start
+            raise OSError(errno.EAGAIN, NO_THREAD) from error
+        return True
+
+    def _begin(self, path: str, device: int, inode: int, flag: Flag) -> None:
         observer = self._living_observer()
         self.forget(path)
         watch = observer.schedule(_Handler(flag), path, event_filter=_WANTED)
@@ -213,7 +231,6 @@ class Hints:
             observer.unschedule(watch)
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         self._watched[path] = _Watched(watch, device, inode, flag)
-        return True
 
     def forget(self, path: str) -> None:
         """Stop watching a directory, if it is watched."""
@@ -235,7 +252,11 @@ class Hints:
             self.stop()
         if self._observer is None:
             observer = _Observer(self._lost)
-            observer.start()
+            try:
+                observer.start()
+            except RuntimeError:
+                observer.on_thread_stop()  # its reader runs already
+                raise
             self._observer = observer
         return self._observer
 

@@ -10,11 +10,14 @@ Rules of this file:
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
+
+from offcloud_watchd.errors import NO_THREAD
 
 Answer = TypeVar("Answer")
 _Call = tuple[Callable[[], object], "Future[object]"]
@@ -44,14 +47,15 @@ class Parking:
         return self._left is not None and not self._left.done()
 
     def call(self, work: Callable[[], Answer]) -> Answer:
-        """Return what ``work`` returns or raise what it raises; raise ``ParkedError`` while it hangs."""
+        """Return what ``work`` returns or raise what it raises; raise ``ParkedError`` while it hangs.
+
+        Raises ``OSError``, and ``work`` is not called, where the system gives no thread for it.
+        """
         if self.is_out:
             raise ParkedError(self._name)
+        self._start()
         answer: Future[Answer] = Future()
         self._calls.put((work, answer))  # type: ignore[arg-type] # one queue for answers of every type
-        if self._thread is None:
-            self._thread = threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True)
-            self._thread.start()
         try:
             answer.exception(self._wait_s)
         except TimeoutError:
@@ -59,6 +63,16 @@ class Parking:
             answer.add_done_callback(lambda _: self._on_back())
             raise ParkedError(self._name) from None
         return answer.result()
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        thread = threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, NO_THREAD) from error
+        self._thread = thread
 
     def late(self) -> object:
         """Return, once, the answer of a call that was left behind and is back; raise what it raised."""

@@ -51,7 +51,7 @@ HOLD_FROM_S: Final = 0.02
 HOLD_MAX_S: Final = 5.0
 """A look that costs much is not repeated for every event: hints wait for ten times its cost."""
 
-_LIMITS: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_LIMITS: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Watcher:
 
     def stop(self) -> None:
         """End the watching threads; may be repeated. Threads that hang are left behind."""
-        with contextlib.suppress(ParkedError):
+        with contextlib.suppress(ParkedError, OSError):
             self._watching.call(self._hints.stop)
         for post in self._posts:
             post.parking.close()
@@ -220,6 +220,9 @@ class Watcher:
         except ParkedError:
             self._left_behind(post)
             return
+        except OSError as error:
+            self._not_begun(post, error)
+            return
         post.out_since_s = None
         self._count_missed(post, heard)
         renewed = self._watch_renewed(post)
@@ -244,6 +247,14 @@ class Watcher:
             log.error("drop folder %s: %s", post.settings.path, problem)
         post.visit, post.look_at_s = Visit(problem, waiting=post.visit.waiting), now_s + HURT_RETRY_S
         self._watch_renewed(post)
+
+    def _not_begun(self, post: _Post, error: OSError) -> None:
+        """Let a folder wait for which the system gives no thread; the others have theirs."""
+        problem = f"it could not be looked at: {error.strerror}"
+        if post.visit.problem != problem:
+            log.error("drop folder %s: %s", post.settings.path, problem)
+        post.visit = Visit(problem, waiting=post.visit.waiting)
+        post.look_at_s, post.trusted = self._clock.monotonic() + HURT_RETRY_S, frozenset()
 
     def _count_missed(self, post: _Post, heard: set[str] | None) -> None:
         root = post.visit.places[0].path if post.visit.places else ""

@@ -20,6 +20,7 @@ from typing import Final
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from offcloud_watchd.errors import NO_THREAD
 from offcloud_watchd.web import door
 from offcloud_watchd.web.desk import Desk, Ports
 from offcloud_watchd.web.protocol import MAX_HEAD_BYTES, Connection
@@ -47,13 +48,18 @@ class WebServer:
 
     def start(self) -> None:
         """Begin to listen, on a thread of its own."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            log.warning("the web is not served: %s", NO_THREAD)
+            self._loop.close()
 
     def stop(self, within_s: float) -> None:
         """Listen no more, let requests end for a moment, and wait for the thread so long at the most."""
         with contextlib.suppress(RuntimeError):  # it has ended by itself
             self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(within_s)
+        if self._thread.ident is not None:
+            self._thread.join(within_s)
 
     # --- on the web's own thread ---
 

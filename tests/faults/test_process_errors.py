@@ -1,4 +1,4 @@
-"""The disk of the real process fails: a write finds no room, a sync fails; once, for a while, or for good.
+"""The disk of the real process fails, or it gets no descriptor or thread; once, for a while, or for good.
 
 Once or for a while: the daemon stays up, begins nothing it could not record, and goes on by itself as soon as
 the disk does. For good: it can be stopped, and a start on a sound disk goes on.
@@ -13,7 +13,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.ordeal.place import NAME, SPACE, SYNC, TAG, Fault, Ordeal, faultline, in_parallel, watched
+from tests.faults.ordeal.place import (
+    DESCRIPTOR,
+    NAME,
+    SPACE,
+    SYNC,
+    TAG,
+    THREAD,
+    Fault,
+    Ordeal,
+    faultline,
+    in_parallel,
+    watched,
+)
 from tests.faults.ordeal.scenarios import SCENARIOS
 
 FEW = 3
@@ -25,6 +37,8 @@ CLASSES = {
     "failed sync": (SYNC, errno.EIO),
     "broken": (SYNC | SPACE | NAME | TAG, errno.EIO),
     "read-only": (SPACE | NAME | TAG, errno.EROFS),
+    "no descriptor": (DESCRIPTOR, errno.EMFILE),
+    "no thread": (THREAD, errno.EAGAIN),
 }
 EXITS = (0, 1)
 """0: it was stopped in order; 1: it could not start, and said why."""
@@ -113,15 +127,16 @@ def at_every_call(
     return len(struck)
 
 
-@pytest.mark.parametrize("what", ["no room", "failed sync"])
+@pytest.mark.parametrize("what", ["no room", "failed sync", "no descriptor", "no thread"])
 def test_one_error_is_got_over(ordeals: list[Ordeal], what: str) -> None:
     """A few writes and syncs over the whole of a life."""
     assert at_every_call(ordeals, "one magnet", what, fails_once, lasting=False, few=FEW)
 
 
-def test_a_broken_disk_is_waited_for(ordeals: list[Ordeal]) -> None:
-    """Writes fail for a while; the same daemon comes to the end."""
-    assert at_every_call(ordeals, "one magnet", "no room", fails_until_mended, lasting=True, few=FEW)
+@pytest.mark.parametrize("what", ["no room", "no descriptor", "no thread"])
+def test_what_is_short_is_waited_for(ordeals: list[Ordeal], what: str) -> None:
+    """Calls fail for a while; the same daemon comes to the end, or a new one does."""
+    assert at_every_call(ordeals, "one magnet", what, fails_until_mended, lasting=True, few=FEW)
 
 
 @pytest.mark.torture

@@ -52,6 +52,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.jobs import DRIVE, NOW, a_job, an_intake
 from tests.fakes.shelf import FakeShelf
+from tests.fakes.threads import no_more_threads
 
 ANSWER_WITHIN_S = 20.0
 
@@ -494,6 +495,14 @@ def test_closing_ends_a_fetch_that_waits_for_links() -> None:
 def test_lanes_that_were_never_started_can_be_closed() -> None:
     """A start that fails half way ends as well."""
     Workers(Rig().ports, SimpleQueue(), fetchers=1).close(0.0)
+
+
+def test_a_start_that_gets_no_threads_says_so() -> None:
+    """The process ends with a sentence, and its manager starts it again (fault 106)."""
+    workers = Workers(Rig().ports, SimpleQueue(), fetchers=1)
+    with no_more_threads(), pytest.raises(Transient, match="TasksMax="):
+        workers.start()
+    workers.close(0.0)
 
 
 # --- who is at what ---

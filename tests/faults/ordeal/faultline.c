@@ -29,7 +29,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SYNC = 1, SPACE = 2, NAME = 4, OTHER = 8, NET = 16, TAG = 32 };
+enum { SYNC = 1, SPACE = 2, NAME = 4, OTHER = 8, NET = 16, TAG = 32, THREAD = 64, DESCRIPTOR = 128 };
 
 static struct {
     int armed, kill, code, lasting, classes, log;
@@ -259,7 +259,7 @@ static int opened(int directory, const char *name, int flags, mode_t mode)
         return syscall(SYS_openat, directory, name, flags, mode);
     begin();
     int new = (flags & O_CREAT) && !inode_at(directory, name);
-    int code = step(flags & O_CREAT ? SPACE : OTHER, flags & O_CREAT ? "create" : "open", path);
+    int code = step((flags & O_CREAT ? SPACE : OTHER) | DESCRIPTOR, flags & O_CREAT ? "create" : "open", path);
     if (code)
         FAIL(code);
     int file = syscall(SYS_openat, directory, name, flags, mode);
@@ -390,3 +390,21 @@ ON_SOCKET(ssize_t, sendto, (int s, const void *from, size_t size, int flags, con
 ON_SOCKET(ssize_t, sendmsg, (int s, const struct msghdr *what, int flags), (s, what, flags))
 ON_SOCKET(ssize_t, recv, (int s, void *to, size_t size, int flags), (s, to, size, flags))
 ON_SOCKET(ssize_t, recvfrom, (int s, void *to, size_t size, int flags, struct sockaddr *from, socklen_t *length), (s, to, size, flags, from, length))
+
+/* What a process may have too many of. */
+int socket(int family, int type, int protocol)
+{
+    int code = watched() ? step(DESCRIPTOR, "socket", "network") : 0;
+    if (code) {
+        errno = code;
+        return -1;
+    }
+    return syscall(SYS_socket, family, type, protocol);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *with)
+{
+    REAL(pthread_create);
+    int code = watched() ? step(THREAD, "pthread_create", "thread") : 0;
+    return code ? code : real(thread, how, run, with);
+}

@@ -33,7 +33,7 @@ from tests.e2e.releases import assert_all_home
 from tests.faults.ordeal.power import Disk
 
 SOURCE: Final = Path(__file__).with_name("faultline.c")
-SYNC, SPACE, NAME, OTHER, NET, TAG = 1, 2, 4, 8, 16, 32
+SYNC, SPACE, NAME, OTHER, NET, TAG, THREAD, DESCRIPTOR = 1, 2, 4, 8, 16, 32, 64, 128
 EVERY_CALL: Final = SYNC | SPACE | NAME | OTHER | NET | TAG
 PARTS: Final = ("state", "out", "drop")
 WITHIN_S: Final = 40.0

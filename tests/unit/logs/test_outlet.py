@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.logs.outlet import LIKE_A_WINDOW, QUEUE_LINES, SAME_A_WINDOW, WINDOW_S, Outlet, Storms
+from tests.fakes.threads import no_more_threads
 
 
 class Sink(logging.Handler):
@@ -129,3 +130,12 @@ def test_what_was_held_back_is_told_though_nobody_logs_any_more(sink: Sink) -> N
     now_s = WINDOW_S
     outlet.flush()
     assert sink.lines[-1] == "1 more like this in ten minutes: again"
+
+
+def test_without_a_thread_lines_are_written_at_once(sink: Sink) -> None:
+    """Better wait for the log than have none (fault 106)."""
+    with no_more_threads():
+        outlet = Outlet(sink)
+    outlet.handle(record("line"))
+    assert sink.lines == ["line"]
+    outlet.flush()

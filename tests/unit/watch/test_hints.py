@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ import pytest
 from watchdog.observers.inotify_c import InotifyEvent, Mask, WatchDescriptor
 
 from offcloud_watchd.watch.hints import MAX_HEARD, Flag, Hints
+from tests.fakes.threads import no_more_threads
 
 WITHIN_S = 10.0
 
@@ -244,6 +246,18 @@ def test_missing_directory_and_limits_are_told(hints: Hints, tmp_path: Path) -> 
     with pytest.raises(OSError, match="No such file"):
         hints.ensure(str(tmp_path / "none"), 1, 1, Flag(Bell()))
     assert not ensure(hints, tmp_path, Flag(Bell()))
+
+
+def test_a_watch_that_gets_no_thread_is_told(tmp_path: Path) -> None:
+    """Nothing is left open, and a later try works (fault 106)."""
+    hints = Hints()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with no_more_threads(), pytest.raises(OSError, match="no further thread") as raised:
+        ensure(hints, tmp_path, Flag(Bell()))
+    assert raised.value.errno == errno.EAGAIN
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert ensure(hints, tmp_path, Flag(Bell()))
+    hints.stop()
 
 
 def test_forgotten_directory_is_silent(hints: Hints, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from offcloud_watchd.watch.parking import ParkedError, Parking
+from tests.fakes.threads import no_more_threads
 
 
 def test_answers_and_errors_come_back() -> None:
@@ -79,3 +80,13 @@ def test_closed_place_has_no_thread() -> None:
     parking.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_call_that_gets_no_thread_is_not_begun() -> None:
+    """It says so, and the next one is carried out when there are threads again (fault 106)."""
+    begun: list[int] = []
+    parking = Parking("test", 10.0)
+    with no_more_threads(), pytest.raises(OSError, match="no further thread"):
+        parking.call(lambda: begun.append(1))
+    parking.call(lambda: begun.append(2))
+    assert begun == [2]

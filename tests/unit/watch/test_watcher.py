@@ -16,6 +16,7 @@ from offcloud_watchd.watch.commands import write_command
 from offcloud_watchd.watch.hints import Flag, Hints
 from offcloud_watchd.watch.watcher import PUT_AWAY_AT_ONCE
 from tests.fakes.clock import FakeClock
+from tests.fakes.threads import no_more_threads
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
 
@@ -243,6 +244,20 @@ def test_dead_file_system_does_not_stop_the_others(yard, caplog) -> None:
     assert rung.wait(10)
     assert [wish.what.destination.category for wish in yard.look().wishes] == ["sub"]
     assert yard.watcher.folders[1].problem == ""
+
+
+def test_a_folder_that_gets_no_thread_waits(yard, caplog) -> None:
+    """It is told once, and looked at when there are threads again (fault 106)."""
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    with no_more_threads():
+        yard.look()
+        look = yard.look(after_s=12.0)
+    assert "could not be looked at: no further thread can be started" in look.folders[0].problem
+    assert len([line for line in caplog.messages if "drop folder" in line]) == 1
+    yard.look(after_s=12.0)
+    look = yard.look(after_s=3.0)
+    assert [folder.problem for folder in look.folders] == [""]
+    assert len(look.wishes) == 1
 
 
 def test_slow_folder_gets_on_in_its_own_time(yard, caplog) -> None:
