@@ -68,6 +68,10 @@ class Journal(Protocol):
         """
         ...
 
+    def check(self, event: Event) -> None:
+        """Raise ``ValueError`` for an event that no record can hold; changes nothing."""
+        ...
+
     def strain(self) -> str:
         """Say why nothing new should be begun although records are still taken; nothing when all is well."""
         ...

@@ -16,7 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from offcloud_watchd.core import intake as decisions
 from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Poll, Share, Submit
@@ -65,6 +65,9 @@ from offcloud_watchd.errors import Blocked, Cancelled, NoRoom
 
 log = logging.getLogger(__name__)
 
+UNRECORDABLE_MOST: Final = 3
+"""How often in a row what came of a job may not be recordable before the job is given up."""
+
 
 class Engine:
     """The decider. Call ``turn`` with the messages there are; it says how long it can wait for the next.
@@ -95,6 +98,7 @@ class Engine:
         self._clock_watch = ClockWatch(clock)
         self._not_before: dict[str, float] = {}
         self._vain: Counter[str] = Counter()
+        self._unrecordable: Counter[str] = Counter()
         self._progress: dict[str, Progress] = {}
         self._pauses = Pauses()
         self._folders: Sequence[FolderHealth] = ()
@@ -275,18 +279,19 @@ class Engine:
             return ()
         self._plan_is_stale = True
         self._folders = look.folders
-        for wish in look.wishes:
-            self._wished(wish)
-        return look.wishes
+        return [wish for wish in look.wishes if self._wished(wish)]
 
-    def _wished(self, wish: Wish) -> None:
+    def _wished(self, wish: Wish) -> bool:
+        """Decide what a wish means; tell whether it may be settled. A drop that cannot be recorded stays."""
         now = self._clock.now()
         match wish.what:
             case Intake() as intake:
-                for event in decisions.accept(intake, self._ledger.same_content, now):
-                    self._record(event)
+                events = decisions.accept(intake, self._ledger.same_content, now)
+                recorded = [self._record(event) for event in events]  # each, whatever the others come to
+                return all(recorded)
             case Command() as command:
                 self._commanded(command, now)
+                return True
             case _:  # pragma: no cover - the type checker proves it
                 assert_never(wish.what)
 
@@ -303,27 +308,39 @@ class Engine:
         if event is not None:
             self._record(event)
 
-    def _record(self, event: Event) -> None:
+    def _record(self, event: Event) -> bool:
         before = self._ledger.get(event.job_id)
         try:
             after = self._ledger.add(event)
-        except IllegalTransition:
+        except (IllegalTransition, ValueError):
             # A bug of ours: the journal stays clean, the job stays as it is, the others go on.
             log.exception("job %s: event not recorded", event.job_id, extra={"job": event.job_id})
-            self._not_before[event.job_id] = self._clock.now() + PROBE_MIN_S
-            return
+            self._refused_to_record(event)
+            return False
         moved = before is None or after is None or before.state is not after.state
         if moved or (isinstance(event, Resumed) and event.command):
             self._not_before.pop(event.job_id, None)
         if moved:
             self._progress.pop(event.job_id, None)
             self._vain.pop(event.job_id, None)
+            self._unrecordable.pop(event.job_id, None)
         if isinstance(event, (Failed, Removed, Requeued, Kept)):
             self._flights.call_back(event.job_id)
         if isinstance(event, Requeued) and after is not None:
             # An answered POST is long in the history, unless the clock only says that it was long ago.
             measured = self._clock_watch.measures(self._policy.history_lag_s)
             self._record_if(None if measured else doubted_anew(after, event.at))
+        return True
+
+    def _refused_to_record(self, event: Event) -> None:
+        """Try the job again later, and give it up after some times: it would go on like that for ever."""
+        now = self._clock.now()
+        self._not_before[event.job_id] = now + PROBE_MIN_S
+        self._unrecordable[event.job_id] += 1
+        job = self._ledger.get(event.job_id)
+        if self._unrecordable[event.job_id] >= UNRECORDABLE_MOST and job and job.state in OWES:
+            self._unrecordable.pop(event.job_id)
+            self._record(Failed(job.id, now, f"{type(event).__name__} could not be recorded, see the log"))
 
     def _flushed(self) -> bool:
         changed = self._ledger.flush()

@@ -89,9 +89,13 @@ class Ledger:
         return self._jobs.get(job_id)
 
     def add(self, event: Event) -> Job | None:
-        """Decide an event; raise ``IllegalTransition``, and change nothing, when it does not fit."""
+        """Decide an event; raise, and change nothing, when it cannot be recorded.
+
+        ``IllegalTransition``: it does not fit the job. ``ValueError``: it fits no record. Both are bugs.
+        """
         before = self.get(event.job_id)
         after = evolve(before, event)
+        self._journal.check(event)
         self._events.append(event)
         self._changed[event.job_id] = after
         self._agenda.replace(before, after)

@@ -124,6 +124,11 @@ class Journal:
         if self._ballast.spent:
             self._ballast.lay()
 
+    def check(self, event: Event) -> None:
+        """Raise ``ValueError`` for an event that no record can hold: more than 1 MiB, or a NaN."""
+        for _ in self._sealed([event], self._file.chain.copy()):
+            pass
+
     def strain(self) -> str:
         """Say why nothing new should be begun although records are still taken; nothing when all is well.
 

@@ -33,6 +33,7 @@ class MemoryJournal:
     wants_compaction: bool = False
     trusted: bool = True
     strained: str = ""
+    unfit: Callable[[Event], bool] = lambda _event: False
     on_record: Callable[[Event, Job | None], None] = lambda _event, _job: None
     syncs: int = 0
     _jobs: dict[str, Job] = field(default_factory=dict)
@@ -63,6 +64,11 @@ class MemoryJournal:
         self._jobs, self._folded = dict(jobs), 0
         self.trusted, self.wants_compaction = True, False
         self.during("journal renewed")
+
+    def check(self, event: Event) -> None:
+        """Refuse an event that is ``unfit``."""
+        if self.unfit(event):
+            raise ValueError("no record can hold it")
 
     def strain(self) -> str:
         """Return ``strained``."""

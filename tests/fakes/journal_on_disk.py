@@ -142,6 +142,11 @@ class DiskJournal:
         self._acknowledge(events)
         self._fate.at("journal synced")
 
+    def check(self, event: Event) -> None:
+        """Pass on."""
+        assert self._journal is not None
+        self._journal.check(event)
+
     def strain(self) -> str:
         """Pass on."""
         assert self._journal is not None

@@ -13,14 +13,16 @@ from offcloud_watchd.core.events import (
     Failed,
     Granted,
     NotFound,
+    Queued,
     Recalled,
     Resumed,
     Submitted,
 )
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Outcome, Probed, Stopping
-from offcloud_watchd.core.model import Job, JobState, Lane, Progress, Submission, Verb
+from offcloud_watchd.core.model import Intake, Job, JobState, Lane, Progress, Submission, Verb
 from offcloud_watchd.core.ports import Look
+from offcloud_watchd.engine.engine import UNRECORDABLE_MOST
 from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Transient
 from tests.fakes.jobs import NOW, a_job, an_intake
 from tests.unit.engine.desk import POLICY, RESCAN_S, Desk
@@ -732,6 +734,32 @@ def test_an_event_that_does_not_fit_is_not_recorded(caplog: pytest.LogCaptureFix
     assert (desk.job().state, desk.job("b").state) == (CLOUD, FETCHING)
     assert kinds(desk) == ["CloudReady"]
     assert [type(act) for act in desk.take()] == [Fetch], "and it is not begun again at once"
+
+
+def test_a_job_that_can_never_be_recorded_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried a few times and ends as failed, the others do not notice (fault 108)."""
+    desk = Desk(a_job(CLOUD), a_job(CLOUD, id="b", key="b"))
+    desk.journal.unfit = lambda event: event.job_id == "job" and not isinstance(event, Failed)
+    for _ in range(UNRECORDABLE_MOST):
+        assert desk.job().state is CLOUD
+        desk.later(400, desk.found([]))
+        for act in [act for act in desk.take() if isinstance(act, Poll)]:
+            desk.turn(desk.ready(act))
+        assert desk.job("b").state is FETCHING
+    assert (desk.job().state, desk.job().reason) == (
+        JobState.FAILED,
+        "CloudReady could not be recorded, see the log",
+    )
+    assert caplog.text.count("event not recorded") == UNRECORDABLE_MOST
+
+
+def test_a_drop_that_can_not_be_recorded_stays_where_it_is() -> None:
+    """It is offered again by the next look; another one of the same look is taken away (fault 108)."""
+    desk = Desk()
+    desk.journal.unfit = lambda event: isinstance(event, Queued) and event.drop.id == "bad"
+    desk.turn(desk.wish(an_intake("one", drop_id="bad"), an_intake("two", drop_id="good")))
+    assert [wish.what.drop.id for wish in desk.lanes.settled if isinstance(wish.what, Intake)] == ["good"]
+    assert [job.drops[0].id for job in desk.engine.jobs.values()] == ["good"]
 
 
 def test_commands_for_unknown_jobs_are_taken_away() -> None:

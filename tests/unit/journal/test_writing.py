@@ -141,6 +141,10 @@ def test_an_event_too_long_for_a_record_is_a_bug(tmp_path: Path) -> None:
     journal.append([queued("a")])
     with pytest.raises(ValueError, match=r"Deferred of job a: a record of \d+ bytes"):
         journal.append([Submitting("a", 1.0), Deferred("a", 1.0, "x" * (1 << 20), 0.0)])
+    for unfit in (Deferred("a", 1.0, "x" * (1 << 20), 0.0), Submitting("a", float("nan"))):
+        with pytest.raises(ValueError, match=r"record of|Out of range"):
+            journal.check(unfit)
+    journal.check(Submitting("a", 2.0))
     journal.append([Submitting("a", 2.0)])
     assert read_jobs(tmp_path) == fold([queued("a"), Submitting("a", 2.0)])
 
