@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,14 +31,15 @@ from offcloud_watchd.blueprint import Blueprint
 from offcloud_watchd.core.messages import Asked, LookAgain, Looked, Message, Stopping
 from offcloud_watchd.core.model import JobState, Lane
 from offcloud_watchd.core.orders import Order
-from offcloud_watchd.core.picture import Picture
+from offcloud_watchd.core.picture import Overview, Picture
 from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import ConfigError, OffcloudWatchdError
 from offcloud_watchd.fetch import DiskShelf
-from offcloud_watchd.journal import lock_state, open_journal
+from offcloud_watchd.journal import JOURNAL_NAME, lock_state, open_journal
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.lanes import Ports, Workers
+from offcloud_watchd.metrics.tally import Tally
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.systemd import Notifier, Patience, Watchdog
 from offcloud_watchd.watch import Watcher, sweep_spool
@@ -128,7 +129,8 @@ def _assemble(
     shelf.sweep(jobs, going_on)
     sweep_spool(plan.watch.spool_dir, {drop.sha256 for job in jobs.values() for drop in job.drops})
     watcher = Watcher(plan.watch, clock, lambda: inbox.put(LookAgain()))
-    client = Client(plan.client(read_key=keys.read), clock)
+    tally = Tally()
+    client = Client(plan.client(read_key=keys.read, on_answer=tally.asked), clock)
     stack.callback(client.close)
     ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle)
     workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)
@@ -141,6 +143,7 @@ def _assemble(
         capacity={Lane.API: API_PLACES, Lane.FETCH: plan.fetch_jobs, Lane.DISK: 1},
         rescan_s=min((folder.rescan_s for folder in plan.watch.folders), default=30.0),
     )
+    engine.subscribe(tally)
     publish = StatusWriter(status.directory(env, state_dir), clock)
     loop = Loop(
         engine=engine,
@@ -150,8 +153,9 @@ def _assemble(
         watchdog=Watchdog(notifier, workers.busy),
         publish=publish,
         look_again=watcher.ask,
+        hear=tally.heard,
     )
-    web = _web(plan, clock, watcher, inbox)
+    web = _web(plan, clock, watcher, inbox, lambda: _metrics(plan, tally, shelf, clock))
     with signals.for_the_main_thread():
         watcher.start()
         stack.callback(watcher.stop)
@@ -176,7 +180,23 @@ def check_remote_account(client: Client, account: str, stop: Stop) -> None:
         log.info("remote account %s: %s (%s)", account, found.title, found.option_id)
 
 
-def _web(plan: Blueprint, clock: Clock, watcher: Watcher, inbox: SimpleQueue[Message]) -> WebServer | None:
+def _metrics(plan: Blueprint, tally: Tally, shelf: DiskShelf, clock: Clock) -> Callable[[Overview], bytes]:
+    from offcloud_watchd.metrics.metrics import Metrics  # noqa: PLC0415 - only where the web is on
+    from offcloud_watchd.metrics.room import Room  # noqa: PLC0415 - the same
+
+    directories = dict.fromkeys((str(plan.state_dir), *plan.shelf.outputs))
+    return Metrics(
+        tally, Room(plan.state_dir / JOURNAL_NAME, tuple(directories)), lambda: shelf.received, clock
+    )
+
+
+def _web(
+    plan: Blueprint,
+    clock: Clock,
+    watcher: Watcher,
+    inbox: SimpleQueue[Message],
+    figures: Callable[[], Callable[[Overview], bytes]],
+) -> WebServer | None:
     if plan.web is None:
         return None
     # It stands on an event loop and a framework: who has the web off shall not carry them.
@@ -188,7 +208,7 @@ def _web(plan: Blueprint, clock: Clock, watcher: Watcher, inbox: SimpleQueue[Mes
         watcher.ask_orders()
         return command_id
 
-    return WebServer(plan.web, WebPorts(lambda answer: inbox.put(Asked(answer)), hand_over, clock))
+    return WebServer(plan.web, WebPorts(lambda answer: inbox.put(Asked(answer)), hand_over, figures(), clock))
 
 
 def may_reload(
@@ -329,6 +349,7 @@ class Loop:
     watchdog: Watchdog
     publish: Callable[[Picture], None]
     look_again: Callable[[], None]
+    hear: Callable[[Sequence[Message]], None] = lambda _messages: None
     _ready: bool = False
     _reload: bool = False
     _stop_at: float | None = None
@@ -347,6 +368,7 @@ class Loop:
             if self._is_over():
                 return self._reload
             messages = self._receive(min(wait_s, self._pace_s()))
+            self.hear(messages)
 
     # --- signals ---
 

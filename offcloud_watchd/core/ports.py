@@ -254,6 +254,18 @@ class Look:
     folders: tuple[FolderHealth, ...] = ()
 
 
+class Subscriber(Protocol):
+    """Hears what has happened, on the engine's thread: it returns at once."""
+
+    def recorded(self, event: Event, job: Job) -> None:
+        """Take in that an event has become durable.
+
+        ``job`` is as it is when all that was recorded with it counts; as it was, where it is gone then. What
+        happened while nobody listened is not told again.
+        """
+        ...
+
+
 class Lanes(Protocol):
     """The hands of the engine: every call returns at once; the answer comes back through the inbox."""
 

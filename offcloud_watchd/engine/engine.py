@@ -54,7 +54,7 @@ from offcloud_watchd.core.planning import (
     poll_delay_s,
     room_delay_s,
 )
-from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Wish
+from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Subscriber, Wish
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import compared, doubted_anew, in_words, judge, recalled, shared
 from offcloud_watchd.engine.flights import Flights
@@ -125,6 +125,10 @@ class Engine:
             return False
         kept = (one.effect for one in self._unrecorded if isinstance(one, Outcome))
         return not any(isinstance(effect, Submit) for effect in kept)
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Let a subscriber hear of every event from now on, when it has become durable."""
+        self._ledger.subscribe(subscriber)
 
     def start(self) -> None:
         """Try the key at once, so that a refused one is known before the first drop."""

@@ -16,7 +16,7 @@ from offcloud_watchd.core.events import Deferred, Event, Failed, Submitted
 from offcloud_watchd.core.lifecycle import evolve
 from offcloud_watchd.core.model import Job, JobState, Lane, Link
 from offcloud_watchd.core.planning import Agenda
-from offcloud_watchd.core.ports import Clock, Journal
+from offcloud_watchd.core.ports import Clock, Journal, Subscriber
 from offcloud_watchd.core.story import about, display_name, told
 from offcloud_watchd.errors import JournalUnwritable
 
@@ -42,6 +42,7 @@ class Ledger:
             self._by_key.setdefault(job.link.key, set()).add(job.id)
         self._journal = journal
         self._clock = clock
+        self._subscribers: list[Subscriber] = []
         self._problem = ""
         self._strain = ""
         self._renew_at = 0.0
@@ -81,6 +82,10 @@ class Ledger:
     def counts(self) -> Mapping[JobState, int]:
         """How many jobs are in each state, as recorded."""
         return {state: self._counts[state] for state in JobState}
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Let a subscriber hear of every event from now on."""
+        self._subscribers.append(subscriber)
 
     def get(self, job_id: str) -> Job | None:
         """Return a job as it will be when everything decided so far is recorded."""
@@ -172,16 +177,26 @@ class Ledger:
         return max(0.0, self._renew_at - self._clock.monotonic())
 
     def _tell(self, events: Sequence[Event], changed: Mapping[str, Job | None]) -> None:
-        """Log one line for each event that means something to an operator."""
+        """Tell the subscribers, and log one line for each event that means something to an operator."""
         for event in events:
             line = told(event)
             before = self._jobs.get(event.job_id)
             job = changed[event.job_id] or before
-            if line and job is not None:
+            if job is None:
+                continue
+            self._publish(event, job)
+            if line:
                 bad = _is_bad(event)
                 level = logging.WARNING if bad else logging.INFO
                 fields = about(job) | {"lane": about(before)["lane"] if before is not None else Lane.DISK}
                 log.log(level, "%s %s: %s", job.id, display_name(job), line, extra=fields)
+
+    def _publish(self, event: Event, job: Job) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber.recorded(event, job)
+            except Exception:  # the boundary of subscribers: what they do is never in the way
+                log.exception("job %s: a subscriber failed", job.id, extra=about(job))
 
     def _failed(self, error: JournalUnwritable) -> None:
         if not self._problem:

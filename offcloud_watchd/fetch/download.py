@@ -92,6 +92,7 @@ class Gathering:
         self._confirmed = [False] * len(items)
         self._open: dict[int, Haul] = {}
         self._running = 0
+        self._measured_bytes = 0
         self._pace = _Pace(around.clock)
         self._looked_at = around.clock.monotonic()
         self._gear = Gear(self._looked_at, 1)
@@ -112,6 +113,7 @@ class Gathering:
             self._report()
         finally:
             self._crew.close()  # from here on nobody writes
+            self._measure()
             traffic.leave(name)
             self._close_files()
         words, checks = self._proof.words(self._confirmed), self._proof.checks(self._confirmed)
@@ -126,6 +128,7 @@ class Gathering:
             if not bad:
                 return
             log.warning("%s: not what the torrent says: %s", self._staged.name, self._proof.names(bad))
+            self._around.traffic.meter.count(bad_pieces=len(bad))
             if again < self._settings.refetches:
                 self._listing.renew()
                 self._doubt(bad)
@@ -349,12 +352,18 @@ class Gathering:
             self._report()
 
     def _report(self) -> None:
+        self._measure()
         rate = self._pace.bytes_per_s(self._crew.received_bytes)
         traffic = self._around.traffic
         self._allowance = traffic.allowance(self._staged.name, rate, self._allowance)
         self._crew.allow(self._allowance, self._running)
         done_bytes = sum(self._done_bytes) + sum(haul.reached_bytes for haul in self._open.values())
         self._around.on_progress(Progress(done_bytes, self._total_bytes, bytes_per_s=rate))
+
+    def _measure(self) -> None:
+        received_bytes = self._crew.received_bytes
+        self._around.traffic.meter.count(received_bytes=received_bytes - self._measured_bytes)
+        self._measured_bytes = received_bytes
 
     def _plan_room(self) -> None:
         """Stop before the first byte when the whole does not fit."""

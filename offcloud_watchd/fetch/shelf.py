@@ -51,6 +51,11 @@ class DiskShelf:
         self._traffic = Traffic(settings)
         self._seen: set[str] = set()
 
+    @property
+    def received(self) -> tuple[int, int]:
+        """Bytes that came in and pieces that were bad, since the start. Any thread."""
+        return self._traffic.meter.read()
+
     # --- core.ports.Shelf ---
 
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from offcloud_watchd.fetch.meter import Meter
 from offcloud_watchd.fetch.pool import Pool
 from offcloud_watchd.fetch.settings import ShelfSettings
 
@@ -35,6 +36,7 @@ class Traffic:
 
     def __init__(self, settings: ShelfSettings) -> None:
         self.pool = Pool()
+        self.meter = Meter()
         self._settings = settings
         self._uses: dict[str, Use] = {}
 

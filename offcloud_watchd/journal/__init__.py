@@ -22,11 +22,12 @@ from offcloud_watchd.journal.readers import (
     read_jobs,
     verify,
 )
-from offcloud_watchd.journal.reading import Flaw
+from offcloud_watchd.journal.reading import JOURNAL_NAME, Flaw
 from offcloud_watchd.journal.repair import Repair, repair
 from offcloud_watchd.journal.writing import Journal
 
 __all__ = [
+    "JOURNAL_NAME",
     "Compaction",
     "Flaw",
     "Follower",

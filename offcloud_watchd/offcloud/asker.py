@@ -101,7 +101,12 @@ class Asker:
     def ask_as(self, credential: Credential, question: Question, stop: Stop) -> Answer:
         """Ask once with this credential, in our turn."""
         self._pace.take(stop)
-        answer = self._transport.ask(question, credential, stop)
+        try:
+            answer = self._transport.ask(question, credential, stop)
+        except Transient:
+            self._settings.on_answer(question.path, None)
+            raise
+        self._settings.on_answer(question.path, answer.status)
         if answer.status in RUSH_S:
             self._pace.hold(answer.retry_after_s or RUSH_S[answer.status])
         return answer

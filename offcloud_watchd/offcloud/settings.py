@@ -19,6 +19,10 @@ def read_no_key() -> str:
     return ""
 
 
+def unheard(_path: str, _status: int | None) -> None:
+    """Let nobody know what was asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
     """How the account is reached. Times in seconds.
@@ -29,7 +33,8 @@ class ClientSettings:
     ``auth`` is ``bearer`` (a header), ``query`` (``?key=``) or ``login`` (a password, for a session's cookie
     and the key it gives). The classic service knows no header: that is found out, ``query`` saves a call.
     ``proxy`` is None, ``env`` for the environment's proxies, or a URL. ``connect_timeout_s`` and
-    ``read_timeout_s`` bound one silence, ``total_timeout_s`` one whole answer.
+    ``read_timeout_s`` bound one silence, ``total_timeout_s`` one whole answer. ``on_answer`` hears the path
+    of every question and the status that came back, None for no answer; it returns at once.
     """
 
     read_key: Callable[[], str] = field(repr=False)
@@ -42,3 +47,4 @@ class ClientSettings:
     read_timeout_s: float = 30.0
     total_timeout_s: float = 60.0
     retry_wait_s: float = 0.5
+    on_answer: Callable[[str, int | None], None] = unheard

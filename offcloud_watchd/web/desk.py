@@ -38,11 +38,13 @@ class Ports:
     """The rest of the program as the web sees it.
 
     ``ask`` has the engine call back, on its own thread, with an overview. ``hand_over`` makes an order
-    durable and returns the id of the command; it may block and raises ``OSError``.
+    durable and returns the id of the command; it may block and raises ``OSError``. ``figures`` makes the
+    page of metrics out of an overview; it may block, and is for one thread.
     """
 
     ask: Callable[[Callable[[Overview], None]], None]
     hand_over: Callable[[Order], str]
+    figures: Callable[[Overview], bytes]
     clock: Clock
 
 
@@ -57,6 +59,10 @@ class Desk:
     def clock(self) -> Clock:
         """The machine's clocks."""
         return self._ports.clock
+
+    def figures(self, overview: Overview) -> bytes:
+        """Make the page of metrics; for ``aside``."""
+        return self._ports.figures(overview)
 
     async def overview(self) -> Overview:
         """Return how things are now; raise ``Unanswered``."""

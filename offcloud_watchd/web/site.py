@@ -10,6 +10,7 @@ from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.entrance import Entrance
 from offcloud_watchd.web.guard import Guard
 from offcloud_watchd.web.health import Health
+from offcloud_watchd.web.metrics import MetricsPage
 from offcloud_watchd.web.qbittorrent import QBittorrent
 from offcloud_watchd.web.settings import WebSettings
 
@@ -21,11 +22,13 @@ async def _front(_request: object) -> PlainTextResponse:
 def site(settings: WebSettings, desk: Desk) -> ASGIApp:
     """Build the whole site, guarded."""
     health = Health(desk)
-    qbittorrent = QBittorrent(settings, Entrance(settings.password_file, desk))
+    entrance = Entrance(settings.password_file, desk)
+    qbittorrent = QBittorrent(settings, entrance)
     routes = [
         Route("/", _front),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
+        Route("/metrics", MetricsPage(desk, entrance).show),
         *qbittorrent.routes(),
     ]
     # No application around it: what goes wrong is to reach the guard, which is the one boundary.

@@ -22,6 +22,9 @@ from offcloud_watchd.core.model import Job, Lane, Progress
 from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.ports import Look, Stop, Wish
 from offcloud_watchd.engine import Engine
+from offcloud_watchd.metrics.metrics import Metrics
+from offcloud_watchd.metrics.room import Room
+from offcloud_watchd.metrics.tally import Tally
 from offcloud_watchd.watch import WatchSettings
 from offcloud_watchd.watch.commands import write_command
 from offcloud_watchd.watch.orders import Orders
@@ -73,6 +76,8 @@ class House:
         self.trouble: dict[Lane, BaseException] = {}
         self.folders: tuple[Health, ...] = (HEALTH,)
         self.deaf = threading.Event()
+        self.tally = Tally()
+        self.received = (0, 0)
         destinations = CategoryDestinations("tv", self.output, {})
         watch = WatchSettings((), root / "spool", root, destinations)
         self.orders = Orders(watch)
@@ -101,9 +106,10 @@ class House:
             capacity={Lane.API: 100, Lane.FETCH: 100, Lane.DISK: 100},
             rescan_s=30.0,
         )
+        self.engine.subscribe(self.tally)
         self._thread = threading.Thread(target=self._turn, daemon=True)
         self._thread.start()
-        self.web = WebServer(self.settings, Ports(self.ask, self.hand_over, SystemClock()))
+        self.web = WebServer(self.settings, Ports(self.ask, self.hand_over, self._figures(), SystemClock()))
         self.web.start()
         wait_until(lambda: bool(self.web.addresses))
         return self
@@ -153,6 +159,10 @@ class House:
         """Say how far a job is."""
         self.inbox.put(Advanced(job_id, progress))
 
+    def _figures(self) -> Metrics:
+        room = Room(self.root / "journal.jsonl", (str(self.root), str(self.output)))
+        return Metrics(self.tally, room, lambda: self.received, SystemClock())
+
     def _turn(self) -> None:
         self.engine.start()
         messages: list[Message] = []
@@ -162,6 +172,7 @@ class House:
                 messages = [self.inbox.get(timeout=wait_s)]
             except Empty:
                 messages = []
+            self.tally.heard(messages)
 
 
 def wait_until(what: Callable[[], bool], within_s: float = 10) -> None:

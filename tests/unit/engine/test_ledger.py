@@ -19,7 +19,7 @@ from offcloud_watchd.core.events import (
     Submitting,
 )
 from offcloud_watchd.core.lifecycle import IllegalTransition
-from offcloud_watchd.core.model import JobState, Submission
+from offcloud_watchd.core.model import Job, JobState, Submission
 from offcloud_watchd.engine.ledger import RENEW_EVERY_S, Ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
@@ -212,3 +212,51 @@ def test_lines_can_be_filtered_by_what_they_are_about(caplog: pytest.LogCaptureF
         ("new", a_job().destination.category, "", "disk"),
         ("job", a_job().destination.category, "R1", "api"),
     ]
+
+
+class Listener:
+    """Writes down what it hears, with what the journal held by then; may be broken."""
+
+    def __init__(self, journal: MemoryJournal, error: Exception | None = None) -> None:
+        self.heard: list[tuple[Event, str, int]] = []
+        self.journal = journal
+        self.error = error
+
+    def recorded(self, event: Event, job: Job) -> None:
+        """Take in."""
+        self.heard.append((event, job.state, len(self.journal.records)))
+        if self.error is not None:
+            raise self.error
+
+
+def test_subscribers_hear_of_what_is_durable(caplog: pytest.LogCaptureFixture) -> None:
+    """Each event once, with the job as it has become; one that raises is in nobody's way."""
+    job = a_job()
+    journal = MemoryJournal({job.id: job})
+    ledger = Ledger({job.id: job}, journal, FakeClock())
+    broken, good = Listener(journal, ValueError("a bug")), Listener(journal)
+    ledger.subscribe(broken)
+    ledger.subscribe(good)
+    events: list[Event] = [Failed("job", NOW, "never"), Removed("job", NOW), Discarded("job", NOW)]
+    for event in events[:2]:
+        ledger.add(event)
+    assert good.heard == []
+    ledger.flush()
+    ledger.add(events[2])
+    ledger.flush()
+    assert good.heard == [(events[0], "removed", 2), (events[1], "removed", 2), (events[2], "removed", 3)]
+    assert broken.heard == good.heard
+    assert "a subscriber failed" in caplog.text
+
+
+def test_subscribers_hear_nothing_of_what_was_not_recorded() -> None:
+    """The decision is made anew, and told then."""
+    job = a_job()
+    journal = MemoryJournal({job.id: job})
+    ledger = Ledger({job.id: job}, journal, FakeClock())
+    listener = Listener(journal)
+    ledger.subscribe(listener)
+    journal.tears = lambda _count: 0
+    ledger.add(Failed("job", NOW, "never"))
+    assert ledger.flush() is None
+    assert listener.heard == []

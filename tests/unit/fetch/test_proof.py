@@ -79,6 +79,15 @@ def test_a_bad_piece_is_fetched_again_alone(
     assert "piece 2 of a.mkv" in caplog.text
 
 
+def test_what_came_in_is_counted(bench: Bench, host: FileHost, made: bytes) -> None:
+    """Every byte from the host and every bad piece, for whoever draws curves of them."""
+    files = put(bench)
+    host.plan("f0", Play(body=spoilt(A, 2 * BLOCK + 5)))
+    shelf = bench.shelf(torrent_of=lambda _job: made)
+    shelf.fetch(bench.job(link=link_of(bench, made)), lambda *_: files, bench.progress.append, bench.stop)
+    assert shelf.received == (host.bytes_served, 1)
+
+
 def test_a_bad_piece_across_files_is_fetched_again_in_all_of_them(bench: Bench, host: FileHost) -> None:
     """Nobody can tell which of them is wrong."""
     made = torrent(FILES)

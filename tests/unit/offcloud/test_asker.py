@@ -211,3 +211,18 @@ def test_no_redirect_gets_the_key_or_the_cookie(play: Play, stop: threading.Even
             with pytest.raises(OffcloudWatchdError):
                 client.submit(LINK, stop)
         assert elsewhere.asked == []
+
+
+# --- Who listens ---
+
+
+def test_every_question_is_counted_with_what_came_back(play: Play, stop: threading.Event) -> None:
+    """By its path and the status, refusals and silences among them; no id of ours is asked for."""
+    heard: list[tuple[str, int | None]] = []
+    listener = {"on_answer": lambda path, status: heard.append((path, status))}
+    client, _ = play(says({}, 500), Turn(ending="close"), TAKEN, **listener)
+    for _ in range(2):
+        with pytest.raises(Transient):
+            client.submit(LINK, stop)
+    client.submit(LINK, stop)
+    assert heard == [("cloud", 500), ("cloud", None), ("cloud", 200)]
