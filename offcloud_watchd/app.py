@@ -46,6 +46,7 @@ from offcloud_watchd.watch import Watcher, sweep_spool
 from offcloud_watchd.watch.commands import write_command
 
 if TYPE_CHECKING:
+    from offcloud_watchd.notify.lane import Messages
     from offcloud_watchd.web.server import WebServer
 
 log = logging.getLogger(__name__)
@@ -144,14 +145,18 @@ def _assemble(
         rescan_s=min((folder.rescan_s for folder in plan.watch.folders), default=30.0),
     )
     engine.subscribe(tally)
-    publish = StatusWriter(status.directory(env, state_dir), clock)
+    readers: list[Callable[[Picture], None]] = [StatusWriter(status.directory(env, state_dir), clock)]
+    messages = _messages(plan, env, clock, tally)
+    if messages is not None:
+        engine.subscribe(messages)
+        readers.append(messages.look)
     loop = Loop(
         engine=engine,
         signals=signals,
         clock=clock,
         notifier=notifier,
         watchdog=Watchdog(notifier, workers.busy),
-        publish=publish,
+        publish=lambda picture: _show(picture, readers),
         look_again=watcher.ask,
         hear=tally.heard,
     )
@@ -161,6 +166,9 @@ def _assemble(
         stack.callback(watcher.stop)
         workers.start()
         stack.callback(workers.close, CLOSE_WITHIN_S)
+        if messages is not None:
+            messages.start()
+            stack.callback(messages.close, CLOSE_WITHIN_S)
         if web is not None:
             web.start()
             stack.callback(web.stop, CLOSE_WITHIN_S)
@@ -178,6 +186,29 @@ def check_remote_account(client: Client, account: str, stop: Stop) -> None:
         log.error("remote account %s: %s", account, error)  # noqa: TRY400 - an answer, not a bug
     else:
         log.info("remote account %s: %s (%s)", account, found.title, found.option_id)
+
+
+def _show(picture: Picture, readers: Sequence[Callable[[Picture], None]]) -> None:
+    for show in readers:
+        show(picture)
+
+
+def _messages(plan: Blueprint, env: Mapping[str, str], clock: Clock, tally: Tally) -> Messages | None:
+    settings = plan.notify
+    if settings is None:
+        return None
+    from offcloud_watchd.notify.command import Command  # noqa: PLC0415 - only where people are told
+    from offcloud_watchd.notify.lane import Messages  # noqa: PLC0415 - the same
+    from offcloud_watchd.notify.ways import Apprise, Way, Webhook  # noqa: PLC0415 - the same
+
+    ways: list[Way] = []
+    if settings.command is not None:
+        ways.append(Command(settings, settings.command, env))
+    if settings.webhook is not None:
+        ways.append(Webhook(settings, settings.webhook))
+    if settings.apprise_file is not None:
+        ways.append(Apprise(settings, settings.apprise_file))
+    return Messages(settings, ways, clock, tally.sent)
 
 
 def _metrics(plan: Blueprint, tally: Tally, shelf: DiskShelf, clock: Clock) -> Callable[[Overview], bytes]:

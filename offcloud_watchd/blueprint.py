@@ -24,6 +24,7 @@ from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop, ConfigError
 from offcloud_watchd.fetch import ShelfSettings
 from offcloud_watchd.key import KeyPlace
+from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.offcloud import ClientSettings
 from offcloud_watchd.watch import WatchSettings
 from offcloud_watchd.web.settings import WebSettings
@@ -50,6 +51,7 @@ class Blueprint:
     shelf: ShelfSettings
     fetch_jobs: int
     web: WebSettings | None = None
+    notify: NotifySettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
 from offcloud_watchd.key import KeySource
+from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.offcloud import ClientSettings
 from offcloud_watchd.watch import After, FolderSettings, SpooledTorrents, WatchMode, WatchSettings
 from offcloud_watchd.web.settings import WebSettings
@@ -50,6 +51,7 @@ def blueprint(config: Config) -> Blueprint:
         shelf=shelf_settings(config),
         fetch_jobs=config.fetch.jobs,
         web=web_settings(config),
+        notify=notify_settings(config),
     )
 
 
@@ -104,6 +106,20 @@ def web_settings(config: Config) -> WebSettings | None:
         output_dir=str(config.output_dir),
         categories=tuple(dict.fromkeys(folder.category for folder in config.folders)),
         destination_for=watch_settings(config).destination_for,
+    )
+
+
+def notify_settings(config: Config) -> NotifySettings | None:
+    """Return how people are told; None where nobody is."""
+    notify = config.notify
+    if not notify.on or not (notify.command or notify.webhook or notify.apprise_file):
+        return None
+    return NotifySettings(
+        command=notify.command,
+        webhook=notify.webhook,
+        apprise_file=notify.apprise_file,
+        on=frozenset(notify.on),
+        user_agent=f"offcloud-watchd/{__version__}",
     )
 
 

@@ -12,7 +12,9 @@ Rules of this file:
 from __future__ import annotations
 
 import grp
+import importlib.util
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -116,8 +118,24 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
             read_password(config.web.password_file)
         except ConfigError as error:
             problems += [config.located("web.password_file", text) for text in error.problems]
+    problems += [config.located("notify.apprise_file", text) for text in _apprise(config.notify.apprise_file)]
     if problems:
         raise ConfigError(problems)
+
+
+def _apprise(path: Path | None) -> Iterator[str]:
+    """Look for the library, and for a file that only its owner can read: it holds passwords and tokens."""
+    if path is None:
+        return
+    if importlib.util.find_spec("apprise") is None:
+        yield "needs the extra: install offcloud-watchd[apprise]"
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        yield f"{path} cannot be read: {error.strerror}"
+        return
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield f"{path} can be reached by others (mode {stat.S_IMODE(mode):04o}): run chmod 600 {path}"
 
 
 def _silent(places: Iterable[Path]) -> set[Path]:

@@ -24,12 +24,14 @@ from offcloud_watchd.config.values import (
     Mode,
     Moment,
     Name,
+    ProgramAndArguments,
     Proxy,
     Rate,
     ServiceUrl,
     Size,
     StateDirectory,
     VariableName,
+    Webhook,
     at_least_one,
     is_loopback,
 )
@@ -47,9 +49,6 @@ UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     "folders.shared": frozenset({True}),
     "engines": ANYTHING,
     "arr": ANYTHING,
-    "notify.command": ANYTHING,
-    "notify.webhook": ANYTHING,
-    "notify.apprise_file": ANYTHING,
 }
 
 
@@ -250,9 +249,11 @@ class Arr(Section):
 class Notify(Section):
     """Messages to people."""
 
-    command: str | None = _key(None, "a program that is run with the message")
-    webhook: str | None = _key(None, "an address the message is posted to")
-    apprise_file: FilePath | None = _key(None, "a file with apprise addresses")
+    command: ProgramAndArguments | None = _key(
+        None, "the path of a program and its arguments; run without a shell"
+    )
+    webhook: Webhook | None = _key(None, "an address that JSON is posted to")
+    apprise_file: FilePath | None = _key(None, "mode 0600, a line for each address; needs the extra apprise")
     on: tuple[Literal["published", "failed", "blocked"], ...] = _key(
         ("published", "failed", "blocked"), "what is worth a message", strict=False
     )

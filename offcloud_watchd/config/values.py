@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Final
@@ -117,6 +118,22 @@ def _proxy(value: object) -> str:
     )
 
 
+def _program(value: object) -> tuple[str, ...]:
+    """Split a program and its arguments the way a shell would, and do nothing else of what a shell does."""
+    otherwise = "must be the absolute path of a program and its arguments; put it in quotes"
+    try:
+        parts = tuple(shlex.split(_text(value, otherwise)))
+    except ValueError:
+        raise ValueError(otherwise) from None
+    if not parts or not parts[0].startswith("/") or any("\0" in part for part in parts):
+        raise ValueError(otherwise)
+    return parts
+
+
+def _webhook(value: object) -> str:
+    return _address(value, "must be an address such as https://example.org/hook")[0]
+
+
 def _listen(value: object) -> str:
     otherwise = "must be HOST:PORT, unix:/PATH, or null to turn it off"
     text = _text(value, otherwise)
@@ -151,6 +168,10 @@ StateDirectory = Annotated[
 Category = Annotated[str, BeforeValidator(_category)]
 ServiceUrl = Annotated[str, BeforeValidator(_service_url)]
 Proxy = Annotated[str, BeforeValidator(_proxy)]
+Webhook = Annotated[str, BeforeValidator(_webhook)]
+ProgramAndArguments = Annotated[
+    tuple[str, ...], BeforeValidator(_program), WithJsonSchema({"type": "string", "pattern": "^/"})
+]
 Listen = Annotated[str, BeforeValidator(_listen)]
 Name = Annotated[str, Field(min_length=1)]
 VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]

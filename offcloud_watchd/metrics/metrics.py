@@ -80,6 +80,10 @@ class Metrics:
         )
         what = "Releases that were published, by how they were checked."
         yield _family("releases_published_total", "counter", what, verified)
+        messages = (
+            (count, {"way": way, "outcome": became}) for (way, became), count in tally.messages.items()
+        )
+        yield _family("messages_total", "counter", "Messages to people, by what became of them.", messages)
         files, size_bytes = tally.published
         yield _one("published_files_total", "counter", "Files that were published.", files)
         yield _one("published_bytes_total", "counter", "Bytes of what was published.", size_bytes)

@@ -3,7 +3,8 @@
 Rules of this file:
 
 * No lock: each count has one writer. ``recorded`` and ``heard`` are the engine's thread, ``asked`` is the one
-  that owns the service's client. Readers take a copy, which is one step of the interpreter.
+  that owns the service's client, ``sent`` has two threads for different keys. Readers take a copy, which is
+  one step of the interpreter.
 * Labels are words of ours, so there are never more than a few hundred figures, whatever comes from outside.
 """
 
@@ -44,6 +45,7 @@ class Tally:
         self._verified = Counter(dict.fromkeys(itertools.product(DEGREES, ORIGINS), 0))
         self._errors: Counter[tuple[str, str]] = Counter()
         self._calls: Counter[tuple[str, str]] = Counter()
+        self._messages: Counter[tuple[str, str]] = Counter()
         self._published_files = 0
         self._published_bytes = 0
 
@@ -74,6 +76,10 @@ class Tally:
         """Count a question to the service, and what came back: a status, or None for no answer."""
         self._calls[call_of(path), _answer(status)] += 1
 
+    def sent(self, way: str, outcome: str) -> None:
+        """Count a message: by a way, ``sent`` or ``failed``; by ``none``, ``dropped``."""
+        self._messages[way, outcome] += 1
+
     # --- what was counted ---
 
     @property
@@ -100,6 +106,11 @@ class Tally:
     def calls(self) -> Mapping[tuple[str, str], int]:
         """How often the service was asked, by the call and the answer."""
         return dict(self._calls)
+
+    @property
+    def messages(self) -> Mapping[tuple[str, str], int]:
+        """How many messages there were, by their way and what became of them."""
+        return dict(self._messages)
 
     @property
     def published(self) -> tuple[int, int]:

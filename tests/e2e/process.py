@@ -82,6 +82,7 @@ class Place:
             "route": "cloud",
             "web": "{listen: null}",
             "remote": "null",
+            "notify": "{}",
             **self.settings,
             **more,
         }
@@ -109,6 +110,7 @@ fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}
 web: {values["web"]}
+notify: {values["notify"]}
 log:
   level: {values["level"]}
 """

@@ -35,6 +35,7 @@ def page(tmp_path: Path) -> str:
     tally = Tally()
     tally.heard([Outcome(Poll(a_job()), error=Transient("x"))])
     tally.asked("cloud/status", 200)
+    tally.sent("command", "failed")
     job = a_job(JobState.FETCHING)
     picture = Picture(
         at=1.0,

@@ -210,6 +210,10 @@ def test_fault_110_every_problem_in_one_run(write: Write) -> None:
         ("web: {allowed_hosts: localhost}", "3:22: web.allowed_hosts: must be a list"),
         ("web: {allowed_hosts: [1]}", "3:23: web.allowed_hosts[0]: must be text"),
         ("notify: {on: [publishe]}", "3:15: notify.on[0]: must be one of published, failed or blocked"),
+        ("notify: {command: 'tell me'}", "3:19: notify.command: must be the absolute path of a program"),
+        ("notify: {command: '/bin/tell \"SECRET'}", "3:19: notify.command: must be the absolute path"),
+        ("notify: {command: [/bin/true]}", "3:19: notify.command: must be the absolute path"),
+        ("notify: {webhook: 'ftp://SECRET'}", "3:19: notify.webhook: must be an address such as"),
         ("log: {level: loud}", "3:14: log.level: must be one of debug, info, warning or error"),
         ("state_dir: ''", "3:12: state_dir: must be a path"),
         ('state_dir: "a\\nb"', "3:12: state_dir: must be a path without control characters"),
@@ -261,9 +265,6 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
         ("offcloud: {torrent_upload: auto}", "offcloud.torrent_upload: auto is"),
         ("engines: {aria2: {url: x}}", "engines:"),
         ("arr: [{name: a, url: b, api_key_file: c, categories: []}]", "arr:"),
-        ("notify: {command: /bin/true}", "notify.command:"),
-        ("notify: {webhook: 'https://x'}", "notify.webhook:"),
-        ("notify: {apprise_file: x}", "notify.apprise_file:"),
     ],
 )
 def test_what_this_version_does_not_have_is_refused(write: Write, line: str, key: str) -> None:
@@ -461,3 +462,9 @@ def test_paths_are_cleaned_by_name(write: Write) -> None:
     config = settings(write("output_dir: //srv/./a/../out\nfolders: [{path: /../../drop/x/}]\n"))
     assert config.output_dir == Path("/srv/out")
     assert config.folders[0].path == Path("/drop/x")
+
+
+def test_a_command_is_split_as_a_shell_would_and_no_more(write: Write) -> None:
+    """Quotes hold words together; variables, pipes and stars are words like others."""
+    config = load(write(GOOD + "notify: {command: '/bin/tell \"a b\" $HOME | *'}\n"), ENV)
+    assert config.notify.command == ("/bin/tell", "a b", "$HOME", "|", "*")

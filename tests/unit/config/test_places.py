@@ -187,3 +187,18 @@ def test_fault_111_mounts(tmp_path: Path, key: Path) -> None:
         f"folders[1].path: {tmp_path}/again is the same folder as {tmp_path}/drop (folders[0].path)" in same
     )
     assert f"{tmp_path}/out/tv and its staging in {tmp_path}/out are on different file systems" in mounted
+
+
+def test_a_file_of_apprise_addresses_is_a_secret(tmp_path: Path, key: Path) -> None:
+    """It must be there, and its owner's alone."""
+    addresses = tmp_path / "apprise"
+    text = f"output_dir: out\nfolders: [{{path: drop}}]\nnotify: {{apprise_file: {addresses}}}\n"
+    config = made(tmp_path, text)
+    place = "config.yaml:5:24: notify.apprise_file: "
+    assert refused_by_disk(config) == [f"{place}{addresses} cannot be read: No such file or directory"]
+    addresses.write_text("json://localhost\n")
+    addresses.chmod(0o640)
+    remedy = f"run chmod 600 {addresses}"
+    assert refused_by_disk(config) == [f"{place}{addresses} can be reached by others (mode 0640): {remedy}"]
+    addresses.chmod(0o600)
+    check_places(config, {})
