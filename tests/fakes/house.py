@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -57,9 +57,10 @@ class _Lanes:
         wishes, more = self.house.orders.read(500)
         self.house.inbox.put(Looked(Look(tuple(wishes), None, more, self.house.folders)))
 
-    def settle(self, wish: Wish) -> None:
-        """Take the order's file away."""
-        wish.settled()
+    def settle(self, wishes: Sequence[Wish]) -> None:
+        """Take the orders' files away."""
+        for wish in wishes:
+            wish.settled()
 
     def tidy(self, job: Job) -> None:
         """Nothing is staged here."""
@@ -109,7 +110,7 @@ class House:
         self.engine.subscribe(self.tally)
         self._thread = threading.Thread(target=self._turn, daemon=True)
         self._thread.start()
-        self.web = WebServer(self.settings, Ports(self.ask, self.hand_over, self._figures(), SystemClock()))
+        self.web = WebServer(self.settings, self.ports())
         self.web.start()
         wait_until(lambda: bool(self.web.addresses))
         return self
@@ -158,6 +159,10 @@ class House:
     def advance(self, job_id: str, progress: Progress) -> None:
         """Say how far a job is."""
         self.inbox.put(Advanced(job_id, progress))
+
+    def ports(self) -> Ports:
+        """Return what the web is given."""
+        return Ports(self.ask, self.hand_over, self._figures(), SystemClock())
 
     def _figures(self) -> Metrics:
         room = Room(self.root / "journal.jsonl", (str(self.root), str(self.output)))

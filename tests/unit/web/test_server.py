@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from offcloud_watchd.app import SystemClock
 from offcloud_watchd.web import guard, protocol, server
-from offcloud_watchd.web.desk import Ports
 from tests.fakes.house import HEALTH, House, wait_until
 from tests.fakes.threads import no_more_threads
 
@@ -94,7 +92,7 @@ def test_a_port_that_is_taken_is_tried_again(tmp_path, monkeypatch, caplog):
 def test_a_web_that_gets_no_thread_is_not_served(tmp_path, caplog):
     """The daemon goes on without it, says so, and ends like any other (fault 106)."""
     house = House(tmp_path)
-    web = server.WebServer(house.settings, Ports(house.ask, house.hand_over, SystemClock()))
+    web = server.WebServer(house.settings, house.ports())
     with no_more_threads():
         web.start()
     assert "the web is not served: no further thread" in caplog.text
