@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.categories import checked_category
+from offcloud_watchd.core.categories import checked_nested_category
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop, ConfigError
@@ -116,7 +116,7 @@ class CategoryDestinations:
         """Return the destination; raise ``BadDrop`` when no directory can carry the category's name."""
         name = self.default if category is None else category
         try:
-            checked_category(name)
+            checked_nested_category(name)
         except ValueError as error:
             raise BadDrop(f"the category cannot be used: {error}") from error
         return self.known.get(name) or Destination(name, str(self.output_dir / name))

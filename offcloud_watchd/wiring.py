@@ -146,6 +146,8 @@ def shelf_settings(config: Config) -> ShelfSettings:
     outputs = dict.fromkeys(str(config.directory_of(folder)) for folder in fetching)
     return ShelfSettings(
         outputs=tuple(outputs) or (str(config.directory_for(config.default_category)),),
+        # A category within a category (``tv/4k``) is staged where they all are, not within the outer one.
+        roots=tuple({str(config.output_dir): None, **{str(Path(output).parent): None for output in outputs}}),
         min_free_bytes=fetch.min_free_bytes,
         min_rate_bytes_per_s=fetch.min_rate_bytes_per_s,
         file_mode=fetch.file_mode,

@@ -17,7 +17,7 @@ from offcloud_watchd.cli import foresight, known, text
 from offcloud_watchd.cli.exits import FAILED, UNREACHABLE, CommandFailed
 from offcloud_watchd.cli.handing import Expected, follow, hand_over, say_when
 from offcloud_watchd.config import Config
-from offcloud_watchd.core.categories import checked_category
+from offcloud_watchd.core.categories import checked_nested_category
 from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import Job, JobState, Links
 from offcloud_watchd.core.orders import AddFile, AddLink, add_drop_id
@@ -100,7 +100,7 @@ def _check_category(config: Config, category: str | None) -> None:
     if category is None:
         return
     try:
-        checked_category(category)
+        checked_nested_category(category)
     except ValueError as error:
         raise CommandFailed(f"--category: {error}") from error
     known_ones = sorted({folder.category for folder in config.folders})

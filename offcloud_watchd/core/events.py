@@ -221,6 +221,34 @@ class Discarded:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recategorized:
+    """The job belongs to another category from here on; what is published stays where it is."""
+
+    job_id: str
+    at: float
+    destination: Destination
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryMade:
+    """A client named a category; it is known from here on, also while no job is in it."""
+
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryDropped:
+    """A client does not want a category any more; the jobs in it stay."""
+
+    name: str
+    at: float
+
+
+CategoryEvent = CategoryMade | CategoryDropped
+
 Event = (
     Queued
     | Attached
@@ -241,4 +269,9 @@ Event = (
     | Requeued
     | Removed
     | Discarded
+    | Recategorized
 )
+"""What happens to a job."""
+
+Recorded = Event | CategoryEvent
+"""All that is ever recorded."""

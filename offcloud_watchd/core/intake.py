@@ -17,6 +17,7 @@ from offcloud_watchd.core.events import (
     Failed,
     Kept,
     Queued,
+    Recategorized,
     Removed,
     Requeued,
     Resumed,
@@ -88,8 +89,20 @@ def obey(command: Command, job: Job, now: float) -> Event | None:
             return _cancelled(command, job, now)
         case Verb.FORGET:
             return Removed(job.id, now, files=command.files, command=command.id)
+        case Verb.CATEGORIZE:
+            return _recategorized(command, job, now)
         case _:  # pragma: no cover - the type checker proves it
             assert_never(command.verb)
+
+
+def _recategorized(command: Command, job: Job, now: float) -> Event | None:
+    wanted, had = command.destination, job.destination
+    if wanted is None or wanted.category == had.category:
+        return None
+    # What is gathered or published has its place. The route belongs to the request that was made.
+    is_placed = job.state not in (JobState.QUEUED, JobState.CLOUD)
+    directory = had.directory if is_placed else wanted.directory
+    return Recategorized(job.id, now, replace(had, category=wanted.category, directory=directory), command.id)
 
 
 def _cancelled(command: Command, job: Job, now: float) -> Event | None:

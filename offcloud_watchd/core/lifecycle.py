@@ -31,6 +31,7 @@ from offcloud_watchd.core.events import (
     Published,
     Queued,
     Recalled,
+    Recategorized,
     Removed,
     Requeued,
     Resumed,
@@ -49,6 +50,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Resumed: JobState.QUEUED,
         Submitted: JobState.CLOUD,
         Granted: JobState.FETCHING,
+        Recategorized: JobState.QUEUED,
         Failed: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
@@ -58,6 +60,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Resumed: JobState.CLOUD,
         CloudReady: JobState.FETCHING,
         Delivered: JobState.DONE,
+        Recategorized: JobState.CLOUD,
         Failed: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
@@ -66,6 +69,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Deferred: JobState.FETCHING,
         Resumed: JobState.FETCHING,
         Published: JobState.DONE,
+        Recategorized: JobState.FETCHING,
         Failed: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
@@ -74,6 +78,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Deferred: JobState.DONE,
         DroppedAgain: JobState.CHECKING,
         Requeued: JobState.QUEUED,
+        Recategorized: JobState.DONE,
         Removed: JobState.REMOVED,
     },
     JobState.CHECKING: {
@@ -81,10 +86,15 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Deferred: JobState.CHECKING,
         Kept: JobState.DONE,
         Requeued: JobState.QUEUED,
+        Recategorized: JobState.CHECKING,
         Failed: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
-    JobState.FAILED: {Requeued: JobState.QUEUED, Removed: JobState.REMOVED},
+    JobState.FAILED: {
+        Requeued: JobState.QUEUED,
+        Recategorized: JobState.FAILED,
+        Removed: JobState.REMOVED,
+    },
     JobState.REMOVED: {Deferred: JobState.REMOVED},
 }
 """State and event give the next state. Not in the table: ``Queued``, which makes a job where there is none,
@@ -193,6 +203,8 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return _failed(job, entered, event)
         case Requeued():
             return _requeued(job, entered, event)
+        case Recategorized(destination=destination, command=command):
+            return replace(job, destination=destination, commands=_with_command(job, command))
         case Removed(files=files, command=command):
             return replace(entered, remove_files=files, commands=_with_command(job, command))
         case Queued() | Discarded():  # pragma: no cover - evolve deals with both

@@ -310,16 +310,29 @@ class Verb(StrEnum):
     RETRY = "retry"
     CANCEL = "cancel"
     FORGET = "forget"
+    CATEGORIZE = "categorize"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An operator's wish for some jobs; ``id`` makes it safe to repeat."""
+    """An operator's wish for some jobs; ``id`` makes it safe to repeat.
+
+    ``files``: forget what was published, too. ``destination`` is where ``CATEGORIZE`` puts the jobs.
+    """
 
     id: str
     verb: Verb
     job_ids: tuple[str, ...]
     files: bool = False
+    destination: Destination | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A client's wish that a category be known, or (``drop``) not any more. Safe to repeat."""
+
+    category: str
+    drop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,23 @@ from offcloud_watchd.core.model import Verb
 
 @dataclass(frozen=True, slots=True)
 class JobCommand:
-    """Retry, cancel or forget jobs, named by their full ids. ``files``: forget what was published, too."""
+    """Retry, cancel, forget or categorize jobs, named by their full ids.
+
+    ``files``: forget what was published, too. ``category`` is the one that ``CATEGORIZE`` puts them in.
+    """
 
     verb: Verb
     job_ids: tuple[str, ...]
     files: bool = False
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NameCategory:
+    """Know a category, or (``drop``) know it no more."""
+
+    category: str
+    drop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +45,7 @@ class AddFile:
     category: str | None = None
 
 
-Order = JobCommand | AddLink | AddFile
+Order = JobCommand | NameCategory | AddLink | AddFile
 """Handed over durably as a file, and taken by the next look at the commands."""
 
 

@@ -49,8 +49,12 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All there is to see at one moment: the picture, every job as recorded, how far those are that move."""
+    """All there is to see at one moment.
+
+    The picture, every job as recorded, how far those are that move, and the categories that were named.
+    """
 
     picture: Picture
     jobs: tuple[Job, ...]
     progress: Mapping[str, Progress]
+    categories: frozenset[str]

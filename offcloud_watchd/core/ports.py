@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from offcloud_watchd.core.effects import Act
-from offcloud_watchd.core.events import Event
+from offcloud_watchd.core.events import Event, Recorded
 from offcloud_watchd.core.model import (
     Account,
     Command,
@@ -19,6 +19,7 @@ from offcloud_watchd.core.model import (
     Job,
     Lane,
     Link,
+    Naming,
     Phase,
     Progress,
     Publication,
@@ -57,12 +58,14 @@ class Stop(Protocol):
 class Journal(Protocol):
     """The only memory. One thread."""
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Recorded]) -> None:
         """Make the events durable, in order, all with one sync. Raise ``JournalUnwritable`` otherwise."""
         ...
 
     def renew(self, jobs: Mapping[str, Job]) -> None:
         """Write the jobs as a new generation: after a failed append, or when compaction is wanted.
+
+        The categories that were recorded are carried over by themselves.
 
         Raise ``JournalUnwritable`` when that cannot be done either; it may be tried again.
         """
@@ -74,6 +77,11 @@ class Journal(Protocol):
 
     def strain(self) -> str:
         """Say why nothing new should be begun although records are still taken; nothing when all is well."""
+        ...
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The categories that were named, as recorded."""
         ...
 
     @property
@@ -202,7 +210,7 @@ class Wish:
     ``settled`` moves the drop out of its folder, or deletes the command's file; repeating it is harmless.
     """
 
-    what: Intake | Command
+    what: Intake | Command | Naming
     settled: Callable[[], None]
 
 

@@ -22,6 +22,7 @@ from offcloud_watchd.core.events import (
     Published,
     Queued,
     Recalled,
+    Recategorized,
     Removed,
     Requeued,
     Resumed,
@@ -117,6 +118,8 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return "begins anew: what was published is not there any more"
         case Requeued(drop=drop):
             return "begins anew" + (f", because {drop.name} was dropped" if drop is not None else "")
+        case Recategorized(destination=destination):
+            return f"belongs to the category {destination.category} now"
         case Removed(files=files):
             return "removed" + (" with its files" if files else "")
         case Submitting() | Resumed() | Discarded():

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from offcloud_watchd.core import intake as decisions
+from offcloud_watchd.core.categories import heed
 from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Poll, Share, Submit
 from offcloud_watchd.core.events import (
     Cleared,
@@ -43,7 +44,7 @@ from offcloud_watchd.core.messages import (
     Probed,
     Stopping,
 )
-from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Progress, Verb
+from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Naming, Progress, Verb
 from offcloud_watchd.core.picture import Overview, Picture
 from offcloud_watchd.core.planning import (
     Plan,
@@ -166,7 +167,9 @@ class Engine:
         """Answer the readers that asked, with what this turn came to."""
         if not self._asked:
             return
-        overview = Overview(self.picture(), self._ledger.all_jobs, dict(self._progress))
+        overview = Overview(
+            self.picture(), self._ledger.all_jobs, dict(self._progress), self._ledger.categories
+        )
         for asked in self._asked:
             asked.answer(overview)
         self._asked.clear()
@@ -295,6 +298,10 @@ class Engine:
                 return all(recorded)
             case Command() as command:
                 self._commanded(command, now)
+                return True
+            case Naming() as naming:
+                if (named := heed(naming, self._ledger.categories, now)) is not None:
+                    self._ledger.name(named)
                 return True
             case _:  # pragma: no cover - the type checker proves it
                 assert_never(wish.what)

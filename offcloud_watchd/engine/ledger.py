@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final
 
-from offcloud_watchd.core.events import Deferred, Event, Failed, Submitted
+from offcloud_watchd.core.events import CategoryEvent, Deferred, Event, Failed, Submitted
 from offcloud_watchd.core.lifecycle import evolve
 from offcloud_watchd.core.model import Job, JobState, Lane, Link
 from offcloud_watchd.core.planning import Agenda
@@ -49,6 +49,7 @@ class Ledger:
         self._compact_at = float("-inf")
         self._events: list[Event] = []
         self._changed: dict[str, Job | None] = {}
+        self._named: list[CategoryEvent] = []
         self._all: tuple[Job, ...] | None = None
 
     @property
@@ -62,6 +63,11 @@ class Ledger:
         if self._all is None:
             self._all = tuple(self._jobs.values())
         return self._all
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The categories that were named, as recorded."""
+        return self._journal.categories
 
     @property
     def problem(self) -> str:
@@ -108,6 +114,10 @@ class Ledger:
             self._by_key.setdefault(after.link.key, set()).add(after.id)
         return after
 
+    def name(self, event: CategoryEvent) -> None:
+        """Decide that a category is known, or known no more."""
+        self._named.append(event)
+
     def same_content(self, link: Link) -> list[Job]:
         """Return the jobs of any category that have the link's key."""
         ids = self._by_key.get(link.key, ())
@@ -128,11 +138,11 @@ class Ledger:
         Return each job that was there before, as it was and as it is. None when nothing could be recorded:
         what was decided is forgotten then, and ``problem`` says why.
         """
-        events, changed = self._events, self._changed
-        self._events, self._changed = [], {}
+        events, changed, named = self._events, self._changed, self._named
+        self._events, self._changed, self._named = [], {}, []
         try:
-            if events:
-                self._journal.append(events)
+            if events or named:
+                self._journal.append([*named, *events])
         except JournalUnwritable as error:
             self._agenda = Agenda(self._jobs.values())
             self._failed(error)

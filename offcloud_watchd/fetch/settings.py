@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,9 +29,9 @@ class ShelfSettings:
     """How releases are fetched and published.
 
     ``outputs`` are the categories' output directories known at start, absolute; ``probe`` and ``sweep`` look
-    at them. ``staging_roots`` maps an output directory to its staging directory; where it is silent, staging
-    is ``.offcloud-watchd`` beside the output directory. The parent of a staging directory is an output root:
-    it must exist, the category below it is made when it is missing.
+    at them. Staging is ``.offcloud-watchd`` in the nearest of the ``roots`` around an output directory, and
+    beside it where none is. The parent of a staging directory is an output root: it must exist, the category
+    below it is made when it is missing.
 
     ``allow_http`` lets file links be plain http: only where the service itself is reached over it (sandbox).
     A line slower than ``min_rate_bytes_per_s`` for ``rate_window_s`` is cut and the file resumed.
@@ -50,7 +50,7 @@ class ShelfSettings:
     """
 
     outputs: tuple[str, ...] = ()
-    staging_roots: Mapping[str, str] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
     min_free_bytes: int = 5 * 1024**3
     min_rate_bytes_per_s: float = 1024.0
     rate_window_s: float = 60.0
@@ -77,4 +77,6 @@ class ShelfSettings:
 
     def staging_root(self, directory: str) -> str:
         """Return the staging directory that serves an output directory."""
-        return self.staging_roots.get(directory) or str(Path(directory).parent / STAGING_NAME)
+        path = Path(directory)
+        around = (parent for parent in path.parents if str(parent) in self.roots)
+        return str(next(around, path.parent) / STAGING_NAME)

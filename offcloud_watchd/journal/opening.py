@@ -119,7 +119,7 @@ def _resumed(
     place.disk.sync(descriptor)
     place.disk.sync_directory(place.state_dir)
     _check_clock(place, fold.newest_at)
-    return Journal(place, _open_file(descriptor, generation)), fold.jobs
+    return Journal(place, _open_file(descriptor, generation), fold.categories), fold.jobs
 
 
 def _begun_again(place: Place, descriptor: int) -> Journal:

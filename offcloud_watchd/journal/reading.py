@@ -3,7 +3,8 @@
 The file
 --------
 ``generation`` (journal id, number of the generation), one ``job`` for each job of that moment (``drops``
-continues one), ``end`` with their number; then events, as they happened.
+continues one), ``end`` with their number; then events, as they happened. The categories that were named come
+first among them: they are made again.
 
 Rules of this file:
 
@@ -24,6 +25,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from offcloud_watchd.core.categories import renamed
+from offcloud_watchd.core.events import CategoryDropped, CategoryMade
 from offcloud_watchd.core.lifecycle import IllegalTransition, apply
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalDamaged
@@ -198,10 +201,14 @@ class Generation:
 
 
 class Fold:
-    """The jobs that the records of a generation leave. ``newest_at`` is the latest time in any of them."""
+    """What the records of a generation leave: the jobs, and the categories that were named.
+
+    ``newest_at`` is the latest time in any of them.
+    """
 
     def __init__(self, translator: Translator) -> None:
         self.jobs: dict[str, Job] = {}
+        self.categories: frozenset[str] = frozenset()
         self.newest_at = 0.0
         self._translator = translator
         self._ended = False
@@ -240,7 +247,10 @@ class Fold:
     def _take_event(self, record: Record) -> None:
         event = self._translator.event(record)
         try:
-            apply(self.jobs, event)
+            if isinstance(event, (CategoryMade, CategoryDropped)):
+                self.categories = renamed(self.categories, event)
+            else:
+                apply(self.jobs, event)
         except IllegalTransition as error:
             raise BrokenRecord(f"the event does not fit its job: {error}", sealed=True) from None
         self.newest_at = max(self.newest_at, event.at)

@@ -34,13 +34,14 @@ from typing import Final, TypeVar, cast
 
 from offcloud_watchd.core.events import (
     Attached,
+    CategoryDropped,
+    CategoryMade,
     Cleared,
     CloudReady,
     Deferred,
     Delivered,
     Discarded,
     DroppedAgain,
-    Event,
     Failed,
     Granted,
     Kept,
@@ -48,6 +49,8 @@ from offcloud_watchd.core.events import (
     Published,
     Queued,
     Recalled,
+    Recategorized,
+    Recorded,
     Removed,
     Requeued,
     Resumed,
@@ -73,7 +76,7 @@ JOB: Final = "job"
 DROPS: Final = "drops"
 END: Final = "end"
 
-EVENT_KINDS: Final[Mapping[str, type[Event]]] = {
+EVENT_KINDS: Final[Mapping[str, type[Recorded]]] = {
     "queued": Queued,
     "attached": Attached,
     "submitting": Submitting,
@@ -93,6 +96,9 @@ EVENT_KINDS: Final[Mapping[str, type[Event]]] = {
     "requeued": Requeued,
     "removed": Removed,
     "discarded": Discarded,
+    "recategorized": Recategorized,
+    "category_made": CategoryMade,
+    "category_dropped": CategoryDropped,
 }
 
 _KIND_OF: Final = {cls: kind for kind, cls in EVENT_KINDS.items()}
@@ -229,11 +235,17 @@ class Translator:
         members = {"folder", "status", "server", "verified", "name", "release"}
         self._codec = Codec(shared={Destination}, shared_members=members)
 
-    def event_record(self, event: Event, batch: int) -> Record:
-        """Return the record of an event."""
+    def event_record(self, event: Recorded, batch: int) -> Record:
+        """Return the record of an event; one of a category names no job."""
         data = self._codec.encode(event)
         kind = _KIND_OF[type(event)]
-        return {"batch": batch, "at": data.pop("at"), "job": data.pop("job_id"), "kind": kind, "data": data}
+        return {
+            "batch": batch,
+            "at": data.pop("at"),
+            "job": data.pop("job_id", ""),
+            "kind": kind,
+            "data": data,
+        }
 
     def job_records(self, job: Job, batch: int) -> list[Record]:
         """Return the records of a job: one, and more when it has many drops."""
@@ -250,7 +262,7 @@ class Translator:
             ),
         ]
 
-    def event(self, record: Record) -> Event:
+    def event(self, record: Record) -> Recorded:
         """Return the event of a record. Raise ``BrokenRecord`` when it is none that we know."""
         kind = record.get("kind")
         cls = EVENT_KINDS.get(kind) if type(kind) is str else None

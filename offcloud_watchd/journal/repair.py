@@ -18,7 +18,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from offcloud_watchd.core.events import Discarded, Event, Queued, Recalled, Requeued
+from offcloud_watchd.core.categories import renamed
+from offcloud_watchd.core.events import (
+    CategoryDropped,
+    CategoryMade,
+    Discarded,
+    Event,
+    Queued,
+    Recalled,
+    Recorded,
+    Requeued,
+)
 from offcloud_watchd.core.lifecycle import TRANSITIONS, IllegalTransition, evolve
 from offcloud_watchd.core.model import Job, JobState
 from offcloud_watchd.core.ports import Clock
@@ -106,7 +116,7 @@ def _repaired(place: Place) -> Repair:
     at = place.clock.now()
     searched = found.recall(at)
     orphans = spool_moved_aside(place, found.jobs.values(), aside)
-    file = begin(place, found.jobs, found.journal_id, found.number + 1, found.last_seq)
+    file = begin(place, found.jobs, found.journal_id, found.number + 1, found.last_seq, found.categories)
     place.disk.close(file.descriptor)
     place.disk.sync_directory(place.state_dir)
     return Repair(
@@ -143,6 +153,7 @@ class _Finding:
 
     place: Place
     jobs: dict[str, Job] = field(default_factory=dict)
+    categories: frozenset[str] = frozenset()
     journal_id: str = ""
     number: int = 0
     last_seq: int = 0
@@ -192,10 +203,13 @@ class _Finding:
                 generation.read(file, fold.take)
         except FileNotFoundError:
             return None, {}
+        self.categories = fold.categories
         whole = generation.base_bytes and (generation.flaw is None or generation.flaw.torn)
         return (generation, fold.jobs) if whole else (None, {})
 
     def _take(self, found: Salvage, first_seq: int, before: dict[str, Job] | None) -> None:
+        if before is None:
+            self.categories = frozenset()
         reading = _Reading(self, first_seq, before)
         for run in found.runs:
             for record in run.records:
@@ -293,7 +307,10 @@ class _Reading:
                 self._ended = True
         return True
 
-    def _happened(self, event: Event) -> bool:
+    def _happened(self, event: Recorded) -> bool:
+        if isinstance(event, (CategoryMade, CategoryDropped)):
+            self._finding.categories = renamed(self._finding.categories, event)
+            return True
         jobs = self._finding.jobs
         job = jobs.get(event.job_id)
         if job is None and not isinstance(event, Queued):

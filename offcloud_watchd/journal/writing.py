@@ -34,7 +34,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.events import Event
+from offcloud_watchd.core.categories import renamed
+from offcloud_watchd.core.events import CategoryDropped, CategoryMade, Event, Recorded
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import JournalUnwritable
@@ -92,15 +93,16 @@ class OpenFile:
 class Journal:
     """The only memory; implements ``core.ports.Journal``. One thread. Made by ``open_journal``."""
 
-    def __init__(self, place: Place, file: OpenFile) -> None:
+    def __init__(self, place: Place, file: OpenFile, categories: frozenset[str] = frozenset()) -> None:
         self._place = place
         self._disk = place.disk
         self._file = file
+        self._categories = categories
         self._distrust = ""
         self._ballast = Ballast(place.disk, place.state_dir)
         self._ballast.lay()
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Recorded]) -> None:
         """Make the events durable, in order, all with one sync; raise ``JournalUnwritable`` otherwise.
 
         After a failure every further call raises at once until ``renew`` succeeded, and none of the events
@@ -121,6 +123,9 @@ class Journal:
             raise self._distrusted(f"{len(events)} records were not written: {error.strerror}") from error
         self._file.chain = chain
         self._file.size_bytes += len(content)
+        for event in events:
+            if isinstance(event, (CategoryMade, CategoryDropped)):
+                self._categories = renamed(self._categories, event)
         if self._ballast.spent:
             self._ballast.lay()
 
@@ -173,11 +178,11 @@ class Journal:
         old = self._file
         about = (old.journal_id, old.number + 1, old.chain.seq)
         try:
-            return begin(self._place, jobs, *about)
+            return begin(self._place, jobs, *about, self._categories)
         except OSError as error:
             if error.errno not in FULL or not self._ballast.release():
                 raise
-        return begin(self._place, jobs, *about)
+        return begin(self._place, jobs, *about, self._categories)
 
     def _refuse_another_writer(self) -> None:
         """Do not take the name from a file that another process writes: both lock files were deleted then."""
@@ -197,6 +202,11 @@ class Journal:
             self._disk.close(descriptor)
 
     @property
+    def categories(self) -> frozenset[str]:
+        """The categories that were named, as recorded."""
+        return self._categories
+
+    @property
     def wants_compaction(self) -> bool:
         """Tell whether a new generation would be much smaller, and fits on the disk beside this one."""
         size_bytes = self._file.size_bytes
@@ -214,14 +224,14 @@ class Journal:
             self._disk.close(self._file.descriptor)
             self._file.descriptor = -1
 
-    def _sealed(self, events: Sequence[Event], chain: Chain) -> Iterator[bytes]:
+    def _sealed(self, events: Sequence[Recorded], chain: Chain) -> Iterator[bytes]:
         batch = chain.seq + 1
         for event in events:
-            line = chain.seal(self._place.translator.event_record(event, batch))
+            record = self._place.translator.event_record(event, batch)
+            about = f"{type(event).__name__} of job {record['job']}"
+            line = chain.seal(record)
             if len(line) > EVENT_CAP_BYTES:
-                raise ValueError(
-                    f"{type(event).__name__} of job {event.job_id}: a record of {len(line)} bytes"
-                )
+                raise ValueError(f"{about}: a record of {len(line)} bytes")
             yield line
 
     def _check_place(self) -> None:
@@ -264,7 +274,14 @@ class Journal:
         return JournalUnwritable(self._distrust)
 
 
-def begin(place: Place, jobs: Mapping[str, Job], journal_id: str, number: int, last_seq: int) -> OpenFile:
+def begin(
+    place: Place,
+    jobs: Mapping[str, Job],
+    journal_id: str,
+    number: int,
+    last_seq: int,
+    categories: frozenset[str] = frozenset(),
+) -> OpenFile:
     """Write a generation and give it the journal's name, keeping the one before; raise ``OSError``.
 
     The directory is not synced yet. After an error the current file is the same as before.
@@ -275,7 +292,7 @@ def begin(place: Place, jobs: Mapping[str, Job], journal_id: str, number: int, l
         file = OpenFile(disk.create(place.new), journal_id, number, Chain.start(journal_id, number, last_seq))
         try:
             disk.lock(file.descriptor)
-            _fill(file, place, jobs)
+            _fill(file, place, jobs, categories)
             _put_in_place(place)
         except BaseException:
             disk.close(file.descriptor)
@@ -287,10 +304,10 @@ def begin(place: Place, jobs: Mapping[str, Job], journal_id: str, number: int, l
     return file
 
 
-def _fill(file: OpenFile, place: Place, jobs: Mapping[str, Job]) -> None:
+def _fill(file: OpenFile, place: Place, jobs: Mapping[str, Job], categories: frozenset[str]) -> None:
     chunk: list[bytes] = []
     chunk_bytes = 0
-    for record in _records(file, place, jobs):
+    for record in _records(file, place, jobs, categories):
         line = file.chain.seal(record)
         chunk.append(line)
         chunk_bytes += len(line)
@@ -303,13 +320,19 @@ def _fill(file: OpenFile, place: Place, jobs: Mapping[str, Job]) -> None:
     file.base_bytes = file.size_bytes
 
 
-def _records(file: OpenFile, place: Place, jobs: Mapping[str, Job]) -> Iterable[Record]:
+def _records(
+    file: OpenFile, place: Place, jobs: Mapping[str, Job], categories: frozenset[str]
+) -> Iterable[Record]:
     about: Record = {"batch": file.chain.seq + 1, "at": place.clock.now(), "job": ""}
     yield {**about, "kind": GENERATION, "data": {"journal": file.journal_id, "generation": file.number}}
     batch = file.chain.seq
     for job in jobs.values():
         yield from place.translator.job_records(job, batch)
     yield {**about, "kind": END, "data": {"jobs": len(jobs)}}
+    # As events, behind the list: what is proven of the list (``repair``) counts on its numbers.
+    batch = file.chain.seq + 1
+    for name in sorted(categories):
+        yield place.translator.event_record(CategoryMade(name, place.clock.now()), batch)
 
 
 def _put_in_place(place: Place) -> None:

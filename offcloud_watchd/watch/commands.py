@@ -5,6 +5,8 @@ its id, and ids sort by the time they were given. The daemon deletes the file on
 so a command outlives a crash of either side, and its id makes it safe to take twice.
 
 ``{"verb": "retry" | "cancel" | "forget", "jobs": [ID, ...], "files": false}`` or
+``{"verb": "categorize", "jobs": [ID, ...], "category": NAME}`` or
+``{"verb": "category", "category": NAME, "drop": false}`` or
 ``{"verb": "add", "category": NAME | null, "link": TEXT}`` or
 ``{"verb": "add", "category": NAME | null, "name": FILE NAME, "data": BASE64}``
 """
@@ -18,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.orders import AddLink, JobCommand, Order
+from offcloud_watchd.core.orders import AddLink, JobCommand, NameCategory, Order
 from offcloud_watchd.watch.spool import write_durably
 
 SUFFIX: Final = ".json"
@@ -43,7 +45,11 @@ def write_command(state_dir: Path, command: Order) -> str:
 
 def _document(command: Order) -> dict[str, object]:
     if isinstance(command, JobCommand):
-        return {"verb": str(command.verb), "jobs": list(command.job_ids), "files": command.files}
+        document: dict[str, object] = {"verb": str(command.verb), "jobs": list(command.job_ids)}
+        more = {"files": command.files} if command.category is None else {"category": command.category}
+        return {**document, **more}
+    if isinstance(command, NameCategory):
+        return {"verb": "category", "category": command.category, "drop": command.drop}
     if isinstance(command, AddLink):
         return {"verb": "add", "category": command.category, "link": command.link}
     data = base64.b64encode(command.data).decode("ascii")

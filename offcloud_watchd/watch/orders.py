@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse, parse_link
-from offcloud_watchd.core.model import Command, Destination, Drop, Intake, Links, Verb
+from offcloud_watchd.core.model import Command, Destination, Drop, Intake, Links, Naming, Verb
 from offcloud_watchd.core.orders import add_drop_id
 from offcloud_watchd.core.ports import Wish
 from offcloud_watchd.errors import BadDrop
@@ -84,7 +84,7 @@ class Orders:
             return None
         return Wish(what, partial(self._settled, name))
 
-    def _meant(self, command_id: str, data: bytes) -> Intake | Command:
+    def _meant(self, command_id: str, data: bytes) -> Intake | Command | Naming:
         try:
             document = json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -94,18 +94,32 @@ class Orders:
         verb = document.get("verb")
         if verb == "add":
             return self._added(command_id, document)
+        if verb == "category":
+            return self._named(document)
         if verb not in list(Verb):
-            raise BadDrop("its verb is none of retry, cancel, forget, add")
-        jobs, files = document.get("jobs"), document.get("files", False)
+            raise BadDrop("its verb is none of retry, cancel, forget, categorize, category, add")
+        return self._for_jobs(command_id, Verb(verb), document)
+
+    def _named(self, document: dict[str, object]) -> Naming:
+        category = _text(document, "category")
+        if category is None:
+            raise BadDrop("it names no category")
+        # A name that no directory could carry is refused by the same rule as that of a drop.
+        return Naming(self._destination_for(category).category, drop=_switch(document, "drop"))
+
+    def _for_jobs(self, command_id: str, verb: Verb, document: dict[str, object]) -> Command:
+        jobs = document.get("jobs")
         if (
             not isinstance(jobs, list)
             or len(jobs) > MAX_JOBS
             or not all(isinstance(job, str) for job in jobs)
         ):
             raise BadDrop("its jobs are not a list of job ids")
-        if not isinstance(files, bool):
-            raise BadDrop("its files is neither true nor false")
-        return Command(command_id, Verb(verb), tuple(jobs), files=files)
+        category = _text(document, "category")
+        if (category is None) is (verb is Verb.CATEGORIZE):
+            raise BadDrop("categorize names a category, and nothing else does")
+        destination = None if category is None else self._destination_for(category)
+        return Command(command_id, verb, tuple(jobs), _switch(document, "files"), destination)
 
     def _added(self, command_id: str, document: dict[str, object]) -> Intake:
         category = _text(document, "category")
@@ -156,6 +170,13 @@ def _text(document: dict[str, object], key: str, limit: int = 1024) -> str | Non
         return None
     if not isinstance(value, str) or len(value) > limit:
         raise BadDrop(f"its {key} is no text, or too long")
+    return value
+
+
+def _switch(document: dict[str, object], key: str) -> bool:
+    value = document.get(key, False)
+    if not isinstance(value, bool):
+        raise BadDrop(f"its {key} is neither true nor false")
     return value
 
 

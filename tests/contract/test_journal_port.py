@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from offcloud_watchd.core import ports
-from offcloud_watchd.core.events import Submitting
+from offcloud_watchd.core.events import CategoryDropped, CategoryMade, Submitting
 from offcloud_watchd.core.lifecycle import fold
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalUnwritable
@@ -212,3 +212,18 @@ def test_a_small_journal_wants_no_compaction(subject: Subject) -> None:
     """There is nothing to win."""
     subject.journal.append(life("a"))
     assert not subject.journal.wants_compaction
+
+
+def test_categories_are_remembered(subject: Subject) -> None:
+    """Through appends, a new generation and a restart; what was not durable does not count."""
+    subject.journal.append([CategoryMade("tv/4k", T0), *life("a"), CategoryMade("Größe, 4K", T0)])
+    subject.journal.append([CategoryDropped("tv/4k", T0)])
+    assert subject.journal.categories == {"Größe, 4K"}
+    subject.journal.renew(fold(life("a")))
+    assert subject.journal.categories == {"Größe, 4K"}
+    subject.restart()
+    assert subject.journal.categories == {"Größe, 4K"}
+    subject.break_appends()
+    with pytest.raises(JournalUnwritable):
+        subject.journal.append([CategoryMade("lost", T0)])
+    assert subject.journal.categories == {"Größe, 4K"}

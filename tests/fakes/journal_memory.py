@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from offcloud_watchd.core.events import Event
+from offcloud_watchd.core.categories import renamed
+from offcloud_watchd.core.events import CategoryDropped, CategoryMade, Event, Recorded
 from offcloud_watchd.core.lifecycle import apply
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalUnwritable
@@ -26,7 +27,7 @@ class MemoryJournal:
     """
 
     base: dict[str, Job] = field(default_factory=dict)
-    records: list[Event] = field(default_factory=list)
+    records: list[Recorded] = field(default_factory=list)
     during: Callable[[str], None] = lambda _moment: None
     tears: Callable[[int], int | None] = lambda _count: None
     renewable: bool = True
@@ -36,10 +37,11 @@ class MemoryJournal:
     unfit: Callable[[Event], bool] = lambda _event: False
     on_record: Callable[[Event, Job | None], None] = lambda _event, _job: None
     syncs: int = 0
+    categories: frozenset[str] = frozenset()
     _jobs: dict[str, Job] = field(default_factory=dict)
     _folded: int = 0
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Recorded]) -> None:
         """Make the events durable or raise; after a failure only ``renew`` helps."""
         if not self.trusted:
             raise JournalUnwritable("the journal needs a new generation first")
@@ -52,6 +54,7 @@ class MemoryJournal:
         for event in events:
             self._write([event])
             self.during("journal torn")
+        self._rename(events)
         self.syncs += 1
         self.during("journal synced")
 
@@ -79,7 +82,8 @@ class MemoryJournal:
         if not self._folded:
             self._jobs = dict(self.base)
         for event in self.records[self._folded :]:
-            apply(self._jobs, event)
+            if not isinstance(event, (CategoryMade, CategoryDropped)):
+                apply(self._jobs, event)
         self._folded = len(self.records)
         return dict(self._jobs)
 
@@ -97,7 +101,13 @@ class MemoryJournal:
         """Let renewals fail, or (empty) work again."""
         self.renewable = not call
 
-    def _write(self, events: Sequence[Event]) -> None:
+    def _rename(self, events: Sequence[Recorded]) -> None:
         for event in events:
-            self.on_record(event, self.fold().get(event.job_id))
+            if isinstance(event, (CategoryMade, CategoryDropped)):
+                self.categories = renamed(self.categories, event)
+
+    def _write(self, events: Sequence[Recorded]) -> None:
+        for event in events:
+            if not isinstance(event, (CategoryMade, CategoryDropped)):
+                self.on_record(event, self.fold().get(event.job_id))
             self.records.append(event)

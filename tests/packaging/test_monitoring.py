@@ -45,7 +45,7 @@ def page(tmp_path: Path) -> str:
         counts=dict.fromkeys(JobState, 1),
         journal_problem="",
     )
-    overview = Overview(picture, (job,), {job.id: Progress(bytes_per_s=1.5)})
+    overview = Overview(picture, (job,), {job.id: Progress(bytes_per_s=1.5)}, frozenset())
     room = Room(tmp_path / "journal.jsonl", (str(tmp_path),))
     return Metrics(tally, room, lambda: (1, 1), FakeClock())(overview).decode()
 

@@ -25,7 +25,18 @@ from offcloud_watchd.core.model import Verb
 from tests.fakes.fate import Manner
 from tests.fakes.mortal import POST_TAKES_S
 from tests.fakes.world import LAG_S, MakeJournal, World
-from tests.property.schedules import CATEGORIES, DEAD, KEYS, MEDIA, TWINS, Medium, Step, schedules, step_of
+from tests.property.schedules import (
+    ASKED,
+    CATEGORIES,
+    DEAD,
+    KEYS,
+    MEDIA,
+    TWINS,
+    Medium,
+    Step,
+    schedules,
+    step_of,
+)
 
 
 class Story:
@@ -181,7 +192,7 @@ class Story:
                     left_s -= passed_s
                     world.clock.advance(passed_s)
                 case "command":
-                    world.command(dice.choice(list(Verb)), sorted(world.engine.jobs)[:1])
+                    world.command(dice.choice(ASKED), sorted(world.engine.jobs)[:1])
                     world.run_disk()
 
 

@@ -99,7 +99,7 @@ def test_what_is_added_goes_where_a_drop_of_its_category_goes(
     assert settings.destination_for(category) == Destination(name, str(tmp_path / directory), route)
 
 
-@pytest.mark.parametrize("category", ["..", "a/b", ".hidden", "", "a\nb"])
+@pytest.mark.parametrize("category", ["..", "a/../b", ".hidden", "", "a\nb"])
 def test_a_category_that_no_directory_can_carry_is_refused(configure: Configure, category: str) -> None:
     """What comes with a command is checked like what stands in the settings."""
     settings = wiring.watch_settings(configure())

@@ -192,7 +192,9 @@ def test_what_is_known_already_is_said(place: Place) -> None:
     assert place.run("add", HASH, "--category", "films").out.startswith("added: ")
 
 
-@pytest.mark.parametrize(("category", "code"), [("a/b", 1), (".x", 1), ("unknown", 0)])
+@pytest.mark.parametrize(
+    ("category", "code"), [("a/../b", 1), ("a/", 1), (".x", 1), ("a/b", 0), ("unknown", 0)]
+)
 def test_a_category_must_name_a_directory(place: Place, category: str, code: int) -> None:
     """What cannot be a directory's name is refused."""
     ended = place.run("add", HASH, "--category", category)

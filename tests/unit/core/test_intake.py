@@ -14,6 +14,7 @@ from offcloud_watchd.core.events import (
     Failed,
     Kept,
     Queued,
+    Recategorized,
     Removed,
     Requeued,
     Resumed,
@@ -29,6 +30,7 @@ from offcloud_watchd.core.model import (
     Job,
     JobState,
     Links,
+    Route,
     Verb,
     job_id,
 )
@@ -209,3 +211,23 @@ def test_a_command_that_comes_again_changes_nothing(state: JobState, verb: Verb)
     if verb is Verb.CANCEL and state in ENDED:
         return  # it meant nothing when it came: it is not remembered, and cancels what was begun since
     assert obey(command, job, NOW) is None
+
+
+FILM = Destination("film", "/out/film", Route.INSTANT)
+
+
+@pytest.mark.parametrize("state", [*OPEN, *ENDED, JobState.CHECKING])
+def test_another_category(state: JobState) -> None:
+    """What is not gathered yet goes to the new place, by the route that was taken; the rest stays there."""
+    event = obey(Command("c1", Verb.CATEGORIZE, ("job",), destination=FILM), a_job(state), NOW)
+    moves = state in (JobState.QUEUED, JobState.CLOUD)
+    assert event == Recategorized(
+        "job", NOW, Destination("film", "/out/film" if moves else "/out/tv", Route.CLOUD), "c1"
+    )
+
+
+def test_the_same_category() -> None:
+    """Nothing is to be done, nor when none is named."""
+    for destination in (Destination("tv", "/elsewhere"), None):
+        command = Command("c1", Verb.CATEGORIZE, ("job",), destination=destination)
+        assert obey(command, a_job(), NOW) is None

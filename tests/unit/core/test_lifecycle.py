@@ -24,6 +24,7 @@ from offcloud_watchd.core.events import (
     Published,
     Queued,
     Recalled,
+    Recategorized,
     Removed,
     Requeued,
     Resumed,
@@ -69,6 +70,7 @@ EVENTS: dict[type[Event], Event] = {
     Requeued: Requeued("job", NOW),
     Removed: Removed("job", NOW),
     Discarded: Discarded("job", NOW),
+    Recategorized: Recategorized("job", NOW, Destination("film", "/out/film"), "c1"),
 }
 
 
@@ -413,3 +415,10 @@ def test_the_diagram_is_the_table() -> None:
             assert kind.__name__ in arrows[0].partition(":")[2].replace(",", " ").split()
     for state, debt in OWES.items():
         assert f"    note right of {state.name}: owes {debt}\n" in drawn
+
+
+def test_another_category_changes_nothing_else() -> None:
+    """A job that is counted elsewhere is still where it was in its life, and remembers who asked."""
+    job = a_job(JobState.CLOUD, attempts=3, reason="slow", retry_at=NOW)
+    after = evolve(job, EVENTS[Recategorized])
+    assert after == replace(job, destination=Destination("film", "/out/film"), commands=("c1",))

@@ -19,6 +19,7 @@ from offcloud_watchd.core.events import (
     Published,
     Queued,
     Recalled,
+    Recategorized,
     Removed,
     Requeued,
     Resumed,
@@ -125,6 +126,7 @@ def test_a_destination_is_a_directory_or_an_account():
         (Submitting("j", 1), ""),
         (Resumed("j", 1), ""),
         (Discarded("j", 1), ""),
+        (Recategorized("j", 1, TV), "belongs to the category tv now"),
     ],
 )
 def test_each_event_has_its_line(event, line):

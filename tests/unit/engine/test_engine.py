@@ -8,6 +8,8 @@ import pytest
 
 from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Submit
 from offcloud_watchd.core.events import (
+    CategoryDropped,
+    CategoryMade,
     Cleared,
     Discarded,
     Failed,
@@ -20,7 +22,7 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Outcome, Probed, Stopping
-from offcloud_watchd.core.model import Intake, Job, JobState, Lane, Progress, Submission, Verb
+from offcloud_watchd.core.model import Intake, Job, JobState, Lane, Naming, Progress, Submission, Verb
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.engine.engine import UNRECORDABLE_MOST
 from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Transient
@@ -808,3 +810,14 @@ def test_readers_are_answered_while_nothing_is_recorded():
     assert heard[0].picture.journal_problem
     desk.turn(Stopping(), Asked(heard.append))
     assert len(heard) == 2
+
+
+def test_categories_are_recorded_and_shown():
+    """A name is durable before the wish is settled, recorded once, and in the next answer."""
+    desk, heard = Desk(), []
+    desk.turn(desk.wish(Naming("tv/4k"), Naming("film")), Asked(heard.append))
+    desk.turn(desk.wish(Naming("tv/4k")))
+    desk.turn(desk.wish(Naming("film", drop=True)), Asked(heard.append))
+    assert [type(event) for event in desk.events()] == [CategoryMade, CategoryMade, CategoryDropped]
+    assert [overview.categories for overview in heard] == [{"tv/4k", "film"}, {"tv/4k"}]
+    assert len(desk.lanes.settled) == 4

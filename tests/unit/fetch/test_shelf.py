@@ -785,12 +785,11 @@ def test_probe_tells_a_full_disk(bench: Bench) -> None:
         bench.shelf(min_free_bytes=1 << 60).probe()
 
 
-def test_staging_may_lie_elsewhere_on_the_disk(bench: Bench) -> None:
-    """A nested category names its staging; directories on the way to it are made."""
+def test_a_category_within_another_is_staged_where_all_are(bench: Bench) -> None:
+    """Nothing unfinished lies in the outer category; directories on the way are made."""
     nested = bench.root / "a" / "b"
-    staging = {str(nested): str(bench.staging)}
     job = bench.job()
     moved = replace(job.destination, directory=str(nested))
-    publication = bench.fetch(bench.put(("R/a", b"1")), destination=moved, staging_roots=staging)
+    publication = bench.fetch(bench.put(("R/a", b"1")), destination=moved, roots=(str(bench.root),))
     assert publication.path == str(nested / "Some.Release.2020")
     assert not (bench.root / "a" / ".offcloud-watchd").exists()

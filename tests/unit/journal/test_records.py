@@ -5,7 +5,7 @@ import typing
 
 import pytest
 
-from offcloud_watchd.core.events import Deferred, Event, Queued, Submitting
+from offcloud_watchd.core.events import CategoryMade, Deferred, Queued, Recorded, Submitting
 from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Link, LinkKind
 from offcloud_watchd.journal.records import (
     DROPS_PER_RECORD,
@@ -27,7 +27,7 @@ def chain() -> Chain:
     return Chain.start("0123456789abcdef", 1, 0)
 
 
-def lines(*events: Event) -> list[bytes]:
+def lines(*events: Recorded) -> list[bytes]:
     """Return events as the lines of one chain, each a batch of its own."""
     writing, translator = chain(), Translator()
     return [writing.seal(translator.event_record(event, number)) for number, event in enumerate(events, 1)]
@@ -38,7 +38,7 @@ THREE = lines(Submitting("a", 1.0), Submitting("b", 2.0), Submitting("c", 3.0))
 
 def test_every_event_has_a_kind() -> None:
     """An event that is added to the model has to get a kind here before it can be recorded."""
-    assert set(EVENT_KINDS.values()) == set(typing.get_args(Event))
+    assert set(EVENT_KINDS.values()) == set(typing.get_args(Recorded))
 
 
 def test_the_bytes_of_a_record_are_fixed() -> None:
@@ -182,3 +182,11 @@ def test_a_line_is_checked_against_the_one_before_alone() -> None:
     assert misfit(THREE[2], crc)[0] == "the checksum does not fit"
     assert misfit(b"x\n", crc) == ("the line is not a record", None)
     assert misfit(THREE[1][:-1], crc) == ("the line is not a record", None)
+
+
+def test_a_category_is_of_no_job():
+    """What is recorded of a category comes back as it was."""
+    event = CategoryMade("tv/4k", 5.0)
+    record = Translator().event_record(event, 1)
+    assert record["job"] == ""
+    assert Translator().event(record) == event

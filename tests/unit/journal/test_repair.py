@@ -9,6 +9,7 @@ import pytest
 
 from offcloud_watchd.core.events import (
     Attached,
+    CategoryMade,
     Deferred,
     Discarded,
     Event,
@@ -215,3 +216,22 @@ def test_an_open_job_is_not_begun_anew(tmp_path: Path) -> None:
     jobs = read_jobs(tmp_path)
     assert jobs["a"].state is JobState.REMOVED
     assert (report.begun_anew, report.lost) == ((), 2)
+
+
+def test_categories_outlive_a_repair(tmp_path: Path) -> None:
+    """What was named before and after a record that is lost is known still, also from the older file."""
+    journal, _ = open_journal(tmp_path, CLOCK, disk=quick())
+    journal.append([CategoryMade("before", T0)])
+    journal.renew({})
+    for event in (*life("a"), CategoryMade("after", T0)):
+        journal.append([event])
+    journal.close()
+    path = tmp_path / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[4] = unreadable(lines[4])
+    path.write_bytes(b"".join(lines))
+    repair(tmp_path, CLOCK, disk=quick())
+    journal, jobs = open_journal(tmp_path, CLOCK, disk=quick())
+    assert journal.categories == {"before", "after"}
+    assert jobs["a"].state is JobState.DONE
+    journal.close()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.core.model import Command, Destination, Intake, Verb
-from offcloud_watchd.core.orders import AddFile, AddLink, JobCommand, add_drop_id
+from offcloud_watchd.core.model import Command, Destination, Intake, Naming, Verb
+from offcloud_watchd.core.orders import AddFile, AddLink, JobCommand, NameCategory, add_drop_id
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch import WatchSettings
 from offcloud_watchd.watch.commands import commands_dir, write_command
@@ -63,6 +63,22 @@ def test_job_command_arrives(state: Path, orders: Orders) -> None:
     wish.settled()
     assert orders.read(10) == ([], False)
     assert listed(commands_dir(state)) == []
+
+
+def test_another_category_arrives_with_its_place(state: Path, orders: Orders) -> None:
+    """Where a category goes is looked up where the settings are."""
+    command_id = write_command(state, JobCommand(Verb.CATEGORIZE, ("j1",), category="films"))
+    (wish,), _ = orders.read(10)
+    place = Destination("films", "/out/films")
+    assert wish.what == Command(command_id, Verb.CATEGORIZE, ("j1",), destination=place)
+
+
+def test_a_name_arrives(state: Path, orders: Orders) -> None:
+    """A category that is to be known, and one that is not any more."""
+    write_command(state, NameCategory("films"))
+    write_command(state, NameCategory("films", drop=True))
+    wishes, _ = orders.read(10)
+    assert [wish.what for wish in wishes] == [Naming("films"), Naming("films", drop=True)]
 
 
 def test_commands_wait_while_the_daemon_is_down(tmp_path: Path) -> None:
@@ -118,6 +134,12 @@ BAD = [
     {"verb": "retry", "jobs": [1]},
     {"verb": "retry", "jobs": ["x"] * 100_001},
     {"verb": "retry", "jobs": ["x"], "files": "yes"},
+    {"verb": "categorize", "jobs": ["x"]},
+    {"verb": "categorize", "jobs": ["x"], "category": "nowhere"},
+    {"verb": "retry", "jobs": ["x"], "category": "tv"},
+    {"verb": "category"},
+    {"verb": "category", "category": "nowhere"},
+    {"verb": "category", "category": "tv", "drop": "no"},
     {"verb": "add"},
     {"verb": "add", "link": 7},
     {"verb": "add", "link": "x" * 70_000},
