@@ -86,29 +86,14 @@ def _active(job: Job, progress: Progress | None) -> dict[str, Any]:
         "state": str(job.state),
         "done_bytes": progress.done_bytes,
         "total_bytes": progress.total_bytes,
-        "fraction": fraction(progress),
+        "fraction": progress.part,
         "bytes_per_s": progress.bytes_per_s,
-        "left_s": _left_s(progress),
+        "left_s": progress.left_s,
         "note": progress.note,
         "attempts": job.attempts,
         "retry_at": job.retry_at,
         "reason": job.reason,
     }
-
-
-def fraction(progress: Progress) -> float | None:
-    """Tell how far something is between 0 and 1, None when the other side does not say."""
-    if progress.fraction is not None:
-        return min(max(progress.fraction, 0.0), 1.0)
-    if progress.total_bytes and progress.done_bytes is not None:
-        return min(progress.done_bytes / progress.total_bytes, 1.0)
-    return None
-
-
-def _left_s(progress: Progress) -> float | None:
-    if not progress.bytes_per_s or progress.total_bytes is None or progress.done_bytes is None:
-        return None
-    return max(0.0, (progress.total_bytes - progress.done_bytes) / progress.bytes_per_s)
 
 
 def write(folder: Path, status: Mapping[str, Any]) -> None:

@@ -188,6 +188,22 @@ class Progress:
     bytes_per_s: float | None = None
     note: str = ""
 
+    @property
+    def part(self) -> float | None:
+        """How far it is between 0 and 1; None when the other side does not say."""
+        if self.fraction is not None:
+            return min(max(self.fraction, 0.0), 1.0)
+        if self.total_bytes and self.done_bytes is not None:
+            return min(self.done_bytes / self.total_bytes, 1.0)
+        return None
+
+    @property
+    def left_s(self) -> float | None:
+        """How long it will take at this speed; None when nobody can tell."""
+        if not self.bytes_per_s or self.total_bytes is None or self.done_bytes is None:
+            return None
+        return max(0.0, (self.total_bytes - self.done_bytes) / self.bytes_per_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:

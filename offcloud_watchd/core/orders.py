@@ -30,10 +30,14 @@ class NameCategory:
 
 @dataclass(frozen=True, slots=True)
 class AddLink:
-    """Take one link as if it had been dropped; ``category`` None leaves the place to the configuration."""
+    """Take one link as if it had been dropped; ``category`` None leaves the place to the configuration.
+
+    ``name`` is what its release is to be called, None: as the link says.
+    """
 
     link: str
     category: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

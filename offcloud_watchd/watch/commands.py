@@ -7,7 +7,7 @@ so a command outlives a crash of either side, and its id makes it safe to take t
 ``{"verb": "retry" | "cancel" | "forget", "jobs": [ID, ...], "files": false}`` or
 ``{"verb": "categorize", "jobs": [ID, ...], "category": NAME}`` or
 ``{"verb": "category", "category": NAME, "drop": false}`` or
-``{"verb": "add", "category": NAME | null, "link": TEXT}`` or
+``{"verb": "add", "category": NAME | null, "link": TEXT, "name": RELEASE}`` (the name may be left out) or
 ``{"verb": "add", "category": NAME | null, "name": FILE NAME, "data": BASE64}``
 """
 
@@ -51,6 +51,7 @@ def _document(command: Order) -> dict[str, object]:
     if isinstance(command, NameCategory):
         return {"verb": "category", "category": command.category, "drop": command.drop}
     if isinstance(command, AddLink):
-        return {"verb": "add", "category": command.category, "link": command.link}
+        named = {} if command.name is None else {"name": command.name}
+        return {"verb": "add", "category": command.category, "link": command.link, **named}
     data = base64.b64encode(command.data).decode("ascii")
     return {"verb": "add", "category": command.category, "name": command.name, "data": data}

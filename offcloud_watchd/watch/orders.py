@@ -127,7 +127,7 @@ class Orders:
         drop_id = add_drop_id(command_id)
         if link is not None:
             found = parse_link(link)
-            name = found.name or ""
+            name = name or found.name or ""
             return Intake(Drop(drop_id, name, ""), Links((found,)), self._destination_for(category), name)
         if name is None or data is None:
             raise BadDrop("it names neither a link nor a file")

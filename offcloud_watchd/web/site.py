@@ -23,7 +23,7 @@ def site(settings: WebSettings, desk: Desk) -> ASGIApp:
     """Build the whole site, guarded."""
     health = Health(desk)
     entrance = Entrance(settings.password_file, desk)
-    qbittorrent = QBittorrent(settings, entrance)
+    qbittorrent = QBittorrent(settings, desk, entrance)
     routes = [
         Route("/", _front),
         Route("/healthz", health.alive),

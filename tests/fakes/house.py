@@ -169,6 +169,14 @@ class House:
         return Metrics(self.tally, room, lambda: self.received, SystemClock())
 
     def _turn(self) -> None:
+        try:
+            self._turn_until_the_end()
+        except BaseException:
+            self.deaf.set()  # let nobody wait for an answer in vain, time after time
+            self.web.stop(1)
+            raise
+
+    def _turn_until_the_end(self) -> None:
         self.engine.start()
         messages: list[Message] = []
         while not self._stopping.is_set():

@@ -71,7 +71,7 @@ def test_progress_becomes_fraction_and_time_left():
 )
 def test_fraction_is_bounded(progress, expected):
     """Whatever the other side says, a bar stays between empty and full."""
-    assert status.fraction(progress) == expected
+    assert progress.part == expected
 
 
 def test_no_progress_yet():

@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -16,10 +17,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.entrance import Entrance
+from offcloud_watchd.web.qbittorrent.adding import Adding
 from offcloud_watchd.web.qbittorrent.application import Application
 from offcloud_watchd.web.qbittorrent.call import Call, Refused, parameters, text
+from offcloud_watchd.web.qbittorrent.categories import Categories
+from offcloud_watchd.web.qbittorrent.changing import Changing
+from offcloud_watchd.web.qbittorrent.listing import Listing
 from offcloud_watchd.web.settings import WebSettings
+
+log = logging.getLogger(__name__)
 
 _BANNED: Final = "Your IP address has been banned after too many failed authentication attempts."
 
@@ -29,11 +37,21 @@ Answerer = Callable[[Call], Awaitable[Response]]
 class QBittorrent:
     """The API. ``routes`` are what the site takes in."""
 
-    def __init__(self, settings: WebSettings, entrance: Entrance) -> None:
+    def __init__(self, settings: WebSettings, desk: Desk, entrance: Entrance) -> None:
         self._entrance = entrance
         application = Application(settings)
-        self._reads: Mapping[str, Answerer] = {**application.reads}
-        self._writes: Mapping[str, Answerer] = {**application.writes}
+        categories = Categories(settings, desk)
+        self._reads: Mapping[str, Answerer] = {
+            **application.reads,
+            **categories.reads,
+            **Listing(desk, categories).reads,
+        }
+        self._writes: Mapping[str, Answerer] = {
+            **application.writes,
+            **categories.writes,
+            **Adding(desk, categories).writes,
+            **Changing(desk, categories).writes,
+        }
 
     def routes(self) -> list[Route]:
         """Return the addresses: for all categories, and for one."""
@@ -48,6 +66,10 @@ class QBittorrent:
             return await self._answered(request)
         except Refused as refused:
             return text(refused.text, refused.status)
+        except OSError as error:
+            # What was ordered could not be made durable: nothing is promised.
+            log.log(logging.ERROR, "web: an order could not be written: %s", error.strerror)
+            return text("the order could not be written; the daemon's log says more", 503)
 
     async def _answered(self, request: Request) -> Response:
         name = request.path_params["call"]

@@ -12,6 +12,7 @@ from typing import Final
 from starlette.responses import Response
 
 from offcloud_watchd.web.qbittorrent.call import Call, json, text
+from offcloud_watchd.web.qbittorrent.preferences import preferences
 from offcloud_watchd.web.settings import WebSettings
 
 APP_VERSION: Final = "v4.6.7"
@@ -59,76 +60,4 @@ class Application:
         return text("")  # accepted and passed over: config.yaml says how things are
 
     async def _preferences(self, call: Call) -> Response:
-        server = call.request.url
-        return json(
-            {
-                # What *arr tools decide by: magnets without trackers are taken, "first" priority may be asked
-                # for, nothing is ever removed by itself. Source: Sonarr, QBittorrent.cs.
-                "save_path": self._settings.output_dir,
-                "dht": True,
-                "queueing_enabled": True,
-                "max_ratio_enabled": False,
-                "max_ratio": -1,
-                "max_ratio_act": 0,
-                "max_seeding_time_enabled": False,
-                "max_seeding_time": -1,
-                "max_inactive_seeding_time_enabled": False,
-                "max_inactive_seeding_time": -1,
-                **_PREFERENCES,
-                "web_ui_port": server.port or 80,
-            }
-        )
-
-
-_PREFERENCES: Final[Mapping[str, object]] = {
-    "add_trackers": "",
-    "add_trackers_enabled": False,
-    "alt_dl_limit": 0,
-    "alt_up_limit": 0,
-    "anonymous_mode": False,
-    "auto_delete_mode": 0,
-    "auto_tmm_enabled": False,
-    "autorun_enabled": False,
-    "autorun_program": "",
-    "bittorrent_protocol": 0,
-    "category_changed_tmm_enabled": False,
-    "create_subfolder_enabled": True,
-    "dl_limit": 0,
-    "encryption": 0,
-    "export_dir": "",
-    "export_dir_fin": "",
-    "incomplete_files_ext": False,
-    "limit_lan_peers": True,
-    "limit_tcp_overhead": False,
-    "limit_utp_rate": True,
-    "listen_port": 0,
-    "locale": "en",
-    "lsd": False,
-    "max_active_downloads": -1,
-    "max_active_torrents": -1,
-    "max_active_uploads": -1,
-    "max_connec": -1,
-    "max_connec_per_torrent": -1,
-    "max_uploads": -1,
-    "max_uploads_per_torrent": -1,
-    "pex": False,
-    "preallocate_all": False,
-    "proxy_type": 0,
-    "random_port": False,
-    "save_path_changed_tmm_enabled": False,
-    "scan_dirs": {},
-    "scheduler_enabled": False,
-    "slow_torrent_dl_rate_threshold": 2,
-    "slow_torrent_inactive_timer": 60,
-    "slow_torrent_ul_rate_threshold": 2,
-    "start_paused_enabled": False,
-    "temp_path": "",
-    "temp_path_enabled": False,
-    "torrent_changed_tmm_enabled": True,
-    "torrent_content_layout": "Original",
-    "up_limit": 0,
-    "upnp": False,
-    "use_https": False,
-    "web_ui_address": "*",
-    "web_ui_username": "",
-}
+        return json(preferences(self._settings.output_dir, call.request.url.port or 80))

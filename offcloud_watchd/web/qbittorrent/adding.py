@@ -1,0 +1,112 @@
+"""``torrents/add``: magnets, web links and .torrent files, durable before ``Ok.`` is said.
+
+Rules of this file:
+
+* Everything is read before anything is taken: a call that brings one bad file brings nothing.
+* The answer waits for no service. It waits, a little, until the jobs show, because clients ask for them next.
+* What is there already is no error: an open job is joined, a failed one begins anew, a finished one is looked
+  at. qBittorrent says ``Fails.`` there, and a client whose first call was answered too late could never know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from starlette.responses import Response
+
+from offcloud_watchd.core.links import parse, parse_link
+from offcloud_watchd.core.orders import AddFile, AddLink, add_drop_id
+from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.web.desk import Desk
+from offcloud_watchd.web.qbittorrent.call import Call, Refused, Upload, text
+from offcloud_watchd.web.qbittorrent.categories import INCORRECT, Categories
+
+MAX_LINES: Final = 2000
+MAX_STEM: Final = 1000
+_SUFFIX: Final = ".torrent"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One thing that was brought, and the key of the job it comes to."""
+
+    order: AddFile | AddLink
+    key: str
+
+
+class Adding:
+    """The call."""
+
+    def __init__(self, desk: Desk, categories: Categories) -> None:
+        self._desk = desk
+        self._categories = categories
+        self.writes: Mapping[str, Callable[[Call], Awaitable[Response]]] = {"torrents/add": self._add}
+
+    async def _add(self, call: Call) -> Response:
+        category = self._category(call)
+        name = call.get("rename").strip() or None
+        read = await self._desk.aside(
+            partial(_read, call.uploads, call.get("urls").splitlines(), category, name)
+        )
+        if not read:
+            return text("Fails.")
+        if category is not None:
+            await self._categories.make_known(category)
+            call.session.uses(category)
+        expected = {add_drop_id(await self._desk.order(one.order)): one.key for one in read}
+        await self._desk.shows(partial(_all_there, expected))
+        return text("Ok.")
+
+    def _category(self, call: Call) -> str | None:
+        """Return the category that is meant, None for the default one. FlexGet calls it ``label``."""
+        given = call.get("category") or call.get("label")
+        if call.base is not None and given not in ("", call.base):
+            raise Refused(409, f"this address serves the category {call.base} alone")
+        category = call.base or given or None
+        if self._categories.place(category) is None:
+            raise Refused(409, INCORRECT)
+        return category
+
+
+def _all_there(expected: Mapping[str, str], overview: Overview) -> bool:
+    keys = set(expected.values())
+    seen = {drop.id for job in overview.jobs if job.link.key in keys for drop in job.drops}
+    return seen.issuperset(expected)
+
+
+def _read(
+    uploads: Sequence[Upload], lines: Sequence[str], category: str | None, name: str | None
+) -> list[_Read]:
+    files = [_read_file(upload, category, name) for upload in uploads]
+    links = [link for line in lines[:MAX_LINES] if (link := _read_link(line.strip(), category, name))]
+    return [*files, *links]
+
+
+def _read_link(line: str, category: str | None, name: str | None) -> _Read | None:
+    try:
+        return _Read(AddLink(line, category, name), parse_link(line).key) if line else None
+    except BadDrop:
+        return None
+
+
+def _read_file(upload: Upload, category: str | None, name: str | None) -> _Read:
+    shown = _file_name(upload.name)
+    try:
+        found = parse(shown, upload.data).found
+    except BadDrop:
+        found = ()
+    if len(found) != 1:
+        raise Refused(415, f"Error: '{upload.name}' is not a valid torrent file.")
+    stem = name or shown[: -len(_SUFFIX)] or found[0].name or found[0].key
+    return _Read(AddFile(stem[:MAX_STEM] + _SUFFIX, upload.data, category), found[0].key)
+
+
+def _file_name(given: str) -> str:
+    """Return the name of a .torrent: its last part, with the extension that says how it is read."""
+    last = re.split(r"[/\\]", given)[-1]
+    return last if last.lower().endswith(_SUFFIX) else last + _SUFFIX

@@ -1,0 +1,239 @@
+"""A job as a torrent: every field of qBittorrent's lists, with the meaning *arr tools give it.
+
+Rules of this file:
+
+* ``hash`` is the v1 info hash in lower case, of a v2 torrent the first 40 digits: clients compute it from
+  what they send and know their torrents by nothing else. A web link has none and gets a digest.
+* A job is complete when its release is published and not before: what the cloud has is half of the way.
+* What stands still for a reason that concerns all jobs (a refused key, a full disk) is queued, not stalled:
+  tools that clear stalled downloads away must leave it alone.
+* A finished torrent is paused and at its share limit: then *arr tools may move the files and remove it.
+  Source: Sonarr, ``QBittorrent.cs``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import posixpath
+from collections.abc import Collection
+from typing import Any, Final
+from urllib.parse import quote
+
+from offcloud_watchd.core.model import Job, JobState, Lane, Link, Progress
+from offcloud_watchd.core.story import display_name
+
+UNKNOWN_ETA_S: Final = 8_640_000  # qBittorrent's own infinity
+TRACKER: Final = "https://offcloud.com"
+STALLED_FROM_ATTEMPTS: Final = 3
+_CLOUD_SHARE: Final = 0.5
+_NEARLY: Final = 0.999
+_RATIO: Final = 1.0
+_WORDS: Final = {JobState.DONE: "pausedUP", JobState.CHECKING: "checkingUP", JobState.FAILED: "error"}
+_LANES: Final = {JobState.QUEUED: Lane.API, JobState.CLOUD: Lane.API, JobState.FETCHING: Lane.FETCH}
+
+Row = dict[str, Any]
+
+
+def hash_of(link: Link) -> str:
+    """Return the 40 digits by which clients know a link."""
+    digits = link.info_hash_v1 or link.info_hash_v2
+    if digits is None:
+        digits = hashlib.sha1(link.key.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+    return digits[:40].lower()
+
+
+def names_of(link: Link) -> set[str]:
+    """Return every spelling, in lower case, under which a link can be asked for."""
+    names = {hash_of(link)}
+    if link.info_hash_v2 is not None:
+        names |= {link.info_hash_v2.lower(), link.info_hash_v2[:40].lower()}
+    return names
+
+
+def part_of(job: Job, progress: Progress | None) -> float:
+    """Return how far a job is between 0 and 1, over the cloud's part of the way and ours."""
+    # What a remote account was to have is done without a release.
+    if job.publication is not None or job.state is JobState.DONE:
+        return 1.0
+    part = None if progress is None else progress.part
+    part = 0.0 if part is None or not math.isfinite(part) else part
+    match job.state:
+        case JobState.CLOUD:
+            return min(part * _CLOUD_SHARE, _NEARLY)
+        case JobState.FETCHING:
+            return min(_CLOUD_SHARE + part * (1 - _CLOUD_SHARE), _NEARLY)
+        case _:
+            return 0.0
+
+
+def state_of(job: Job, paused: Collection[Lane]) -> str:
+    """Return qBittorrent's word for where a job is; ``paused`` are the lanes that do not work."""
+    if (word := _WORDS.get(job.state)) is not None:
+        return word
+    if _LANES.get(job.state) in paused:
+        return "queuedDL"
+    if job.attempts >= STALLED_FROM_ATTEMPTS:
+        return "stalledDL"
+    return "queuedDL" if job.state is JobState.QUEUED else "downloading"
+
+
+def row(job: Job, progress: Progress | None, paused: Collection[Lane], now: float) -> Row:
+    """Return a job as it stands in ``torrents/info``. Times are whole UTC seconds, sizes bytes."""
+    part, size_bytes = part_of(job, progress), size_of(job, progress)
+    done_bytes, speed = int(size_bytes * part), speed_of(job, progress)
+    publication = job.publication
+    finished_at = int(job.published_at or job.changed_at) if publication is not None else 0
+    return {
+        "added_on": int(job.queued_at),
+        "amount_left": size_bytes - done_bytes,
+        "auto_tmm": False,
+        "availability": -1 if publication is not None else 1,
+        "category": job.destination.category,
+        "completed": done_bytes,
+        "completion_on": finished_at,
+        "content_path": "" if publication is None else publication.path,
+        "dl_limit": 0,
+        "dlspeed": speed,
+        "download_path": "",
+        "downloaded": done_bytes,
+        "downloaded_session": done_bytes,
+        "eta": eta_s(job, progress),
+        "f_l_piece_prio": False,
+        "force_start": False,
+        "hash": hash_of(job.link),
+        "inactive_seeding_time_limit": -2,
+        "infohash_v1": job.link.info_hash_v1 or "",
+        "infohash_v2": job.link.info_hash_v2 or "",
+        "last_activity": int(job.changed_at),
+        "magnet_uri": _magnet(job),
+        "max_inactive_seeding_time": -1,
+        "max_ratio": _RATIO,
+        "max_seeding_time": -1,
+        "name": display_name(job),
+        "num_complete": 1,
+        "num_incomplete": 0,
+        "num_leechs": 0,
+        "num_seeds": 0 if publication is not None else 1,
+        "priority": 0 if publication is not None else 1,
+        "progress": part,
+        "ratio": _RATIO if publication is not None else 0,
+        "ratio_limit": _RATIO,
+        "save_path": save_path(job),
+        "seeding_time": 0,
+        "seeding_time_limit": -2,
+        "seen_complete": finished_at,
+        "seq_dl": False,
+        "size": size_bytes,
+        "state": state_of(job, paused),
+        "super_seeding": False,
+        "tags": "",
+        "time_active": max(0, int((finished_at or now) - job.queued_at)),
+        "total_size": size_bytes or -1,
+        "tracker": TRACKER,
+        "trackers_count": 1,
+        "up_limit": 0,
+        "uploaded": 0,
+        "uploaded_session": 0,
+        "upspeed": 0,
+    }
+
+
+def properties(job: Job, progress: Progress | None, now: float) -> Row:
+    """Return a job as ``torrents/properties`` shows it."""
+    about = row(job, progress, (), now)
+    finished_at = about["completion_on"] or -1
+    return {
+        "addition_date": about["added_on"],
+        "comment": job.reason,
+        "completion_date": finished_at,
+        "created_by": "",
+        "creation_date": -1,
+        "dl_limit": -1,
+        "dl_speed": about["dlspeed"],
+        "dl_speed_avg": about["dlspeed"],
+        "download_path": "",
+        "eta": about["eta"],
+        "hash": about["hash"],
+        "infohash_v1": about["infohash_v1"],
+        "infohash_v2": about["infohash_v2"],
+        "is_private": job.link.private,
+        "last_seen": finished_at,
+        "name": about["name"],
+        "nb_connections": 0,
+        "nb_connections_limit": 0,
+        "peers": 0,
+        "peers_total": 0,
+        "piece_size": 0,
+        "pieces_have": 0,
+        "pieces_num": 0,
+        "reannounce": 0,
+        "save_path": about["save_path"],
+        "seeding_time": 0,
+        "seeds": about["num_seeds"],
+        "seeds_total": 1,
+        "share_ratio": about["ratio"],
+        "time_elapsed": about["time_active"],
+        "total_downloaded": about["downloaded"],
+        "total_downloaded_session": about["downloaded"],
+        "total_size": about["total_size"],
+        "total_uploaded": 0,
+        "total_uploaded_session": 0,
+        "total_wasted": 0,
+        "up_limit": -1,
+        "up_speed": 0,
+        "up_speed_avg": 0,
+    }
+
+
+def trackers(job: Job) -> list[Row]:
+    """Return a job's trackers: the three that are none, and the service, which works unless the job failed.
+
+    autobrr deletes what has no working tracker after a while. Source: autobrr, ``internal/action``.
+    """
+    failed = job.state is JobState.FAILED
+    others = [_tracker(name, -1, 0, "") for name in ("** [DHT] **", "** [PeX] **", "** [LSD] **")]
+    return [*others, _tracker(TRACKER, 0, 4 if failed else 2, job.reason if failed else "")]
+
+
+def _tracker(url: str, tier: int, status: int, message: str) -> Row:
+    counts = dict.fromkeys(("num_downloaded", "num_leeches", "num_peers", "num_seeds"), 0)
+    return {**counts, "msg": message, "status": status, "tier": tier, "url": url}
+
+
+def save_path(job: Job) -> str:
+    """Return the directory a job's release lies in, or will; never the release itself."""
+    if job.publication is not None:
+        return posixpath.dirname(job.publication.path)
+    return job.destination.directory
+
+
+def size_of(job: Job, progress: Progress | None) -> int:
+    """Return how large a job's release is, as far as anybody has said; 0 when nobody has."""
+    if job.publication is not None:
+        return job.publication.size_bytes
+    told = None if progress is None else progress.total_bytes
+    return max(0, told or job.link.size_bytes or 0)
+
+
+def speed_of(job: Job, progress: Progress | None) -> int:
+    """Return how many bytes a second come in, to the cloud or to here."""
+    speed = None if progress is None or job.publication is not None else progress.bytes_per_s
+    return 0 if speed is None or not math.isfinite(speed) else max(0, int(speed))
+
+
+def eta_s(job: Job, progress: Progress | None) -> int:
+    """Return how many seconds our part of the way will take; unknown while the cloud still gathers."""
+    if job.state is not JobState.FETCHING or progress is None or progress.left_s is None:
+        return UNKNOWN_ETA_S
+    return min(UNKNOWN_ETA_S, math.ceil(progress.left_s)) if math.isfinite(progress.left_s) else UNKNOWN_ETA_S
+
+
+def _magnet(job: Job) -> str:
+    """Return a magnet of hash and name alone: a tracker's address may hold a person's key."""
+    link = job.link
+    topics = [f"xt=urn:btih:{link.info_hash_v1}"] if link.info_hash_v1 else []
+    topics += [f"xt=urn:btmh:1220{link.info_hash_v2}"] if link.info_hash_v2 else []
+    if not topics:
+        return ""
+    return f"magnet:?{'&'.join(topics)}&dn={quote(display_name(job), safe='', errors='replace')}"

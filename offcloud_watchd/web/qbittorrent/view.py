@@ -1,0 +1,97 @@
+"""What one call sees: the jobs of its address's category, and which of them it means.
+
+One content may be several jobs, in several categories, and a client that deletes names none. At an address of
+one category there is nothing to choose. Elsewhere the client means a category it has used itself; where that
+does not tell, a change is refused rather than done to another's job.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from offcloud_watchd.core.model import Job, JobState, Lane
+from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.web.qbittorrent import rows
+from offcloud_watchd.web.qbittorrent.call import Call, Refused
+from offcloud_watchd.web.qbittorrent.rows import Row
+
+log = logging.getLogger(__name__)
+
+ALL: Final = "all"
+
+
+class View:
+    """The overview, as one call may see it."""
+
+    def __init__(self, overview: Overview, call: Call, now: float) -> None:
+        self._overview = overview
+        self._call = call
+        self._now = now
+        self._paused: Collection[Lane] = overview.picture.pauses
+
+    def jobs(self) -> Iterator[Job]:
+        """Return the jobs that are there: of the address's category, and not being removed."""
+        base = self._call.base
+        for job in self._overview.jobs:
+            if job.state is not JobState.REMOVED and base in (None, job.destination.category):
+                yield job
+
+    def row(self, job: Job) -> Row:
+        """Return a job as it stands in a list."""
+        return rows.row(job, self._overview.progress.get(job.id), self._paused, self._now)
+
+    def properties(self, job: Job) -> Row:
+        """Return a job's own page."""
+        return rows.properties(job, self._overview.progress.get(job.id), self._now)
+
+    def speed(self) -> int:
+        """Return how many bytes a second come in for all jobs that are seen."""
+        moving = self._overview.progress
+        return sum(rows.speed_of(job, moving[job.id]) for job in self.jobs() if job.id in moving)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The categories that a client named."""
+        return self._overview.categories
+
+    def categories(self) -> set[str]:
+        """Return the categories that are known: named, or with a job in them."""
+        return {*self.named, *(job.destination.category for job in self.jobs())}
+
+    def one(self) -> Job:
+        """Return the job whose ``hash`` the call gives; of several the one it most likely means."""
+        wanted = self._call.needs("hash").strip().lower()
+        found = self._meant([job for job in self.jobs() if wanted in rows.names_of(job.link)])
+        if not found:
+            raise Refused(404, "Not Found")
+        return max(found, key=lambda job: job.changed_at)
+
+    def many(self) -> list[Job]:
+        """Return the jobs whose ``hashes`` the call gives; refuse what could be another client's."""
+        wanted = {name.lower() for name in self._call.many("hashes")}
+        if ALL in wanted:
+            return list(self.jobs())
+        by_hash: dict[str, list[Job]] = {}
+        for job in self.jobs():
+            if not wanted.isdisjoint(rows.names_of(job.link)):
+                by_hash.setdefault(rows.hash_of(job.link), []).append(job)
+        meant = [self._meant(jobs) for jobs in by_hash.values()]
+        for jobs in meant:
+            if len({job.destination.category for job in jobs}) > 1:
+                raise self._ambiguous(jobs)
+        return [job for jobs in meant for job in jobs]
+
+    def _meant(self, jobs: list[Job]) -> list[Job]:
+        used = self._call.session.used
+        return [job for job in jobs if job.destination.category in used] or jobs
+
+    def _ambiguous(self, jobs: list[Job]) -> Refused:
+        categories = " and ".join(sorted(job.destination.category for job in jobs))
+        text = (
+            f"{rows.hash_of(jobs[0].link)} is in the categories {categories}, and nobody can tell which is "
+            "meant: set the URL base of this client to /c/CATEGORY"
+        )
+        log.warning("web: nothing was changed: %s", text)
+        return Refused(409, text)
