@@ -14,7 +14,7 @@ from typing import Any
 
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.links import remarks
-from offcloud_watchd.core.model import Job, Route
+from offcloud_watchd.core.model import Check, Job, Route
 from offcloud_watchd.core.story import display_name, sent, whereto
 from offcloud_watchd.journal import HistoryEntry, read_history
 
@@ -61,6 +61,7 @@ def _head(job: Job) -> Iterator[str]:
         done = job.publication
         files = "1 file" if done.files == 1 else f"{done.files} files"
         yield f"published: {done.path} ({files}, {text.size(done.size_bytes)}, {done.verified})"
+        yield from map(_checked, done.checks)
     if job.to_clear:
         yield "account:   the request is still to be removed from it"
     if job.delivery is not None:
@@ -70,6 +71,12 @@ def _head(job: Job) -> Iterator[str]:
         where = f", line {line}" if line is not None else ""
         yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}{where}"
     yield from (f"note:      {remark}" for remark in remarks(job.link))
+
+
+def _checked(check: Check) -> str:
+    files = "1 file" if check.files == 1 else f"{check.files} files"
+    more = f" and {check.files - len(check.names)} more" if check.files > len(check.names) else ""
+    return f"checked:   {check.how}, {files}: {', '.join(check.names)}{more}"
 
 
 def _safe(value: object) -> Any:

@@ -6,8 +6,16 @@ from dataclasses import replace
 import pytest
 
 from offcloud_watchd.config import example, json_schema
-from offcloud_watchd.core.events import Attached, Deferred, DroppedAgain, Kept
-from offcloud_watchd.core.model import Drop
+from offcloud_watchd.core.events import (
+    Attached,
+    CloudReady,
+    Deferred,
+    DroppedAgain,
+    Kept,
+    Published,
+    Submitted,
+)
+from offcloud_watchd.core.model import Check, Drop, Publication, Submission
 from tests.unit.cli.place import HASH, NOW, OTHER, Place, failed, published, queued, submitted
 
 A, B, C = "aaaaaaaaaaaa", "aabbbbbbbbbb", "cccccccccccc"
@@ -92,6 +100,28 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "drops": [{"name": f"{A}.magnet", "folder": "/srv/drop", "line": None}],
     }
     assert set(url) == set(first)
+
+
+def test_how_each_file_was_verified_is_told(place: Place) -> None:
+    """Where files were not verified alike: by how many, which, and that there are more."""
+    checks = (Check("pieces", 102, ("a.mkv", "b.mkv")), Check("size", 1, ("c\x1b[2J.nfo",)))
+    released = Publication("/srv/out/tv/X", 103, 5, "pieces; size: c.nfo", checks)
+    place.record(
+        [
+            queued(A),
+            Submitted(A, NOW + 1, Submission("R1")),
+            CloudReady(A, NOW + 2, Submission("R1")),
+            Published(A, NOW + 3, released),
+        ]
+    )
+    lines = place.run("show", A).out.splitlines()
+    assert "checked:   pieces, 102 files: a.mkv, b.mkv and 100 more" in lines
+    assert "checked:   size, 1 file: c\\x1b[2J.nfo" in lines
+    (told,) = json.loads(place.run("jobs", "--json").out)
+    assert told["checks"] == [
+        {"how": "pieces", "files": 102, "names": ["a.mkv", "b.mkv"]},
+        {"how": "size", "files": 1, "names": ["c\x1b[2J.nfo"]},
+    ]
 
 
 def test_a_job_that_waits_says_for_how_long(place: Place) -> None:

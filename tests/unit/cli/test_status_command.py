@@ -29,6 +29,16 @@ from tests.e2e.process import KEY, Place, clean_environment
 from tests.fakes.clock import FakeClock
 from tests.unit.cli.place import queued
 
+WAITING = {
+    "id": "c3",
+    "state": "fetching",
+    "name": "C",
+    "fraction": 0.5,
+    "bytes_per_s": None,
+    "left_s": None,
+    "reason": "no room",
+}
+
 RUNNING = {
     "version": 1,
     "at": 100.0,
@@ -102,6 +112,13 @@ def place(tmp_path: Path, sandbox) -> Place:
 
 def _run(place: Place, *words: str) -> int:
     return main([*words, "--config", str(place.config)])
+
+
+def test_a_reason_is_told_as_long_as_nothing_moves() -> None:
+    """Why a job waited is of no interest any more while it gets on."""
+    assert plain({**RUNNING, "running": True, "active": [WAITING]})[-2].endswith("C 50% (no room)")
+    moving = {**WAITING, "bytes_per_s": 1_000_000.0}
+    assert "no room" not in plain({**RUNNING, "running": True, "active": [moving]})[-2]
 
 
 def test_plain_lines_tell_everything_and_nothing_raw():
