@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TextIO
 
-from offcloud_watchd.logs.outlet import Outlet
+from offcloud_watchd.logs.outlet import DescriptorHandler, Outlet
 
 PRIORITIES: Final = {
     logging.DEBUG: 7,
@@ -163,7 +163,7 @@ def configure(
     means journald's fields where systemd-python is there, else lines with a priority instead of the time,
     which the manager's own log knows better. A ``stream`` is written to at once, without an ``Outlet``.
     """
-    handler = _handler(style, env, Redaction(secrets), stream or sys.stderr)
+    handler = _handler(style, env, Redaction(secrets), stream)
     if stream is None:
         handler = Outlet(handler)
         # Else a log that cannot be written to has its arguments printed, past any redaction.
@@ -183,12 +183,12 @@ def flush() -> None:
         handler.flush()
 
 
-def _handler(style: str, env: Mapping[str, str], redact: Redaction, stream: TextIO) -> logging.Handler:
-    managed = bool(env.get("JOURNAL_STREAM")) and not stream.isatty()
+def _handler(style: str, env: Mapping[str, str], redact: Redaction, stream: TextIO | None) -> logging.Handler:
+    managed = bool(env.get("JOURNAL_STREAM")) and not (stream or sys.stderr).isatty()
     send = journal_send() if style == "auto" and managed else None
     if send is not None:
         return JournalHandler(send, redact)
-    handler = logging.StreamHandler(stream)
+    handler = DescriptorHandler(sys.stderr.fileno()) if stream is None else logging.StreamHandler(stream)
     handler.setFormatter(_formatter(style, redact, managed=managed))
     return handler
 

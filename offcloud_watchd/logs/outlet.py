@@ -4,6 +4,8 @@ Rules of this file:
 
 * ``emit`` only queues. A thread of its own writes, so a pipe nobody reads, a journald that hangs or a
   terminal that was stopped never holds up the thread that owns the journal.
+* The writer takes no lock of the other handler: it would hold it while it hangs, and ``logging`` wants it at
+  exit.
 * The queue is bounded. What finds no place is counted, and the count is told as soon as the log takes lines.
 * A line that repeats itself, and a kind of line that comes in thousands, is counted too: see ``Storms``.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import signal
 import threading
 import time
@@ -21,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 QUEUE_LINES: Final = 2000
-FLUSH_WITHIN_S: Final = 1.0
+FLUSH_WITHIN_S: Final = 0.5
 WINDOW_S: Final = 600.0
 SAME_A_WINDOW: Final = 20
 """How often one and the same text is written in a window: enough to see that it repeats itself."""
@@ -70,6 +73,27 @@ class Storms:
             yield _line(name, level, f"{count} more like this in ten minutes: {text}")
 
 
+class DescriptorHandler(logging.Handler):
+    """Writes lines to a descriptor, without Python's buffers.
+
+    At its exit the interpreter wants them: what lies in a buffer and cannot be written ends the process with
+    120, a thread that hangs in one with SIGABRT.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, whole; a failure is dealt with as ``logging`` does it."""
+        try:
+            left = f"{self.format(record)}\n".encode(errors="backslashreplace")
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except Exception:  # noqa: BLE001 - what every handler of logging does: a bad line ends nothing
+            self.handleError(record)
+
+
 class Outlet(logging.Handler):
     """Hands records to another handler, in a thread of its own. Any thread may log; a signal handler too."""
 
@@ -114,7 +138,7 @@ class Outlet(logging.Handler):
             except Empty:
                 item = None
             for record in self._storms.ended(self._monotonic()):
-                self._inner.handle(record)
+                self._inner.emit(record)
             if isinstance(item, threading.Event):
                 item.set()
             elif item is not None:
@@ -126,12 +150,12 @@ class Outlet(logging.Handler):
         except Exception:  # noqa: BLE001 - the arguments do not fit: the handler says so in its own way
             text = str(record.msg)
         if self._storms.admits(record, text):
-            self._inner.handle(copy.copy(record))
+            self._inner.emit(copy.copy(record))
         lost = self._lost - self._told_lost
         if lost:
             self._told_lost += lost
             text = f"{lost} messages before this one were lost: the log did not take them in time"
-            self._inner.handle(_line(__name__, logging.WARNING, text))
+            self._inner.emit(_line(__name__, logging.WARNING, text))
 
 
 def _line(name: str, level: int, text: str) -> logging.LogRecord:

@@ -54,7 +54,7 @@ class Story:
     def live_through(self, steps: Sequence[Step]) -> Counter[str]:
         """Take the steps and come to an end; return how often death struck where."""
         for step in steps:
-            self._take(step)
+            self.take(step)
             self.world.check()
         self.calm = True
         self.world.mend()
@@ -63,7 +63,8 @@ class Story:
         self.world.check_end()
         return self.world.fate.deaths
 
-    def _take(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
+        """Take one step."""
         world = self.world
         match step:
             case ("drop", list(keys), str(category)):

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.logs.outlet import LIKE_A_WINDOW, QUEUE_LINES, SAME_A_WINDOW, WINDOW_S, Outlet, Storms
+from offcloud_watchd.logs.outlet import (
+    LIKE_A_WINDOW,
+    QUEUE_LINES,
+    SAME_A_WINDOW,
+    WINDOW_S,
+    DescriptorHandler,
+    Outlet,
+    Storms,
+)
 from tests.fakes.threads import no_more_threads
 
 
@@ -139,3 +148,15 @@ def test_without_a_thread_lines_are_written_at_once(sink: Sink) -> None:
     outlet.handle(record("line"))
     assert sink.lines == ["line"]
     outlet.flush()
+
+
+def test_lines_go_to_a_descriptor_as_they_are() -> None:
+    """Whole, in an encoding that takes every name; a bad line, or a log that is gone, raises nothing."""
+    reader, writer = os.pipe()
+    handler = DescriptorHandler(writer)
+    for one in (record("na\udcefve"), record("%d", "no number"), record("x" * 1000)):
+        handler.handle(one)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as log:
+        assert log.read() == b"na\\udcefve\n" + b"x" * 1000 + b"\n"
+    handler.handle(record("gone"))
