@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 help:
-	@echo "demo test check bench torture format man completions wheel deb clean"
+	@echo "demo test check bench torture format man completions reference wheel deb clean"
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,9 @@ torture: $(STAMP)
 man: $(STAMP)
 	$(BIN)/python -B packaging/man.py build/man
 
+reference: $(STAMP)
+	$(BIN)/python -B packaging/reference.py docs/configuration.md
+
 completions: $(STAMP)
 	$(BIN)/python -B packaging/completions.py build/completions
 
@@ -60,4 +63,4 @@ deb:
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help demo test check bench torture format man completions wheel deb clean
+.PHONY: help demo test check bench torture format man completions reference wheel deb clean
