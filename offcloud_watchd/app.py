@@ -34,9 +34,9 @@ from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.picture import Overview, Picture
 from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.engine import Engine
-from offcloud_watchd.errors import ConfigError, OffcloudWatchdError
+from offcloud_watchd.errors import ConfigError, JournalUnwritable, OffcloudWatchdError, StateLocked
 from offcloud_watchd.fetch import DiskShelf
-from offcloud_watchd.journal import JOURNAL_NAME, lock_state, open_journal
+from offcloud_watchd.journal import JOURNAL_NAME, StateLock, lock_state, open_journal
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.lanes import Ports, Workers
 from offcloud_watchd.metrics.tally import Tally
@@ -55,6 +55,7 @@ STOP_PROMISE_S: Final = 20.0
 STOP_WITHIN_S: Final = 17.0  # a POST in flight may end; the rest of the promise is for closing
 CLOSE_WITHIN_S: Final = 1.5
 STATUS_EVERY_S: Final = 0.5
+LOCK_EVERY_S: Final = 5.0
 MESSAGES_A_TURN: Final = 1000
 HEEDED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
 API_PLACES: Final = 8  # one is carried out, the others wait; each is an intent that a crash leaves open
@@ -145,7 +146,10 @@ def _assemble(
         rescan_s=min((folder.rescan_s for folder in plan.watch.folders), default=30.0),
     )
     engine.subscribe(tally)
-    readers: list[Callable[[Picture], None]] = [StatusWriter(status.directory(env, state_dir), clock)]
+    readers: list[Callable[[Picture], None]] = [
+        StatusWriter(status.directory(env, state_dir), clock),
+        LockKeeper(lock, clock),
+    ]
     messages = _messages(plan, env, clock, tally)
     if messages is not None:
         engine.subscribe(messages)
@@ -367,6 +371,30 @@ class StatusWriter:
             self._failing = True
         else:
             self._failing = False
+
+
+@dataclass(slots=True)
+class LockKeeper:
+    """Sees now and then whether the state is still locked; a failure is said once and tried again."""
+
+    lock: StateLock
+    clock: Clock
+    _look_at: float = float("-inf")
+    _failing: bool = False
+
+    def __call__(self, _picture: Picture) -> None:
+        """Look, when it is time."""
+        if self.clock.monotonic() < self._look_at:
+            return
+        self._look_at = self.clock.monotonic() + LOCK_EVERY_S
+        try:
+            if self.lock.keep():
+                log.warning("somebody deleted or replaced %s; it is there and locked again", self.lock.path)
+            self._failing = False
+        except (StateLocked, JournalUnwritable) as error:
+            if not self._failing:
+                log.warning("somebody deleted or replaced %s: %s", self.lock.path, error)
+            self._failing = True
 
 
 @dataclass(slots=True, kw_only=True)

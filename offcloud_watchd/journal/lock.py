@@ -25,17 +25,25 @@ _PATIENCE: Final = 5  # how often somebody else may be in the way: a look of ``i
 _WAIT_S: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StateLock:
-    """The proof that this process owns the state directory."""
+    """The proof that this process owns the state directory. One thread."""
 
     path: Path
     descriptor: int
 
-    @property
-    def held(self) -> bool:
-        """Tell whether the lock still keeps others out; false once somebody deleted or exchanged its file."""
-        return same_file(self.descriptor, self.path)
+    def keep(self) -> bool:
+        """Take it anew where somebody deleted or exchanged its file; tell whether that was so.
+
+        Until then others are kept out by the lock on the journal itself, but whoever asks whether a daemon
+        runs is told that none does. Raises what ``lock_state`` raises: somebody else may have been faster.
+        """
+        if same_file(self.descriptor, self.path):
+            return False
+        anew = lock_state(self.path.parent)
+        os.close(self.descriptor)
+        self.descriptor = anew.descriptor
+        return True
 
     def release(self) -> None:
         """Let another process have the state; call it once. The end of the process does the same."""

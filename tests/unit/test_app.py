@@ -15,7 +15,16 @@ from queue import SimpleQueue
 import pytest
 
 from offcloud_watchd import blueprint, status
-from offcloud_watchd.app import STOP_WITHIN_S, Loop, Signals, StatusWriter, may_reload, status_line
+from offcloud_watchd.app import (
+    LOCK_EVERY_S,
+    STOP_WITHIN_S,
+    LockKeeper,
+    Loop,
+    Signals,
+    StatusWriter,
+    may_reload,
+    status_line,
+)
 from offcloud_watchd.blueprint import Blueprint
 from offcloud_watchd.core.effects import Act, Submit
 from offcloud_watchd.core.events import Submitted, Submitting
@@ -25,6 +34,7 @@ from offcloud_watchd.core.picture import AtWork, LanePause, Picture
 from offcloud_watchd.core.ports import Look, Stop
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import Blocked
+from offcloud_watchd.journal import is_locked, lock_state
 from offcloud_watchd.systemd import Busy, Notifier, Watchdog
 from offcloud_watchd.watch.watcher import Health
 from tests.fakes.clock import FakeClock
@@ -382,6 +392,26 @@ def test_live_progress_that_cannot_be_written_is_said_once(
     writer(_picture())
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert str(directory) in caplog.text
+
+
+def test_a_deleted_lock_file_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks is told again that a daemon runs; where another one was faster that is said once."""
+    clock, lock = FakeClock(), lock_state(tmp_path)
+    keeper = LockKeeper(lock, clock)
+    keeper(_picture())
+    (tmp_path / "lock").unlink()
+    rival = lock_state(tmp_path)
+    for _ in range(2):
+        clock.advance(LOCK_EVERY_S)
+        keeper(_picture())
+    rival.release()
+    keeper(_picture())
+    assert not is_locked(tmp_path), "it is not time yet"
+    clock.advance(LOCK_EVERY_S)
+    keeper(_picture())
+    assert is_locked(tmp_path)
+    lock.release()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
 
 @pytest.fixture

@@ -81,20 +81,23 @@ def test_a_process_that_starts_itself_anew_takes_the_lock_anew(tmp_path: Path) -
 
 
 def test_a_deleted_lock_file_is_noticed(tmp_path: Path) -> None:
-    """The holder sees that others are no longer kept out, and the journal still keeps a second writer out."""
+    """The holder takes it anew; until then the journal itself keeps a second writer out."""
     lock = lock_state(tmp_path)
     journal, _ = open_journal(tmp_path, FakeClock())
-    assert lock.held
+    assert not lock.keep()
     (tmp_path / "lock").unlink()
-    assert not lock.held
     second = lock_state(tmp_path)
-    assert not lock.held
-    assert second.held
     with pytest.raises(StateLocked, match="the lock file is free"):
         open_journal(tmp_path, FakeClock())
-    journal.close()
+    with pytest.raises(StateLocked):
+        lock.keep()
     second.release()
+    assert lock.keep()
+    assert not lock.keep()
+    assert is_locked(tmp_path)
+    journal.close()
     lock.release()
+    assert not is_locked(tmp_path)
 
 
 def test_a_lock_file_replaced_while_it_is_locked_is_locked_again(tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_a_lock_file_replaced_while_it_is_locked_is_locked_again(tmp_path: Path)
     disk = Swapped()
     lock = lock_state(tmp_path, disk=disk)
     assert disk.calls == ["lock", "lock"]
-    assert lock.held
+    assert not lock.keep()
     lock.release()
 
 
