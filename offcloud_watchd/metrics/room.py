@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -45,9 +46,11 @@ class Room:
         """Measure, for half a second at the most. Of what hangs, and what comes after it, nothing is told."""
         if self._thread is None or not self._thread.is_alive():
             self._measured = Measured()
-            self._thread = threading.Thread(target=self._measure, name="metrics-room", daemon=True)
-            self._thread.start()
-            self._thread.join(WITHIN_S)
+            thread = threading.Thread(target=self._measure, name="metrics-room", daemon=True)
+            with suppress(RuntimeError):  # the system gives no further thread
+                thread.start()
+                thread.join(WITHIN_S)
+                self._thread = thread
         return self._measured
 
     def _measure(self) -> None:

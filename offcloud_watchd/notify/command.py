@@ -47,18 +47,24 @@ class Command:
 
     def send(self, message: Message, stop: Stop) -> None:
         """Run it; anything but exit code 0 is a failure, and what it printed last is told."""
+        try:
+            code, said = self._run(message, stop)
+        except OSError as error:  # no descriptor is left, or no process
+            raise NotSent(f"{self._arguments[0]} was not run: {error.strerror}", may_pass=True) from None
+        if code:
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            raise NotSent(f"{self._arguments[0]} {how}{_quoted(said)}", may_pass=False)
+
+    def _run(self, message: Message, stop: Stop) -> tuple[int, bytes]:
         output, written = os.pipe()
         try:
             try:
                 process_id = self._begin(message, written)
             finally:
                 os.close(written)
-            code, said = self._awaited(process_id, output, stop)
+            return self._awaited(process_id, output, stop)
         finally:
             os.close(output)
-        if code:
-            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            raise NotSent(f"{self._arguments[0]} {how}{_quoted(said)}", may_pass=False)
 
     def _begin(self, message: Message, output: int) -> int:
         document = os.memfd_create("message")
@@ -78,7 +84,7 @@ class Command:
                 setsigmask=(),
                 setsigdef=(signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGTERM, signal.SIGUSR1),
             )
-        except OSError as error:
+        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             reason = f"{self._arguments[0]} could not be started: {error.strerror}"
             raise NotSent(reason, may_pass=False) from None
         finally:
@@ -87,12 +93,12 @@ class Command:
     def _awaited(self, process_id: int, output: int, stop: Stop) -> tuple[int, bytes]:
         """Wait for the end, hearing what is printed; end it when its time is over."""
         limit = _Limit(process_id, self._time_limit_s)
-        process = os.pidfd_open(process_id)
+        well = False
         try:
-            said = _heard(process, output, lambda: limit.look(stop))
+            said = _heard(process_id, output, lambda: limit.look(stop))
+            well = not limit.is_over
         finally:
-            os.close(process)
-            if limit.is_over:
+            if not well:
                 _end(process_id, signal.SIGKILL)  # what it has started, and left behind
             _, status = os.waitpid(process_id, 0)
         if limit.is_over:
@@ -121,8 +127,16 @@ class _Limit:
             _end(self._group_id, signal.SIGTERM)
 
 
-def _heard(process: int, output: int, look: Callable[[], None]) -> bytes:
+def _heard(process_id: int, output: int, look: Callable[[], None]) -> bytes:
     """Return the last of what a process printed, when it has ended; what it left behind may print on."""
+    process = os.pidfd_open(process_id)
+    try:
+        return _heard_until(process, output, look)
+    finally:
+        os.close(process)
+
+
+def _heard_until(process: int, output: int, look: Callable[[], None]) -> bytes:
     poll = select.poll()
     poll.register(process, select.POLLIN)
     poll.register(output, select.POLLIN)

@@ -23,6 +23,7 @@ from offcloud_watchd.core.model import Job, Publication
 from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.core.story import display_name
+from offcloud_watchd.errors import NO_THREAD
 from offcloud_watchd.notify.digest import Digest
 from offcloud_watchd.notify.message import Fact, Message, harmless
 from offcloud_watchd.notify.settings import NotifySettings
@@ -75,14 +76,18 @@ class Messages:
         self._thread = threading.Thread(target=self._work, name="notify", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin; without a thread nobody is told anything, and that is said."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            log.warning("messages: nothing is sent: %s", NO_THREAD)
 
     def close(self, timeout_s: float) -> None:
         """Send what was gathered, once and without patience, and wait so long for it at the most."""
         self._stop.set()
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
 
     # --- on the engine's thread ---
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from offcloud_watchd.core.ports import Stop
+from offcloud_watchd.errors import NO_THREAD
 from offcloud_watchd.notify.message import Message
 from offcloud_watchd.notify.settings import NotifySettings
 
@@ -143,8 +144,12 @@ class Within:
             except Exception as error:  # noqa: BLE001 - handed over to the thread that asked
                 answers.put(error)
 
-        self._thread = threading.Thread(target=run, name="notify-way", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=run, name="notify-way", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise NotSent(NO_THREAD, may_pass=True) from None
+        self._thread = thread
         answer = self._awaited(answers, stop)
         if isinstance(answer, Exception):
             raise answer

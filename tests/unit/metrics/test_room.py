@@ -9,6 +9,7 @@ from pathlib import Path
 
 from offcloud_watchd.metrics import room
 from offcloud_watchd.metrics.room import Room
+from tests.fakes.threads import no_more_threads
 
 
 def test_room(tmp_path: Path):
@@ -27,6 +28,14 @@ def test_what_cannot_be_measured_is_left_out(tmp_path: Path):
     measured = Room(tmp_path / "journal.jsonl", (str(tmp_path / "file" / "below"), str(tmp_path))).measure()
     assert measured.journal_bytes is None
     assert [space.directory for space in measured.spaces] == [str(tmp_path)]
+
+
+def test_no_further_thread(tmp_path: Path):
+    """The page comes without these figures, and with them when there is a thread again (fault 106)."""
+    measured = Room(tmp_path / "journal.jsonl", (str(tmp_path),))
+    with no_more_threads():
+        assert measured.measure().spaces == ()
+    assert len(measured.measure().spaces) == 1
 
 
 def test_a_disk_that_hangs(tmp_path: Path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import threading
 import time
@@ -160,6 +161,25 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     for _ in range(5):
         command.send(MESSAGE, threading.Event())
     assert descriptors() == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize("left", range(3))
+def test_no_further_descriptor(tmp_path: Path, left: int) -> None:
+    """Wherever they end: it is said, time may mend it, and no child is left behind (fault 106)."""
+    command = script(tmp_path, "sleep 600")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + left, before[1]))
+    try:
+        with pytest.raises(NotSent) as caught:
+            command.send(MESSAGE, threading.Event())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "Too many open files" in str(caught.value)
+    assert caught.value.may_pass
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

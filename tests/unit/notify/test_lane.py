@@ -23,6 +23,7 @@ from offcloud_watchd.notify.ways import NotSent
 from offcloud_watchd.watch.watcher import Health
 from tests.fakes.house import wait_until
 from tests.fakes.jobs import a_job
+from tests.fakes.threads import no_more_threads
 
 PUBLISHED = Published("job", 1.0, Publication("/out/tv/Show", 1, 10, "size"))
 
@@ -153,6 +154,16 @@ def test_nobody_waits_for_it(start: Callable[..., Messages], counts, monkeypatch
     messages.look(picture(journal_problem="disk full"))  # seen again, as it was not told
     messages.close(10)
     assert sum(one.count for one in paper.came) == 12
+
+
+def test_without_a_thread_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """The daemon goes on, says so, and ends like any other (fault 106)."""
+    messages = Messages(NotifySettings(), (Paper(),), SystemClock(), lambda _way, _outcome: None)
+    with no_more_threads():
+        messages.start()
+    assert "nothing is sent: no further thread" in caplog.text
+    messages.recorded(PUBLISHED, a_job())
+    messages.close(1)
 
 
 def test_the_end_sends_what_was_gathered(start: Callable[..., Messages], monkeypatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from offcloud_watchd.notify.message import Fact, Message, composed
 from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.notify.ways import Apprise, NotSent, Webhook
+from tests.fakes.threads import no_more_threads
 
 MESSAGE = composed("published", [Fact(job="j1", name="Film", path="/out/Film", files=1, verified="size")], 1)
 
@@ -87,6 +88,16 @@ def test_no_proxy_of_the_environment(hook, monkeypatch) -> None:
     monkeypatch.setenv("no_proxy", "")
     Webhook(NotifySettings(), hooked.url).send(MESSAGE, threading.Event())
     assert (len(hooked.came), len(proxy.came)) == (1, 0)
+
+
+def test_no_further_thread(hook) -> None:
+    """Time may mend it; and then it goes on (fault 106)."""
+    hooked = hook()
+    way = Webhook(NotifySettings(), hooked.url)
+    with no_more_threads():
+        assert refused(way).may_pass
+    way.send(MESSAGE, threading.Event())
+    assert len(hooked.came) == 1
 
 
 def test_an_end_is_not_held_up(hook) -> None:
