@@ -8,6 +8,7 @@ help:
 	@echo "demo test check bench torture format man completions reference wheel deb clean"
 
 $(STAMP): pyproject.toml
+	@echo "setting up $(VENV): once, a minute or so"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@# The systemd extra has no wheel: it is built where its headers are, and the program works without it.

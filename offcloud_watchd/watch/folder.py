@@ -142,6 +142,7 @@ class Folder:
         self._spool_problem = ""
         self._known: frozenset[str] | None = None
         self._said = ""
+        self._refused = 0
 
     def visit(self, limit: int) -> Visit:
         """Look into the folder and take at most ``limit`` settled drops. No ``OSError`` escapes."""
@@ -171,11 +172,12 @@ class Folder:
         self._seen = settled.seen
         self._later = {path: late for path, late in self._later.items() if files.get(path) == late.stamp}
         budget = _Budget(limit, MAX_BYTES_A_VISIT, scanned_s + MAX_VISIT_S)
+        refused_before = self._refused
         accepted, more = self._take_all(root, settled.ready, budget)
         return Visit(
             problem=self._problem(),
             accepted=tuple(accepted),
-            waiting=len(files),
+            waiting=len(files) - len(accepted) - (self._refused - refused_before),
             next_s=self._next_s(settled.next_look_s),
             more=more,
             scan_s=scanned_s - began_s,
@@ -318,6 +320,7 @@ class Folder:
 
     def _refuse(self, path: str, stamp: Stamp, problem: str) -> None:
         self._later.pop(path, None)
+        self._refused += 1
         log.warning(
             "drop folder %s: %s was refused: %s", self.settings.path, shown(path), problem.splitlines()[0]
         )

@@ -248,6 +248,21 @@ def test_twins_of_case_and_composition(yard) -> None:
     assert {intake.drop.name for intake in yard.accept()} == names
 
 
+def test_what_was_taken_waits_no_more(yard) -> None:
+    """What a look has accepted or refused is not said to wait, though nothing may come for half a minute."""
+    (yard.drop / "a.magnet").write_text(MAGNET)
+    (yard.drop / "b.torrent").write_text("<html>no torrent</html>")
+    yard.look()
+    assert yard.health().waiting == 2
+    (yard.drop / "c.magnet").write_text(MAGNET)
+    look = yard.look(after_s=2.0)
+    assert yard.health().waiting == 1
+    for wish in look.wishes:
+        wish.settled()
+    yard.look(after_s=2.0)
+    assert yard.health().waiting == 0
+
+
 def test_junk_stays(yard) -> None:
     """Hidden, partial and NAS files are neither taken nor moved (fault 21)."""
     junk = [".a.magnet", "a.magnet.part", "Thumbs.db", "sonarr_write_test.txt", "~a.txt"]
