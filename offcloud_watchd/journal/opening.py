@@ -47,18 +47,18 @@ def open_journal(
     """Open the journal, making it when it is missing, and return it with the jobs it leaves.
 
     The caller holds the lock of the directory (``lock_state``). ``going_on`` is called at every step of a
-    long file. Raises ``JournalDamaged`` with nothing
-    touched, ``StateLocked`` when another process has the journal open, ``JournalUnwritable`` when the state
-    directory or the disk does not let us work.
+    long file, now and whenever a new generation is written. Raises ``JournalDamaged`` with nothing touched,
+    ``StateLocked`` when another process has the journal open, ``JournalUnwritable`` when the state directory
+    or the disk does not let us work.
     """
-    place = Place(state_dir, clock, disk or Disk())
+    place = Place(state_dir, clock, disk or Disk(), going_on=going_on)
     try:
         make_directory(state_dir)
         descriptor = _locked(place)
         if descriptor is None:
             return _begun(place), {}
         try:
-            return _resumed(place, descriptor, going_on)
+            return _resumed(place, descriptor)
         except BaseException:
             place.disk.close(descriptor)
             raise
@@ -103,11 +103,9 @@ def _begun(place: Place) -> Journal:
     return Journal(place, file)
 
 
-def _resumed(
-    place: Place, descriptor: int, going_on: Callable[[], None] | None
-) -> tuple[Journal, dict[str, Job]]:
+def _resumed(place: Place, descriptor: int) -> tuple[Journal, dict[str, Job]]:
     generation, fold = Generation(place.current), Fold(place.translator)
-    with open_for_reading(place.current, going_on) as file:
+    with open_for_reading(place.current, place.going_on) as file:
         generation.read(file, fold.take)
     if generation.flaw is not None:
         if not generation.flaw.torn:

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -55,12 +55,16 @@ _CHUNK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a journal lives and what it is made with."""
+    """Where a journal lives and what it is made with.
+
+    ``going_on`` is called at every step of a long file that is read or written.
+    """
 
     state_dir: Path
     clock: Clock
     disk: Disk
     translator: Translator = field(default_factory=Translator)
+    going_on: Callable[[], None] | None = None
 
     @property
     def current(self) -> Path:
@@ -315,6 +319,8 @@ def _fill(file: OpenFile, place: Place, jobs: Mapping[str, Job], categories: fro
         if chunk_bytes >= _CHUNK_BYTES:
             write_all(place.disk, file.descriptor, b"".join(chunk))
             chunk, chunk_bytes = [], 0
+            if place.going_on is not None:
+                place.going_on()
     write_all(place.disk, file.descriptor, b"".join(chunk))
     place.disk.sync(file.descriptor)
     file.base_bytes = file.size_bytes

@@ -10,7 +10,7 @@ import pytest
 
 from offcloud_watchd.core.events import Submitting
 from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.errors import JournalUnwritable
+from offcloud_watchd.errors import JournalUnwritable, StateLocked
 from offcloud_watchd.journal import Journal, lock_state, open_journal, read_jobs
 from offcloud_watchd.journal.ballast import BALLAST_BYTES, BALLAST_NAME
 from offcloud_watchd.journal.disk import Disk
@@ -169,7 +169,8 @@ def test_a_journal_of_another_process_is_not_replaced(tmp_path: Path) -> None:
     second_lock = lock_state(tmp_path)
     second, _ = open_journal(tmp_path, FakeClock())
     second.append([queued("b")])
-    assert not first_lock.held
+    with pytest.raises(StateLocked):
+        first_lock.keep()
     for _ in range(2):
         with pytest.raises(JournalUnwritable):
             first.append([queued("a")])

@@ -246,12 +246,14 @@ def test_a_job_with_many_drops_survives_renewal(tmp_path: Path) -> None:
 
 
 def test_a_large_generation_is_written_in_pieces(tmp_path: Path) -> None:
-    """Many jobs do not need one large piece of memory, and all arrive."""
+    """Many jobs do not need one large piece of memory, all arrive, and each piece is a sign of life."""
     disk = quick()
-    journal, _ = open_journal(tmp_path, CLOCK, disk=disk)
+    steps: list[str] = []
+    journal, _ = open_journal(tmp_path, CLOCK, disk=disk, going_on=lambda: steps.append("one"))
     jobs = fold([queued(f"{number:012}") for number in range(5000)])
     disk.calls.clear()
     journal.renew(jobs)
+    assert steps
     assert disk.calls.count("write") > 1
     assert disk.calls.count("sync") == 1
     assert read_jobs(tmp_path) == jobs
