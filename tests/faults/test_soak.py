@@ -76,6 +76,7 @@ class Soak:
     dice: random.Random
     mortal: bool = True
     wanted: int = 0
+    log_at: int = 0
     suffered: Counter[str] = field(default_factory=Counter)
 
     def live(self, seconds: float) -> None:
@@ -137,10 +138,14 @@ class Soak:
 
     def _kill(self) -> None:
         self.daemon.kill()
-        self.daemon.start()
+        self._start()
 
     def _stop(self) -> None:
         assert self.daemon.stop() in (0, -signal.SIGTERM), self.daemon.log[-3000:]
+        self._start()
+
+    def _start(self) -> None:
+        self.log_at = len(self.daemon.log)
         self.daemon.start()
 
     def _reload(self) -> None:
