@@ -42,6 +42,7 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
 torture: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torture]'
 	$(BIN)/python -m pytest -m torture
 
 man: $(STAMP)

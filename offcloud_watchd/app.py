@@ -32,7 +32,7 @@ from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import ConfigError, OffcloudWatchdError
 from offcloud_watchd.fetch import DiskShelf
-from offcloud_watchd.journal import JOURNAL_NAME, lock_state, open_journal
+from offcloud_watchd.journal import JOURNAL_NAME, lock_state, open_journal, read_history
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.lanes import Ports, Workers
 from offcloud_watchd.loop import LockKeeper, Loop, Signals, StatusWriter
@@ -234,7 +234,16 @@ def _web(
         watcher.ask_orders()
         return command_id
 
-    return WebServer(plan.web, WebPorts(lambda answer: inbox.put(Asked(answer)), hand_over, figures(), clock))
+    return WebServer(
+        plan.web,
+        WebPorts(
+            lambda answer: inbox.put(Asked(answer)),
+            hand_over,
+            figures(),
+            clock,
+            lambda job_id: read_history(plan.state_dir, job_id),
+        ),
+    )
 
 
 def may_reload(

@@ -295,14 +295,15 @@ class Workers:
     def _try_lane(self, lane: Lane) -> None:
         self._signs.say("a probe")
         try:
+            account = None
             if lane is Lane.API:
-                self._ports.cloud.account(_Felt(self._closing, self._signs))
+                account = self._ports.cloud.account(_Felt(self._closing, self._signs))
             else:
                 self._ports.shelf.probe()
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
             self._inbox.put(Probed(lane, _noted(error, f"lane {lane}: a probe", {"lane": lane})))
         else:
-            self._inbox.put(Probed(lane))
+            self._inbox.put(Probed(lane, account=account))
 
     def _look(self) -> None:
         self._signs.say("a look at the drop folders")

@@ -18,6 +18,7 @@ from typing import Any, Final
 from offcloud_watchd.core.model import Job, JobState, Lane, Progress
 from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.views import folder_view, lane_view, progressed
 
 FILE_NAME: Final = "status.json"
 MAX_ACTIVE: Final = 200
@@ -43,18 +44,8 @@ def describe(picture: Picture, *, process_id: int, started_at: float) -> dict[st
         "pid": process_id,
         "started_at": started_at,
         "journal_problem": picture.journal_problem,
-        "lanes": [_lane(lane, picture) for lane in Lane],
-        "folders": [
-            {
-                "path": folder.path,
-                "category": folder.category,
-                "watch": folder.watch,
-                "problem": folder.problem,
-                "waiting": folder.waiting,
-                "missed_by_events": folder.missed,
-            }
-            for folder in picture.folders
-        ],
+        "lanes": [lane_view(lane, picture) for lane in Lane],
+        "folders": [folder_view(folder) for folder in picture.folders],
         "counts": {str(state): count for state, count in picture.counts.items()},
         "to_clear": picture.to_clear,
         "active": [_active(job, progress) for job, progress in active[:MAX_ACTIVE]],
@@ -62,34 +53,14 @@ def describe(picture: Picture, *, process_id: int, started_at: float) -> dict[st
     }
 
 
-def _lane(lane: Lane, picture: Picture) -> dict[str, Any]:
-    pause = picture.pauses.get(lane)
-    if pause is None:
-        return {"lane": str(lane), "paused": False, "reason": ""}
-    return {
-        "lane": str(lane),
-        "paused": True,
-        "reason": pause.reason,
-        "since": pause.since,
-        "probe_at": pause.probe_at,
-        "key_refused": pause.key_refused,
-    }
-
-
 def _active(job: Job, progress: Progress | None) -> dict[str, Any]:
-    progress = progress or Progress()
     return {
         "id": job.id,
         "name": display_name(job),
         "category": job.destination.category,
         "route": str(job.destination.route),
         "state": str(job.state),
-        "done_bytes": progress.done_bytes,
-        "total_bytes": progress.total_bytes,
-        "fraction": progress.part,
-        "bytes_per_s": progress.bytes_per_s,
-        "left_s": progress.left_s,
-        "note": progress.note,
+        **progressed(progress),
         "attempts": job.attempts,
         "retry_at": job.retry_at,
         "reason": job.reason,

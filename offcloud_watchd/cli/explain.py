@@ -21,6 +21,7 @@ from offcloud_watchd.config import Config
 from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Destination, Job, Links
 from offcloud_watchd.core.story import whereto
+from offcloud_watchd.core.views import shown_key
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.names import is_ignored
 
@@ -104,7 +105,7 @@ def _link(fate: foresight.Fate) -> dict[str, Any]:
     link = fate.link
     return {
         "kind": str(link.kind),
-        "key": known.shown_key(link.key),
+        "key": shown_key(link.key),
         "name": link.name,
         "size_bytes": link.size_bytes,
         "line": link.line,

@@ -1,6 +1,6 @@
 """``jobs``: the jobs in the journal, oldest first.
 
-``--json`` prints an array of jobs, each as ``offcloud_watchd.cli.known`` describes it. Otherwise the fields
+``--json`` prints an array of jobs, each as ``offcloud_watchd.core.views`` describes it. Otherwise the fields
 are id, state, category, name and a remark.
 """
 
@@ -13,6 +13,7 @@ from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.lifecycle import OWES
 from offcloud_watchd.core.model import Job, JobState
 from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.views import described
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
     jobs = [job for job in jobs if arguments.state in (None, job.state)]
     jobs = [job for job in jobs if arguments.category in (None, job.destination.category)]
     if arguments.json:
-        text.say_json([known.described(job) for job in jobs])
+        text.say_json([described(job) for job in jobs])
         return 0
     now = time.time()
     text.say_table(

@@ -26,6 +26,7 @@ from offcloud_watchd.app import SystemClock
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.cli.exits import DAMAGED, CommandFailed
 from offcloud_watchd.cli.options import add_config
+from offcloud_watchd.core.views import shown_key
 from offcloud_watchd.journal import Repair, Report, compact, export, repair, verify
 
 MOST_NAMED: Final = 20
@@ -183,7 +184,7 @@ def _export(arguments: argparse.Namespace, state_dir: Path) -> int:
     return 0
 
 
-_SHOWN: Final[dict[str, Callable[[str], str]]] = {"url": known.short, "key": known.shown_key}
+_SHOWN: Final[dict[str, Callable[[str], str]]] = {"url": known.short, "key": shown_key}
 
 
 def _without_links(value: Any) -> Any:

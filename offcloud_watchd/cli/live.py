@@ -18,8 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from offcloud_watchd.cli.status import clock_time, plain
+from offcloud_watchd.cli.status import plain
 from offcloud_watchd.cli.text import printable, size
+from offcloud_watchd.core.views import clock_time
 
 WIDE: Final = 100
 MIDDLING: Final = 76

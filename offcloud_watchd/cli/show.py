@@ -1,9 +1,9 @@
 """``show``: one job, and everything that happened to it.
 
-``--json`` prints the job as ``offcloud_watchd.cli.known`` describes it, with one more member, ``history``: an
-array of ``{at, event, data}``, oldest first. ``event`` is the kind of the record (``queued``, ``submitting``,
-``submitted``, ...; ``carried_over`` sums up what an older journal held); ``data`` are its members, without
-any link.
+``--json`` prints the job as ``offcloud_watchd.core.views`` describes it, with one more member, ``history``:
+an array of ``{at, event, data}``, oldest first. ``event`` is the kind of the record (``queued``,
+``submitting``, ``submitted``, ...; ``carried_over`` sums up what an older journal held); ``data`` are its
+members, without any link.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Check, Job, Route
 from offcloud_watchd.core.story import display_name, sent, whereto
+from offcloud_watchd.core.views import described, drop_line, shown_key, without_links
 from offcloud_watchd.journal import HistoryEntry, read_history
 
 
@@ -31,8 +32,10 @@ def main(arguments: argparse.Namespace) -> int:
     (job,) = known.chosen(known.recorded_jobs(config.state_dir), [arguments.job])
     history = read_history(config.state_dir, job.id)
     if arguments.json:
-        entries = [{"at": entry.at, "event": entry.event, "data": _safe(entry.data)} for entry in history]
-        text.say_json({**known.described(job), "history": entries})
+        entries = [
+            {"at": entry.at, "event": entry.event, "data": without_links(entry.data)} for entry in history
+        ]
+        text.say_json({**described(job), "history": entries})
         return 0
     for line in _head(job):
         text.say(line)
@@ -51,7 +54,7 @@ def _head(job: Job) -> Iterator[str]:
         yield f"reason:    {job.reason}"
     yield f"category:  {job.destination.category} -> {whereto(job.destination)}"
     size = f", {text.size(job.link.size_bytes)}" if job.link.size_bytes is not None else ""
-    yield f"link:      {job.link.kind}, {known.shown_key(job.link.key)}{size}"
+    yield f"link:      {job.link.kind}, {shown_key(job.link.key)}{size}"
     if job.destination.route is not Route.CLOUD:
         yield f"route:     {job.destination.route}"
     if job.submission is not None:
@@ -67,7 +70,7 @@ def _head(job: Job) -> Iterator[str]:
     if job.delivery is not None:
         yield f"sent:      {sent(job.delivery)}"
     for drop in job.drops:
-        line = known.drop_line(job, drop)
+        line = drop_line(job, drop)
         where = f", line {line}" if line is not None else ""
         yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}{where}"
     yield from (f"note:      {remark}" for remark in remarks(job.link))
@@ -79,22 +82,11 @@ def _checked(check: Check) -> str:
     return f"checked:   {check.how}, {files}: {', '.join(check.names)}{more}"
 
 
-def _safe(value: object) -> Any:
-    """Leave out every address and the query of a key: they may hold a secret."""
-    if isinstance(value, Mapping):
-        return {
-            name: known.shown_key(inner) if name == "key" and isinstance(inner, str) else _safe(inner)
-            for name, inner in value.items()
-            if name != "url"
-        }
-    return [_safe(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
 def _details(entry: HistoryEntry) -> str:
     """Write the members of a record that say something to a person."""
     if entry.event == "kept" and entry.data.get("path"):
         return f"dropped again; it is still there: {entry.data['path']}"
-    return ", ".join(_flat(_safe(entry.data), ""))
+    return ", ".join(_flat(without_links(entry.data), ""))
 
 
 def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[str]:

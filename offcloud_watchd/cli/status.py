@@ -24,6 +24,7 @@ from offcloud_watchd import status
 from offcloud_watchd.cli import known
 from offcloud_watchd.cli.text import printable, say_json, size
 from offcloud_watchd.core.model import JobState
+from offcloud_watchd.core.views import clock_time
 from offcloud_watchd.journal import is_locked, read_jobs
 
 WATCH_EVERY_S: Final = 1.0
@@ -154,10 +155,3 @@ def _job_line(job: Mapping[str, Any]) -> str:
     if job["reason"] and not job["bytes_per_s"]:
         parts.append(f"({printable(job['reason'])})")
     return " ".join(parts)
-
-
-def clock_time(seconds: float) -> str:
-    """Write a span the way a clock does: ``1:02:05``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

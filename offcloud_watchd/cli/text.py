@@ -9,23 +9,14 @@ Rules of this file:
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
-_UNPRINTABLE: Final = re.compile(r"[^ -~]")
+from offcloud_watchd.core.views import printable, size
 
-
-def printable(text: str) -> str:
-    """Escape what could steer a terminal or break a line: controls, directions, invisible signs."""
-    return _UNPRINTABLE.sub(lambda found: found[0] if found[0].isprintable() else _escape(found[0]), text)
-
-
-def _escape(sign: str) -> str:
-    return sign.encode("ascii", "backslashreplace").decode() if ord(sign) > 0x7F else f"\\x{ord(sign):02x}"
+__all__ = ["complain", "moment", "printable", "say", "say_json", "say_table", "size"]
 
 
 def say(text: str) -> None:
@@ -66,14 +57,6 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, unbroke
     for row in shown:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
-
-
-def size(size_bytes: float) -> str:
-    """Write bytes for a person: ``1.4GiB``."""
-    exponent = 0
-    while size_bytes >= 1024 and exponent < len(_UNITS) - 1:
-        size_bytes, exponent = size_bytes / 1024, exponent + 1
-    return f"{size_bytes:.0f}{_UNITS[exponent]}" if exponent == 0 else f"{size_bytes:.1f}{_UNITS[exponent]}"
 
 
 def moment(at: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from offcloud_watchd.core.effects import Act
 from offcloud_watchd.core.events import Event
-from offcloud_watchd.core.model import Lane, Progress
+from offcloud_watchd.core.model import Account, Lane, Progress
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.ports import Look
 
@@ -24,10 +24,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A paused lane was tried; ``error`` None means that it works."""
+    """A lane was tried; ``error`` None means that it works. ``account``: what the service told of us."""
 
     lane: Lane
     error: BaseException | None = None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)

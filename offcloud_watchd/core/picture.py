@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from offcloud_watchd.core.model import Job, JobState, Lane, Progress
+from offcloud_watchd.core.model import Account, Job, JobState, Lane, Progress
 from offcloud_watchd.core.ports import FolderHealth
 
 
@@ -36,6 +36,7 @@ class Picture:
     """Lanes that pause, folders, jobs that owe something with their progress, and counts of all jobs.
 
     ``to_clear`` counts the finished jobs whose request is still to be taken out of the account.
+    ``account`` is what the service told of the account when it was last asked; None: nothing yet.
     """
 
     at: float
@@ -45,6 +46,7 @@ class Picture:
     counts: Mapping[JobState, int]
     journal_problem: str
     to_clear: int = 0
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)

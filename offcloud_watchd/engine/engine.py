@@ -44,7 +44,7 @@ from offcloud_watchd.core.messages import (
     Probed,
     Stopping,
 )
-from offcloud_watchd.core.model import Command, Intake, Job, JobState, Lane, Naming, Progress, Verb
+from offcloud_watchd.core.model import Account, Command, Intake, Job, JobState, Lane, Naming, Progress, Verb
 from offcloud_watchd.core.picture import Overview, Picture
 from offcloud_watchd.core.planning import (
     Plan,
@@ -103,6 +103,7 @@ class Engine:
         self._progress: dict[str, Progress] = {}
         self._pauses = Pauses()
         self._folders: Sequence[FolderHealth] = ()
+        self._account: Account | None = None
         self._plan_is_stale = True
         self._next_due_at = math.inf
         self._polls_first = False
@@ -161,6 +162,7 @@ class Engine:
             self._ledger.counts,
             self._ledger.problem or self._ledger.strain,
             len(self._ledger.agenda.to_clear),
+            self._account,
         )
 
     def _answer(self) -> None:
@@ -203,7 +205,8 @@ class Engine:
     def _noted(self, message: Probed | Advanced | LookAgain | Asked | Stopping) -> None:
         """Take in what needs no record, even while the journal takes none."""
         match message:
-            case Probed(lane=lane, error=error):
+            case Probed(lane=lane, error=error, account=account):
+                self._account = account or self._account
                 self._pauses.answered(lane, error, self._clock.now())
                 self._plan_is_stale = True
             case Advanced(job_id=job_id, progress=progress):

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.picture import Overview
@@ -33,19 +33,40 @@ class Unanswered(Exception):  # noqa: N818 - the state of the thing
     """The engine did not say in time how things are."""
 
 
+class Happening(Protocol):
+    """One thing that happened to a job: when, the kind of the event, and its members, links among them."""
+
+    @property
+    def at(self) -> float:
+        """When it was recorded."""
+        ...
+
+    @property
+    def event(self) -> str:
+        """The kind, as in the journal: ``queued``."""
+        ...
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """The members of the record."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The rest of the program as the web sees it.
 
     ``ask`` has the engine call back, on its own thread, with an overview. ``hand_over`` makes an order
     durable and returns the id of the command; it may block and raises ``OSError``. ``figures`` makes the
-    page of metrics out of an overview; it may block, and is for one thread.
+    page of metrics out of an overview; it may block, and is for one thread. ``history`` reads what is
+    recorded of a job; it may block and raises ``OSError`` or ``JournalDamaged``.
     """
 
     ask: Callable[[Callable[[Overview], None]], None]
     hand_over: Callable[[Order], str]
     figures: Callable[[Overview], bytes]
     clock: Clock
+    history: Callable[[str], Sequence[Happening]]
 
 
 class Desk:
@@ -86,6 +107,10 @@ class Desk:
     async def order(self, order: Order) -> str:
         """Make an order durable and return the id of its command; raise ``OSError``."""
         return await self.aside(partial(self._ports.hand_over, order))
+
+    async def history(self, job_id: str) -> Sequence[Happening]:
+        """Read what is recorded of a job, oldest first; raise ``OSError`` or ``JournalDamaged``."""
+        return await self.aside(partial(self._ports.history, job_id))
 
     async def shows(self, obeyed: Callable[[Overview], bool]) -> bool:
         """Wait a little until an order shows; return whether it does."""

@@ -28,6 +28,11 @@ class Entrance:
         self._sessions = Sessions(desk.clock)
         self._doorkeeper = Doorkeeper(desk.clock)
 
+    @property
+    def has_password(self) -> bool:
+        """Whether anything is asked of those who come in."""
+        return self._is_good is not None
+
     async def enter(self, request: Request) -> Session | None:
         """Return who comes in; None when nobody may."""
         session = self._sessions.get(_word(request))

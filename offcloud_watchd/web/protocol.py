@@ -16,11 +16,15 @@ from uvicorn.server import ServerState
 
 MAX_CONNECTIONS: Final = 128
 HEAD_WITHIN_S: Final = 10.0
+READ_WITHIN_S: Final = 20.0
 MAX_HEAD_BYTES: Final = 16 * 1024
 
 
 class Connection(H11Protocol):
-    """One connection; it is closed at once when there are too many, and when a request's head is late."""
+    """One connection; it is closed at once when there are too many, and when the other side is late.
+
+    That is: with the head of a request, or with reading what it asked for.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin, unless there are too many."""
@@ -48,7 +53,23 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._stop_timer()
+        self._stop_read_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the other side to read, but not for ever."""
+        super().pause_writing()
+        self._read_timer = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: it has read."""
+        self._stop_read_timer()
+        super().resume_writing()
+
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
     def _await_head(self) -> None:
         if self.conn.their_state is not h11.IDLE:

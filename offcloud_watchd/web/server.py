@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 from offcloud_watchd.errors import NO_THREAD
 from offcloud_watchd.web import door
 from offcloud_watchd.web.desk import Desk, Ports
+from offcloud_watchd.web.live import Live
 from offcloud_watchd.web.protocol import MAX_HEAD_BYTES, Connection
 from offcloud_watchd.web.settings import WebSettings
 from offcloud_watchd.web.site import site
@@ -95,8 +96,9 @@ class WebServer:
         return []
 
     async def _answer(self, sockets: list[socket.socket], desk: Desk) -> None:
+        live = Live(desk)
         config = Config(
-            site(self._settings, desk),
+            site(self._settings, desk, live),
             interface="asgi3",
             http=Connection,
             ws="none",
@@ -118,7 +120,9 @@ class WebServer:
         servers = [await loop.create_server(connection, sock=one) for one in sockets]
         self.addresses = tuple(door.shown(one) for one in sockets)
         log.info("web: listening at %s", ", ".join(self.addresses))
+        sampling = loop.create_task(live.run())
         await self._stopping.wait()
+        sampling.cancel()
         for server in servers:
             server.close()
         await _ended(state)

@@ -6,10 +6,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from offcloud_watchd.web.api import OwnApi
+from offcloud_watchd.web.clerk import Clerk
 from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.entrance import Entrance
 from offcloud_watchd.web.guard import Guard
 from offcloud_watchd.web.health import Health
+from offcloud_watchd.web.live import Live
 from offcloud_watchd.web.metrics import MetricsPage
 from offcloud_watchd.web.qbittorrent import QBittorrent
 from offcloud_watchd.web.settings import WebSettings
@@ -19,10 +22,10 @@ async def _front(_request: object) -> PlainTextResponse:
     return PlainTextResponse("offcloud-watchd\n")
 
 
-def site(settings: WebSettings, desk: Desk) -> ASGIApp:
+def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
     """Build the whole site, guarded."""
-    health = Health(desk)
     entrance = Entrance(settings.password_file, desk)
+    health = Health(desk)
     qbittorrent = QBittorrent(settings, desk, entrance)
     routes = [
         Route("/", _front),
@@ -30,6 +33,7 @@ def site(settings: WebSettings, desk: Desk) -> ASGIApp:
         Route("/readyz", health.ready),
         Route("/metrics", MetricsPage(desk, entrance).show),
         *qbittorrent.routes(),
+        *OwnApi(Clerk(settings, desk), entrance, desk, live).routes(),
     ]
     # No application around it: what goes wrong is to reach the guard, which is the one boundary.
     return Guard(Router(routes), settings.allowed_hosts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -18,10 +18,12 @@ from offcloud_watchd.blueprint import CategoryDestinations
 from offcloud_watchd.core.effects import Act
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import Job, Lane, Progress
+from offcloud_watchd.core.model import Account, Job, Lane, Progress
 from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.ports import Look, Stop, Wish
 from offcloud_watchd.engine import Engine
+from offcloud_watchd.journal import HistoryEntry
+from offcloud_watchd.journal.records import EVENT_KINDS
 from offcloud_watchd.metrics.metrics import Metrics
 from offcloud_watchd.metrics.room import Room
 from offcloud_watchd.metrics.tally import Tally
@@ -50,7 +52,8 @@ class _Lanes:
 
     def probe(self, lane: Lane) -> None:
         """All is well, unless the house is told otherwise."""
-        self.house.inbox.put(Probed(lane, self.house.trouble.get(lane)))
+        trouble = self.house.trouble.get(lane)
+        self.house.inbox.put(Probed(lane, trouble, None if trouble else self.house.account))
 
     def look(self) -> None:
         """Read the orders."""
@@ -76,6 +79,7 @@ class House:
         self.journal = MemoryJournal()
         self.trouble: dict[Lane, BaseException] = {}
         self.folders: tuple[Health, ...] = (HEALTH,)
+        self.account: Account | None = None
         self.deaf = threading.Event()
         self.tally = Tally()
         self.received = (0, 0)
@@ -143,6 +147,15 @@ class House:
         self.inbox.put(LookAgain())
         return command_id
 
+    def history(self, job_id: str) -> list[HistoryEntry]:
+        """Tell what is recorded of a job."""
+        kinds = {cls: kind for kind, cls in EVENT_KINDS.items()}
+        return [
+            HistoryEntry(event.at, kinds[type(event)], asdict(event))
+            for event in self.journal.records
+            if event.job_id == job_id
+        ]
+
     def effect(self, job_id: str, kind: type[Act]) -> Act:
         """Wait until a job is owed an effect of this kind; return it."""
         wait_until(lambda: isinstance(self.lanes.open.get(job_id), kind))
@@ -162,7 +175,7 @@ class House:
 
     def ports(self) -> Ports:
         """Return what the web is given."""
-        return Ports(self.ask, self.hand_over, self._figures(), SystemClock())
+        return Ports(self.ask, self.hand_over, self._figures(), SystemClock(), self.history)
 
     def _figures(self) -> Metrics:
         room = Room(self.root / "journal.jsonl", (str(self.root), str(self.output)))

@@ -675,7 +675,9 @@ def test_a_probe_is_answered(lane: Lane) -> None:
     """A lane that works says so."""
     with working(Rig()) as (workers, inbox):
         workers.probe(lane)
-        assert answer(inbox) == Probed(lane)
+        probed = answer(inbox)
+        assert (probed.lane, probed.error) == (lane, None)
+        assert (probed.account is not None) == (lane is Lane.API)
 
 
 @pytest.mark.parametrize("lane", Lane)

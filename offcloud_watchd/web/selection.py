@@ -1,0 +1,50 @@
+"""Which jobs a reader wants to see, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from offcloud_watchd.core.model import Job, JobState
+from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.views import shown_key
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A filter; None and empty mean any. ``text`` is part of a name, an id, a key, a path or a reason."""
+
+    state: JobState | None = None
+    category: str | None = None
+    text: str = ""
+
+    def chosen(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs that fit, in their order."""
+        words = self.text.casefold().split()
+        return [
+            job
+            for job in jobs
+            if self.state in (None, job.state)
+            and self.category in (None, job.destination.category)
+            and (not words or _holds(job, words))
+        ]
+
+
+def _holds(job: Job, words: Sequence[str]) -> bool:
+    text = "\n".join(_texts(job)).casefold()
+    return all(word in text for word in words)
+
+
+def _texts(job: Job) -> Iterator[str]:
+    yield display_name(job)
+    yield job.id
+    yield shown_key(job.link.key)
+    yield job.reason
+    yield from (drop.name for drop in job.drops)
+    if job.publication is not None:
+        yield job.publication.path
+
+
+def oldest_first(job: Job) -> tuple[float, str]:
+    """Order jobs as they came; a key for ``sorted``."""
+    return (job.queued_at, job.id)
