@@ -17,7 +17,9 @@ from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from offcloud_watchd.core.events import CategoryEvent
 from offcloud_watchd.core.model import Job
+from offcloud_watchd.core.story import told
 from offcloud_watchd.journal.reading import (
     JOURNAL_NAME,
     OLDER_NAME,
@@ -33,6 +35,7 @@ from offcloud_watchd.journal.records import (
     GENERATION,
     JOB,
     LINE_CAP_BYTES,
+    BrokenRecord,
     Record,
     Translator,
     misfit,
@@ -48,14 +51,15 @@ _PATIENCE: Final = 3  # how often a new generation may come while the two files 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One thing that happened to a job: when, the kind of the event (``queued``), and its members.
+    """One thing that happened to a job: when, the kind of the event (``queued``), its members, and in words.
 
-    ``data`` may hold the link that was submitted.
+    ``data`` may hold the link that was submitted; ``text`` holds no link; empty where the log is silent.
     """
 
     at: float
     event: str
     data: Mapping[str, object]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,7 @@ class _History:
         self.carried_over: list[HistoryEntry] = []
         self.entries: list[tuple[int, HistoryEntry]] = []
         self._job_id = job_id
+        self._translator = Translator()
 
     def take(self, record: Record) -> None:
         """Keep a record if it is about the job."""
@@ -191,7 +196,15 @@ class _History:
         if kind == JOB:
             self.carried_over.append(HistoryEntry(at, CARRIED_OVER, data))
         elif kind != DROPS:
-            self.entries.append((cast("int", record["seq"]), HistoryEntry(at, kind, data)))
+            entry = HistoryEntry(at, kind, data, self._text(record, data))
+            self.entries.append((cast("int", record["seq"]), entry))
+
+    def _text(self, record: Record, data: Mapping[str, object]) -> str:
+        try:
+            event = self._translator.event({**record, "data": dict(data)})  # decoding adds members to it
+        except BrokenRecord:  # of a later version, maybe: its kind is told all the same
+            return ""
+        return "" if isinstance(event, CategoryEvent) else told(event)
 
 
 def _opened(path: Path, files: ExitStack) -> BinaryIO | None:

@@ -51,6 +51,11 @@ class Happening(Protocol):
         """The members of the record."""
         ...
 
+    @property
+    def text(self) -> str:
+        """What happened, in words and without any link; empty where the log is silent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
@@ -14,26 +13,24 @@ from offcloud_watchd.web.guard import Guard
 from offcloud_watchd.web.health import Health
 from offcloud_watchd.web.live import Live
 from offcloud_watchd.web.metrics import MetricsPage
+from offcloud_watchd.web.page import Page
 from offcloud_watchd.web.qbittorrent import QBittorrent
 from offcloud_watchd.web.settings import WebSettings
-
-
-async def _front(_request: object) -> PlainTextResponse:
-    return PlainTextResponse("offcloud-watchd\n")
 
 
 def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
     """Build the whole site, guarded."""
     entrance = Entrance(settings.password_file, desk)
+    clerk = Clerk(settings, desk)
     health = Health(desk)
     qbittorrent = QBittorrent(settings, desk, entrance)
     routes = [
-        Route("/", _front),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         Route("/metrics", MetricsPage(desk, entrance).show),
         *qbittorrent.routes(),
-        *OwnApi(Clerk(settings, desk), entrance, desk, live).routes(),
+        *OwnApi(clerk, entrance, desk, live).routes(),
+        *Page(settings, clerk, entrance, desk, live).routes(),
     ]
     # No application around it: what goes wrong is to reach the guard, which is the one boundary.
     return Guard(Router(routes), settings.allowed_hosts)

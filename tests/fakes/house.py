@@ -21,6 +21,7 @@ from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Me
 from offcloud_watchd.core.model import Account, Job, Lane, Progress
 from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.ports import Look, Stop, Wish
+from offcloud_watchd.core.story import told
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.journal import HistoryEntry
 from offcloud_watchd.journal.records import EVENT_KINDS
@@ -151,7 +152,7 @@ class House:
         """Tell what is recorded of a job."""
         kinds = {cls: kind for kind, cls in EVENT_KINDS.items()}
         return [
-            HistoryEntry(event.at, kinds[type(event)], asdict(event))
+            HistoryEntry(event.at, kinds[type(event)], asdict(event), told(event))
             for event in self.journal.records
             if event.job_id == job_id
         ]

@@ -78,6 +78,7 @@ HAPPENING: Final = Record(
     {
         "at": _AT,
         "event": Text("queued, submitting, submitted, …; carried_over sums up what an older journal held"),
+        "text": Text("in words; empty for what only the machinery needs to know"),
         "data": Anything("the members of the record, without any link"),
     }
 )
@@ -95,7 +96,10 @@ def job_document(job: Job, progress: Progress | None) -> dict[str, Any]:
 
 def life_document(job: Job, progress: Progress | None, history: Iterable[Happening]) -> dict[str, Any]:
     """Show a job and everything that happened to it."""
-    entries = [{"at": one.at, "event": one.event, "data": without_links(one.data)} for one in history]
+    entries = [
+        {"at": one.at, "event": one.event, "text": one.text, "data": without_links(one.data)}
+        for one in history
+    ]
     return {**job_document(job, progress), "history": entries}
 
 

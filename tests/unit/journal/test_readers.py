@@ -14,6 +14,7 @@ from offcloud_watchd.core.lifecycle import fold
 from offcloud_watchd.core.model import Drop
 from offcloud_watchd.errors import JournalDamaged, JournalUnwritable
 from offcloud_watchd.journal import Follower, Journal, open_journal, read_history, read_jobs, verify
+from offcloud_watchd.journal.readers import _History
 from tests.fakes.clock import FakeClock
 from tests.fakes.disk import FaultyDisk, fails_at, fails_in, quick
 from tests.unit.journal.lives import T0, life, queued
@@ -95,6 +96,18 @@ def test_the_history_tells_all_events_in_order(tmp_path: Path, journal: Journal)
     assert history[2].data == {"reason": "no answer", "retry_at": T0 + 10}
     assert kinds(tmp_path, "b") == ["queued"]
     assert kinds(tmp_path, "c") == []
+
+
+def test_the_history_says_what_happened(tmp_path: Path, journal: Journal) -> None:
+    """In the words of the log; a kind that a later version made up is told by its name alone."""
+    journal.append(life("a"))
+    texts = [entry.text for entry in read_history(tmp_path, "a")]
+    assert texts[0].startswith("taken from ")
+    assert texts[1] == ""
+    assert texts[-1].startswith("published: ")
+    history = _History("a")
+    history.take({"seq": 1, "at": 1.0, "job": "a", "kind": "later", "data": {}})
+    assert [(entry.event, entry.text) for _, entry in history.entries] == [("later", "")]
 
 
 def test_the_history_reaches_over_two_generations(tmp_path: Path, journal: Journal) -> None:

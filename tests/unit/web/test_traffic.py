@@ -38,7 +38,7 @@ def overview(*jobs: tuple[Job, Progress | None], at: float = 100.0) -> Overview:
     active = [entry for entry in jobs if entry[0].state is not JobState.DONE]
     picture = Picture(at, {}, (), active, counts, "")
     progress = {job.id: progress for job, progress in jobs if progress is not None}
-    return Overview(picture, tuple(job for job, _ in jobs), progress, {})
+    return Overview(picture, tuple(job for job, _ in jobs), progress, frozenset())
 
 
 def published(size_bytes: int, verified: str = "size") -> Job:
