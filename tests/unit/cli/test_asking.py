@@ -18,6 +18,7 @@ from offcloud_watchd.cli.handing import Expected, follow
 from offcloud_watchd.core.events import (
     Attached,
     CloudReady,
+    Delivered,
     Discarded,
     DroppedAgain,
     Event,
@@ -30,7 +31,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
 )
-from offcloud_watchd.core.model import Destination, Drop, Link, LinkKind, Publication, Submission
+from offcloud_watchd.core.model import Delivery, Destination, Drop, Link, LinkKind, Publication, Submission
 from offcloud_watchd.core.orders import add_drop_id
 from offcloud_watchd.journal import lock_state, open_journal
 from tests.fakes.clock import FakeClock
@@ -280,6 +281,16 @@ def test_waiting_for_what_is_there_already(place: Place) -> None:
     assert (first.code, second.code) == (0, 0)
     assert first.out.endswith(f"is there already: {A} {A} -> {path}\n")
     assert second.out.endswith(f"published: {B} {B} -> /o/tv/{B}\n")
+
+
+def test_waiting_for_what_is_sent_elsewhere(place: Place) -> None:
+    """It is said where it went."""
+    taken = Submission("R1")
+    life = [Submitting(A, NOW), Submitted(A, NOW, taken), Delivered(A, NOW, Delivery("drive", name="a.mkv"))]
+    with daemon(place, lived(A, f"btih:{HASH}", *life)):
+        ended = place.run("add", "--wait", HASH)
+    assert ended.code == 0
+    assert ended.out.endswith(f"sent: {A} a.mkv to remote account drive\n")
 
 
 def test_waiting_for_one_that_fails(place: Place) -> None:

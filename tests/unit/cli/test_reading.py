@@ -8,14 +8,25 @@ import pytest
 from offcloud_watchd.config import example, json_schema
 from offcloud_watchd.core.events import (
     Attached,
+    Cleared,
     CloudReady,
     Deferred,
+    Delivered,
     DroppedAgain,
     Kept,
     Published,
     Submitted,
 )
-from offcloud_watchd.core.model import Check, Drop, Publication, Submission
+from offcloud_watchd.core.model import (
+    Check,
+    Delivery,
+    Destination,
+    Drop,
+    Publication,
+    RemoteTarget,
+    Route,
+    Submission,
+)
 from tests.unit.cli.place import HASH, NOW, OTHER, Place, failed, published, queued, submitted
 
 A, B, C = "aaaaaaaaaaaa", "aabbbbbbbbbb", "cccccccccccc"
@@ -289,6 +300,30 @@ def test_show_of_a_job_in_trouble(place: Place) -> None:
     assert "state:     queued, 1 failed attempts\n" in head
     assert "again:     20" in head
     assert "reason:    no\\x1banswer\n" in head
+
+
+def test_show_of_what_was_sent_elsewhere(place: Place) -> None:
+    """The account, and what is there; no directory has anything to do with it."""
+    away = Destination("tv", "/srv/out/tv", Route.REMOTE, RemoteTarget("drive", "f1"))
+    sent = Delivered(A, NOW + 9, Delivery("drive", "f1", "a.mkv", 7))
+    place.record([replace(queued(A), destination=away), *submitted(A), sent])
+    head = place.run("show", A).out
+    assert "category:  tv -> remote account drive, folder f1\n" in head
+    assert "route:     remote\n" in head
+    assert "sent:      a.mkv to remote account drive, folder f1, 7 bytes\n" in head
+    (told,) = json.loads(place.run("jobs", "--json").out)
+    assert told["remote"] == {"account": "drive", "folder": "f1"}
+    assert told["sent"] == {"account": "drive", "folder": "f1", "name": "a.mkv", "size_bytes": 7}
+
+
+def test_show_of_what_is_still_in_the_account(place: Place) -> None:
+    """Until the removal is recorded."""
+    *before, done = published(A)
+    assert isinstance(done, Published)
+    place.record([queued(A), *before, replace(done, clear=True)])
+    assert "account:   the request is still to be removed from it\n" in place.run("show", A).out
+    place.record([Cleared(A, NOW + 9)])
+    assert "account:" not in place.run("show", A).out
 
 
 def test_show_says_what_may_be_in_the_way(place: Place) -> None:
