@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Final
 
 from offcloud_watchd.core.events import CategoryEvent, Deferred, Event, Failed, Submitted
@@ -38,8 +37,10 @@ class Ledger:
         self._agenda = Agenda(jobs.values())
         self._counts = Counter(job.state for job in jobs.values())
         self._by_key: dict[str, set[str]] = {}
+        self._by_request: dict[str, tuple[str, ...]] = {}
         for job in jobs.values():
             self._by_key.setdefault(job.link.key, set()).add(job.id)
+            self._note_request(None, job)
         self._journal = journal
         self._clock = clock
         self._subscribers: list[Subscriber] = []
@@ -124,13 +125,10 @@ class Ledger:
         return [job for job_id in sorted(ids) if (job := self.get(job_id)) is not None]
 
     def holding(self, request_id: str) -> list[Job]:
-        """Return the jobs of any content that have a request. Looks through all of them."""
-        having = [
-            job
-            for job in chain(self._jobs.values(), self._changed.values())
-            if job is not None and job.submission is not None and job.submission.request_id == request_id
-        ]
-        return [job for job_id in {job.id: None for job in having} if (job := self.get(job_id)) is not None]
+        """Return the jobs of any content that have a request."""
+        ids = dict.fromkeys((*self._by_request.get(request_id, ()), *self._changed))
+        jobs = (job for job_id in ids if (job := self.get(job_id)) is not None)
+        return [job for job in jobs if request_id and _request_id(job) == request_id]
 
     def flush(self) -> list[tuple[Job, Job | None]] | None:
         """Make all decided events durable with one sync, then apply them.
@@ -226,6 +224,7 @@ class Ledger:
     def _apply(self, job_id: str, job: Job | None) -> None:
         before = self._jobs.pop(job_id, None)
         self._all = None
+        self._note_request(before, job)
         if before is not None:
             self._counts[before.state] -= 1
         if job is not None:
@@ -234,11 +233,28 @@ class Ledger:
         elif before is not None:
             self._forget_key(before)
 
+    def _note_request(self, before: Job | None, after: Job | None) -> None:
+        old, new = _request_id(before), _request_id(after)
+        if old == new:
+            return
+        if before is not None and old:
+            others = tuple(job_id for job_id in self._by_request[old] if job_id != before.id)
+            if others:
+                self._by_request[old] = others
+            else:
+                del self._by_request[old]
+        if after is not None and new:
+            self._by_request[new] = (*self._by_request.get(new, ()), after.id)
+
     def _forget_key(self, job: Job) -> None:
         ids = self._by_key[job.link.key]
         ids.discard(job.id)
         if not ids:
             del self._by_key[job.link.key]
+
+
+def _request_id(job: Job | None) -> str:
+    return job.submission.request_id if job is not None and job.submission is not None else ""
 
 
 def _is_bad(event: Event) -> bool:

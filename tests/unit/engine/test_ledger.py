@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from offcloud_watchd.core.events import (
     Failed,
     Queued,
     Removed,
+    Requeued,
     Resumed,
     Submitted,
     Submitting,
@@ -56,6 +58,17 @@ def test_who_has_a_request_is_found_whatever_the_content() -> None:
     assert [job.id for job in ledger.holding("R1")] == ["job"]
     ledger.flush()
     assert ledger.holding("R1") == [ledger.jobs["job"]]
+    ledger.add(replace(QUEUED, link=a_link("two")))
+    ledger.add(Submitted("new", NOW, Submission("R1")))
+    ledger.flush()
+    assert [job.id for job in ledger.holding("R1")] == ["job", "new"]
+    for job_id, left in (("job", ["new"]), ("new", [])):
+        ledger.add(Failed(job_id, NOW, "no seeds"))
+        ledger.add(Requeued(job_id, NOW))
+        assert [job.id for job in ledger.holding("R1")] == left
+        ledger.flush()
+        assert [job.id for job in ledger.holding("R1")] == left
+    assert ledger.holding("") == []
 
 
 def test_what_does_not_fit_changes_nothing() -> None:
