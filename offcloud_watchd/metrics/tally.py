@@ -76,9 +76,9 @@ class Tally:
         """Count a question to the service, and what came back: a status, or None for no answer."""
         self._calls[call_of(path), _answer(status)] += 1
 
-    def sent(self, way: str, outcome: str) -> None:
-        """Count a message: by a way, ``sent`` or ``failed``; by ``none``, ``dropped``."""
-        self._messages[way, outcome] += 1
+    def sent(self, way: str, outcome: str, number: int = 1) -> None:
+        """Count messages: by a way, ``sent`` or ``failed``; by ``none``, ``dropped``."""
+        self._messages[way, outcome] += number
 
     # --- what was counted ---
 

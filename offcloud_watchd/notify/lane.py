@@ -15,6 +15,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
@@ -38,8 +39,8 @@ TRIES: Final = 3
 class Count(Protocol):
     """Counts what became of messages."""
 
-    def __call__(self, way: str, outcome: str) -> None:
-        """Count one: ``sent`` or ``failed`` by a way; ``dropped`` by none."""
+    def __call__(self, way: str, outcome: str, number: int = 1) -> None:
+        """Count some: ``sent`` or ``failed`` by a way; ``dropped`` by none."""
         ...
 
 
@@ -73,6 +74,9 @@ class Messages:
         self._stop = threading.Event()
         self._troubles: Mapping[str, str] = {}
         self._full = False
+        outcomes = [("none", "dropped"), *product((way.name for way in ways), ("sent", "failed"))]
+        for name, outcome in outcomes:  # from zero on, so that the first failure is seen as one
+            count(name, outcome, 0)
         self._thread = threading.Thread(target=self._work, name="notify", daemon=True)
 
     def start(self) -> None:

@@ -66,8 +66,8 @@ def start(counts: Counter[tuple[str, str]]):
     running: list[Messages] = []
 
     def begin(*ways: Paper, **settings: object) -> Messages:
-        def count(way: str, outcome: str) -> None:
-            counts[way, outcome] += 1
+        def count(way: str, outcome: str, number: int = 1) -> None:
+            counts[way, outcome] += number
 
         chosen = NotifySettings(**{"again_after_s": 0.01, **settings})
         running.append(Messages(chosen, ways, SystemClock(), count))
@@ -98,7 +98,7 @@ def test_a_release_and_a_failure(start: Callable[..., Messages], counts) -> None
     assert [one.title for one in paper.came] == ["Show is here", "Show failed"]
     assert paper.came[1].text == "nobody has it"
     assert paper.came[0].facts[0].category == "tv"
-    wait_until(lambda: counts == {("paper", "sent"): 2})
+    wait_until(lambda: counts == {("paper", "sent"): 2, ("paper", "failed"): 0, ("none", "dropped"): 0})
 
 
 def test_troubles(start: Callable[..., Messages]) -> None:
@@ -126,7 +126,7 @@ def test_what_time_may_mend_is_tried_again(start: Callable[..., Messages], count
     start(flaky, dead, gone, buggy).recorded(PUBLISHED, a_job())
     wait_until(lambda: sum(counts.values()) == 4)
     assert [one.tried for one in (flaky, dead, gone, buggy)] == [3, 1, 3, 1]
-    assert counts == {
+    assert +counts == {
         ("flaky", "sent"): 1,
         ("dead", "failed"): 1,
         ("gone", "failed"): 1,
@@ -158,7 +158,7 @@ def test_nobody_waits_for_it(start: Callable[..., Messages], counts, monkeypatch
 
 def test_without_a_thread_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """The daemon goes on, says so, and ends like any other (fault 106)."""
-    messages = Messages(NotifySettings(), (Paper(),), SystemClock(), lambda _way, _outcome: None)
+    messages = Messages(NotifySettings(), (Paper(),), SystemClock(), lambda _way, _outcome, _number=1: None)
     with no_more_threads():
         messages.start()
     assert "nothing is sent: no further thread" in caplog.text
