@@ -90,6 +90,12 @@ class Marks:
             self._marks.update((mark.path, mark) for mark in marks)
             os.fdatasync(self._fd)
 
+    def take_back(self, mark: Mark) -> None:
+        """See to it that no durable mark says more of a file than this one, before other bytes come there."""
+        noted = self._marks.get(mark.path, mark)
+        if noted != mark and (noted.held or noted.done):
+            self.put([mark])
+
     def finish(self, fd: int, mark: Mark) -> None:
         """Take over a finished file: sync it together with others, then note it as done, then close it."""
         self._finished.add(fd, mark)
@@ -198,6 +204,9 @@ class Part:
         with disk.closed_on_error(fd):
             here = os.fstat(fd).st_size
             self._mark = mark if here >= mark.end else Mark(mark.path, mark.source)
+            # A power cut may have taken a file that was marked: after a second one, what is written now may
+            # have its size without its bytes.
+            marks.take_back(self._mark)
             if here > self._mark.end:
                 os.ftruncate(fd, self._mark.end)
         self._held = self._mark.held
