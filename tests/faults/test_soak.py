@@ -149,9 +149,7 @@ class Soak:
         self.daemon.start()
 
     def _reload(self) -> None:
-        if (
-            "ready:" in self.daemon.log.rpartition(" starts")[2]
-        ):  # before it has its handlers a signal ends it
+        if "ready:" in self.daemon.log[self.log_at :]:  # before it has its handlers a signal ends it
             self.daemon.send(signal.SIGHUP)
 
 
