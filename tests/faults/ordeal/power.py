@@ -1,6 +1,7 @@
 """What a power failure leaves of a place, from the log and the shadow that ``faultline`` kept.
 
-Content that was not synced may be there, be cut, be zeros or be gone. Each change of a name since the
+Content that was not synced may be there, be cut, be zeros or be gone: for all files alike, or for each on its
+own, as no order binds what was not synced. Each change of a name since the
 last sync of its directory may have reached the disk or not, independent of the others; a rename is never
 half done.
 Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014.
@@ -129,12 +130,16 @@ class Disk:
 
     def fail(self, chance: random.Random) -> None:
         """Turn the place into one of the states that are possible now."""
-        kind = chance.choice(KINDS)
+        alike = chance.choice((*KINDS, None, None, None))
         keep = chance.choice((0.0, 0.5, 1.0))
         for change in self._pending:
             if chance.random() < keep:
                 change.make()
         written = {path.lstat().st_ino: path for path in self._everything()}
+
+        def kind() -> str:
+            return alike or chance.choice(KINDS)
+
         left = {name: self._left(node, kind, written) for name, node in self._root.durable.items()}
         for name in self._parts:
             shutil.rmtree(self._place / name, ignore_errors=True)
@@ -147,7 +152,7 @@ class Disk:
                 yield self._place / name
                 yield from (self._place / name).rglob("*")
 
-    def _left(self, node: Node, kind: str, written: dict[int, Path]) -> Callable[[Path], None]:
+    def _left(self, node: Node, kind: Callable[[], str], written: dict[int, Path]) -> Callable[[Path], None]:
         """Read what is needed of a node before all is deleted; return what makes it anew."""
         # A number is given to another file when the file is gone.
         path = written.get(node.inode) if self._nodes[node.inode] is node else None
@@ -156,7 +161,7 @@ class Disk:
             {} if path is None or node.tagged else {one: os.getxattr(path, one) for one in os.listxattr(path)}
         )
         inner = {name: self._left(child, kind, written) for name, child in node.durable.items()}
-        content = b"" if node.is_directory else _after(kind, node.content, path)
+        content = b"" if node.is_directory else _after(kind(), node.content, path)
 
         def make(target: Path) -> None:
             if node.is_directory:
