@@ -78,8 +78,7 @@ class Live:
                 self._turning = self._turn = None
 
     async def _turns(self) -> AsyncIterator[Turn]:
-        if self._turn is not None:
-            yield self._turn
+        # Not the last turn: whoever has seen the effect of an order must not be shown what was before it.
         while True:
             await self._next.wait()
             if self._turn is not None:

@@ -30,7 +30,7 @@ from offcloud_watchd.web.page.given import Form
 from offcloud_watchd.web.page.life import gone, head, life
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from offcloud_watchd.web.page.tokens import Tokens
-from offcloud_watchd.web.page.view import FrontView, JobView
+from offcloud_watchd.web.page.view import FrontView, JobView, mark
 from offcloud_watchd.web.page.wanted import Front
 from offcloud_watchd.web.settings import WebSettings
 from offcloud_watchd.web.stream import Stream
@@ -165,7 +165,7 @@ class Page:
         history = await self._history(job.id)
         main = joined(head(job, overview.progress.get(job.id), now), life(job, history, now))
         title = f"{display_name(job)} · offcloud-watchd"
-        live = "/live?" + urlencode({"job": job.id})
+        live = "/live?" + urlencode({"job": job.id, "seen": mark(job)})
         return shell.page(title, main, health=line, beside=self._leaving(request), live=live)
 
     async def _history(self, job_id: str) -> Sequence[Happening] | str:
@@ -179,7 +179,9 @@ class Page:
             return PlainTextResponse("log in first", 403)
         job_id = request.query_params.get("job")
         if job_id is not None:
-            return Stream(self._live, self._desk.clock, JobView(job_id[:100]))
+            return Stream(
+                self._live, self._desk.clock, JobView(job_id[:100], request.query_params.get("seen", ""))
+            )
         view = FrontView(Front.of(request.query_params), self._live.traffic)
         return Stream(self._live, self._desk.clock, view)
 

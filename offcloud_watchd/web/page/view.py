@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 from offcloud_watchd.core.model import Job
@@ -34,12 +35,17 @@ class FrontView:
         return [("parts", dumped({"parts": changed, "rows": list(now.rows) if moved else None}))]
 
 
-class JobView:
-    """One open page of a job."""
+def mark(job: Job) -> str:
+    """Return what tells one moment in a job's life from the next."""
+    return f"{zlib.crc32(repr(job).encode('utf-8', 'surrogateescape')):08x}"
 
-    def __init__(self, job_id: str) -> None:
+
+class JobView:
+    """One open page of a job; ``seen`` is the mark of the job as the page showed it."""
+
+    def __init__(self, job_id: str, seen: str) -> None:
         self._job_id = job_id
-        self._job: Job | None = None
+        self._seen = seen
         self._sent: dict[str, Html] = {}
 
     def news(self, turn: Turn) -> Sequence[Event]:
@@ -53,11 +59,12 @@ class JobView:
         )
         now = {"head": part, "health": health(overview)}
         before, self._sent = self._sent, now
-        happened = bool(before) and job is not self._job
-        self._job = job
         changed = _changed(before, now)
         news: list[Event] = [("parts", dumped({"parts": changed, "rows": None}))] if changed else []
-        return [*news, ("stale", "{}")] if happened and job is not None else news
+        if job is not None and mark(job) != self._seen:
+            self._seen = mark(job)
+            news.append(("stale", "{}"))
+        return news
 
 
 def _changed(before: dict[str, Html], now: dict[str, Html]) -> dict[str, Html]:

@@ -268,7 +268,7 @@ def test_a_life(open_house):
     ):
         assert part in text
     assert "SECRET" not in text
-    assert f'data-live="/live?job={job_id}"' in text
+    assert f'data-live="/live?job={job_id}&amp;seen=' in text
 
 
 def test_a_life_that_cannot_be_read(open_house, monkeypatch):

@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const PATIENCE_MS = 5000;
+  const PARTS = ["health", "trouble", "tiles", "traffic", "count", "rows", "pages", "lanes", "folders", "account"];
   const $ = (id) => document.getElementById(id);
   let events = null;
 
@@ -93,13 +94,12 @@
       location.assign(address);
       return;
     }
-    for (const part of document.querySelectorAll("main [id], header [id]")) {
-      const keeps = part.closest("form, details, dialog") || part.contains(document.activeElement);
-      const fresh = page.getElementById(part.id);
-      if (fresh && !keeps && part.parentElement.closest("main [id], header [id]") === null)
-        morph(part, document.adoptNode(fresh));
-    }
-    if (document.querySelector(".life")) morph($("main"), document.adoptNode(page.querySelector("main")));
+    if (document.querySelector(".life")) morph($("main"), document.adoptNode(page.getElementById("main")));
+    else
+      for (const id of PARTS) {
+        const fresh = page.getElementById(id);
+        if (fresh && $(id)) morph($(id), document.adoptNode(fresh));
+      }
     if (isNew) history.replaceState(null, "", address);
     document.body.dataset.live = page.body.dataset.live || "";
     listen();

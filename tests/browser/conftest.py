@@ -1,0 +1,50 @@
+"""One browser for all tests, one window and one house for each."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.webdriver import Browser, driving
+from tests.fakes.house import House
+
+
+@pytest.fixture(scope="session")
+def window() -> Iterator[Callable[..., Browser]]:
+    """Open windows."""
+    with driving() as opened:
+        yield opened
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Give a house that runs."""
+    running = House(tmp_path).start()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def browser(window: Callable[..., Browser], house: House) -> Iterator[Browser]:
+    """Give a window that looks at the house; nothing may be left to complain about at the end."""
+    opened = window()
+    opened.open(house.url)
+    yield opened
+    assert opened.complaints() == []
+    opened.open("about:blank")
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Have the text of axe-core, which judges how accessible a page is; it is not kept."""
+    place = tmp_path_factory.mktemp("axe")
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "axe-core@4"],
+        cwd=place,
+        check=True,
+        timeout=120,
+    )
+    return (place / "node_modules/axe-core/axe.min.js").read_text()
