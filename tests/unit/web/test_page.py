@@ -106,7 +106,7 @@ def test_filters_and_pages(open_house):
     assert "51 to 60 of 60 jobs" in page(house, page=2)
     assert "none on this page" in page(house, page=9)
     assert "1 job<" in page(house, state="cloud")
-    assert "1 job<" in page(house, text="007 ISO")
+    assert "1 job<" in page(house, text="ORG/007.iso")
     assert "60 jobs" in page(house, category="tv")
     assert "No job is like that" in page(house, category="films")
     for wrong in ({"state": "no"}, {"page": "x"}, {"page": "-1"}, {"page": "9" * 30}):
