@@ -34,6 +34,10 @@ class Transient(OffcloudWatchdError):  # noqa: N818 - the word says who acts: ti
         self.maybe_sent = maybe_sent
 
 
+class Untold(Transient):
+    """The service answered, and told nothing of the request it was asked about: it may not hold it."""
+
+
 class Permanent(OffcloudWatchdError):  # noqa: N818 - the word says who acts: nobody can
     """No time will mend it: the job becomes FAILED and shows this reason."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import grp
+import math
 import os
 import pickle
 import sys
@@ -57,12 +58,14 @@ def blueprint(config: Config) -> Blueprint:
 
 def policy(config: Config) -> Policy:
     """Return how patient the program is."""
-    poll = config.offcloud.poll
+    offcloud = config.offcloud
     return Policy(
-        poll_min_s=poll.min_s,
-        poll_max_s=poll.max_s,
-        history_lag_s=config.offcloud.history_lag_s,
-        remove_published=config.offcloud.remove == "published",
+        poll_min_s=offcloud.poll.min_s,
+        poll_max_s=offcloud.poll.max_s,
+        history_lag_s=offcloud.history_lag_s,
+        stall_s=math.inf if offcloud.stall_s is None else offcloud.stall_s,
+        requests_per_minute=offcloud.requests_per_minute,
+        remove_published=offcloud.remove == "published",
     )
 
 

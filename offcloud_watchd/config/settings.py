@@ -100,7 +100,7 @@ class Offcloud(Section):
     api_key_env: VariableName | None = _key(None, "the name of an environment variable that holds the key")
     auth: Literal["bearer", "query", "login"] = _key("bearer", "how the key is sent")
     base_url: ServiceUrl = _key("https://offcloud.com", "another address for a sandbox on this machine")
-    poll: Poll = _section(Poll, "adapts to a job's age")
+    poll: Poll = _section(Poll, "adapts to the age and number of the jobs")
     requests_per_minute: int = _key(120, "one budget for everything the program asks", ge=1, le=1_000_000)
     proxy: Proxy | None = _key(None, "an address, or env; environment proxies are ignored unless env")
     remove: Literal["never", "published"] = _key(
@@ -112,6 +112,15 @@ class Offcloud(Section):
     history_lag_s: Duration = _key(
         "150s", "how late a request may show in the account's history", alias="history_lag"
     )
+    stall_s: Duration | None = _key(
+        "24h", "a request in which nothing changes for so long is given up; null: never", alias="stall"
+    )
+
+    @model_validator(mode="after")
+    def _patient(self) -> Self:
+        if self.stall_s is not None and self.stall_s < 600:
+            raise ValueError("stall must be at least 10m, or null")
+        return self
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

@@ -41,9 +41,13 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Ask how far the service is."""
+    """Ask how far the service is, in a round with others (``rounds``).
+
+    ``alone_at`` is when the job was last asked about alone, and so in detail (0: not known).
+    """
 
     job: Job
+    alone_at: float = 0.0
     lane: Lane = Lane.API
 
 
@@ -83,7 +87,10 @@ class Discard:
     lane: Lane = Lane.DISK
 
 
-Act = Adopt | Submit | Poll | Fetch | Clear | Inspect | Discard
+Solo = Adopt | Submit | Fetch | Clear | Inspect | Discard
+"""What a lane carries out for one job by itself."""
+
+Act = Solo | Poll
 """What a lane carries out in the outside world."""
 
 Effect = Act | Share

@@ -94,6 +94,23 @@ class NotFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Stirred:
+    """The request got further in the cloud; ``mark`` names what it has come to. It works again, too."""
+
+    job_id: str
+    at: float
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The account does not hold the request any more: it is searched for, then submitted once more."""
+
+    job_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class CloudReady:
     """The service has all bytes."""
 
@@ -257,6 +274,8 @@ Event = (
     | Submitted
     | Granted
     | NotFound
+    | Stirred
+    | Vanished
     | CloudReady
     | Published
     | Delivered

@@ -36,8 +36,10 @@ from offcloud_watchd.core.events import (
     Removed,
     Requeued,
     Resumed,
+    Stirred,
     Submitted,
     Submitting,
+    Vanished,
 )
 from offcloud_watchd.core.model import Drop, Job, JobState
 
@@ -59,6 +61,8 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Attached: JobState.CLOUD,
         Deferred: JobState.CLOUD,
         Resumed: JobState.CLOUD,
+        Stirred: JobState.CLOUD,
+        Vanished: JobState.QUEUED,
         CloudReady: JobState.FETCHING,
         Delivered: JobState.DONE,
         Recategorized: JobState.CLOUD,
@@ -69,6 +73,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Attached: JobState.FETCHING,
         Deferred: JobState.FETCHING,
         Resumed: JobState.FETCHING,
+        Vanished: JobState.QUEUED,
         Published: JobState.DONE,
         Recategorized: JobState.FETCHING,
         Failed: JobState.FAILED,
@@ -110,6 +115,12 @@ OWES: Final[Mapping[JobState, str]] = {
 }
 """The effect each open state owes; FAILED owes nothing, and DONE at the most a Clear (``Job.to_clear``)."""
 
+MAX_WAIT_S: Final = 6 * 3600.0
+"""Nothing waits longer; what seems to was recorded before the clock was set back, and is due."""
+
+MAX_REASON_CHARS: Final = 2000
+"""A reason is kept in the journal; whatever a server says is cut to this."""
+
 MAX_DROPS: Final = 256
 MAX_COMMANDS: Final = 32
 MAX_SPENT: Final = 32
@@ -122,7 +133,10 @@ class IllegalTransition(ValueError):  # noqa: N818 - the noun says it
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How patient we are (times in seconds), and whether the account is to be rid of what is published."""
+    """How patient we are (times in seconds), and whether the account is to be rid of what is published.
+
+    ``stall_s``: a request in which nothing changes for so long is given up (infinity: never).
+    """
 
     backoff_min_s: float = 5.0
     backoff_max_s: float = 3600.0
@@ -130,7 +144,14 @@ class Policy:
     poll_min_s: float = 5.0
     poll_max_s: float = 300.0
     history_lag_s: float = 150.0  # 120 s of lag, and the time a POST may take to have its effect
+    stall_s: float = 24 * 3600.0
+    requests_per_minute: int = 120
     remove_published: bool = False
+
+
+def bounded(reason: str) -> str:
+    """Cut a text that came from outside to what a record should hold."""
+    return reason if len(reason) <= MAX_REASON_CHARS else f"{reason[: MAX_REASON_CHARS - 1]}…"
 
 
 # --- The fold ----------------------------------------------------------------------------------------------
@@ -185,6 +206,10 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return replace(job, unsure=False, retry_at=0.0)
         case Submitted() | Granted():
             return _submitted(job, entered, event)
+        case Stirred(at=at, mark=mark):
+            return replace(job, attempts=0, retry_at=0.0, reason="", mark=mark, stirred_at=at)
+        case Vanished():
+            return _vanished(job, entered)
         case CloudReady(submission=submission):
             return entered(submission=submission)
         case Published(at=at, publication=publication, clear=clear):
@@ -238,6 +263,8 @@ def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted
         unsure=False,
         doubted_at=event.at,
         failed_request="",
+        mark="",
+        stirred_at=0.0,
     )
 
 
@@ -247,6 +274,16 @@ def _failed(job: Job, entered: Callable[..., Job], event: Failed) -> Job:
         reason=event.reason,
         commands=_with_command(job, event.command),
         failed_request=job.submission.request_id if given_up and job.submission else job.failed_request,
+    )
+
+
+def _vanished(job: Job, entered: Callable[..., Job]) -> Job:
+    return entered(
+        submission=None,
+        # What was lost may only be hidden: the account is searched before anything is posted again.
+        unsure=job.posted_at is not None and job.destination.route.makes_items,
+        round=job.round + 1,
+        vanished=job.submission.request_id if job.submission is not None else job.vanished,
     )
 
 
@@ -277,6 +314,7 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
         doubted_at=event.at if job.unsure else min(job.doubted_at, event.at),
         commands=_with_command(job, event.command),
         round=job.round + 1,
+        vanished="",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from offcloud_watchd.core.effects import Act
 from offcloud_watchd.core.events import Event
@@ -12,14 +13,26 @@ from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.ports import Look
 
 
+class Heard(StrEnum):
+    """How an answer was had: for this job alone, together with others, or not at all in this round."""
+
+    ALONE = "alone"
+    TOGETHER = "together"
+    NOT = "not"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An effect ended: with an event, with nothing to record, or with an error."""
+    """An effect ended: with an event, with nothing to record, or with an error.
+
+    A poll that was not ``heard`` of leaves its job as due as it was.
+    """
 
     effect: Act
     event: Event | None = None
     progress: Progress | None = None
     error: BaseException | None = None
+    heard: Heard = Heard.ALONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,13 +207,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """The one meaning of the service's many status words: ``waiting``, ``ready`` or ``failed``."""
+    """The one meaning of the service's many status words: ``waiting``, ``ready`` or ``failed``.
+
+    ``detailed`` is false where a list told the word alone, and nothing of the progress there may be.
+    """
 
     word: str
     outcome: str
     submission: Submission
     progress: Progress = Progress()
     reason: str = ""
+    detailed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +295,9 @@ class Job:
     (0: not known). ``delivery`` is what was sent to a remote account. ``failed_request`` is the id of a
     request that the service gave up: it is asked to try that again. ``spent`` are the ids of the newest
     requests of earlier rounds that did what they were for: they are never taken for the present one's.
-    ``to_clear``: the job is done, and its request is still to be taken out of the account.
+    ``to_clear``: the job is done, and its request is still to be taken out of the account. ``mark`` names
+    what the request had come to in the cloud when that was last recorded, at ``stirred_at`` (0: never).
+    ``vanished`` is the request the account lost, for which there was another one.
     """
 
     id: str
@@ -318,6 +324,9 @@ class Job:
     failed_request: str = ""
     spent: tuple[str, ...] = ()
     to_clear: bool = False
+    mark: str = ""
+    stirred_at: float = 0.0
+    vanished: str = ""
 
 
 class Verb(StrEnum):

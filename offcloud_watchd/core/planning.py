@@ -6,19 +6,19 @@ Rules of this file:
   running are one code path.
 * One request for one content: of the jobs that want the same, one submits and the others wait for it. One
   transfer for one request: of the jobs that fetch it one goes ahead, and the others are given its files.
-* First come, first served; only polls go by when they are due. A line is read no further than there are
-  places in its lane, so ten thousand jobs that wait cost nothing.
+* First come, first served; polls go together, in rounds. A line is read no further than there are places in
+  its lane, so ten thousand jobs that wait cost nothing.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from offcloud_watchd.core import rounds
 from offcloud_watchd.core.effects import (
     Act,
     Adopt,
@@ -31,11 +31,8 @@ from offcloud_watchd.core.effects import (
     Share,
     Submit,
 )
-from offcloud_watchd.core.lifecycle import OWES, Policy
+from offcloud_watchd.core.lifecycle import MAX_WAIT_S, OWES
 from offcloud_watchd.core.model import Job, JobState, Lane, Route
-
-MAX_WAIT_S: Final = 6 * 3600.0
-"""Nothing waits longer; what seems to was recorded before the clock was set back, and is due."""
 
 LEADER_TRIES: Final = 5
 LEADER_WAIT_S: Final = 600.0
@@ -152,32 +149,33 @@ def plan(
     free: Mapping[Lane, int],
     not_before: Mapping[str, float],
     vain: Mapping[str, int],
-    polls_first: bool = False,
+    rhythm: rounds.Rhythm,
 ) -> Plan:
     """Name the effects that are due, no more of a lane than it has ``free`` places.
 
     ``busy`` holds the ids of jobs with an effect in flight. ``not_before`` says when a job that was tried in
     vain, or polled, may be turned to again (a job that is not in it: now). ``vain`` counts how often a job
-    was blocked in its present state, which charges nobody. On the api lane polls and the rest take turns,
-    ``polls_first`` or not: a burst of submissions must not keep finished items waiting, nor many polls a new
-    drop. The next due time is told only of lanes that have places left: the others are looked at again when
-    an effect of theirs has ended.
+    was blocked in its present state, which charges nobody. All polls of a plan are one round, which takes one
+    place and goes first; the ``rhythm`` keeps rounds apart. So a burst of submissions does not keep finished
+    items waiting, nor many polls a new drop. The next due time is told only of lanes that have places left:
+    the others are looked at again when an effect of theirs has ended.
     """
     shares, followers = _within_crowds(agenda.crowds, busy)
     followers |= _behind_leaders(agenda.crowds, lambda job: _fetch_rank(job, busy, vain, now))
     followers |= _behind_clears(agenda, busy)
     gate = _Gate(now, {*busy, *followers}, not_before)
     places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
-    submits = _first(agenda.lines[JobState.QUEUED], places[Lane.API], gate, _submission)
-    polls = _most_overdue(agenda.lines[JobState.CLOUD], places[Lane.API], gate)
+    polls, poll_due_at = _round(agenda.lines[JobState.CLOUD], places[Lane.API], gate, rhythm)
+    api_places = places[Lane.API] - bool(polls)
+    submits = _first(agenda.lines[JobState.QUEUED], api_places, gate, _submission)
     fetches = _first(agenda.lines[JobState.FETCHING], places[Lane.FETCH], gate, Fetch)
     inspects = _first(agenda.lines[JobState.CHECKING], places[Lane.DISK], gate, Inspect)
     discards = _first(agenda.lines[JobState.REMOVED], places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
-    first, second = (polls, submits) if polls_first else (submits, polls)
-    unneeded = _unneeded(agenda, places[Lane.API], gate, busy)
-    api = _in_turns(_in_turns(first, second), unneeded)[: places[Lane.API]]
-    return Plan((*shares, *api, *fetches, *disk), gate.next_due_at)
+    unneeded = _unneeded(agenda, api_places, gate, busy)
+    api = _in_turns(submits, unneeded)[:api_places]
+    next_due_at = min(gate.next_due_at, poll_due_at)
+    return Plan((*shares, *polls, *api, *fetches, *disk), next_due_at)
 
 
 def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:
@@ -187,16 +185,26 @@ def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> 
     for crowd in crowds:
         queued = [job for job in crowd if job.state is JobState.QUEUED]
         followers |= {job.id for job in queued}
-        held = {job.destination.way: job for job in crowd if job.submission is not None}
+        alone: list[Job] = []
+        for job in queued:
+            share = _share(job, crowd)
+            if share is None:
+                alone.append(job)
+            elif job.id not in busy:
+                shares.append(share)
         # One at a time, also for different accounts: the account's history does not tell who got what.
-        alone = [job for job in queued if job.destination.way not in held]
         if alone:
             followers.remove(min(alone, key=_rank).id)
-        for job in queued:
-            holder = held.get(job.destination.way)
-            if holder is not None and holder.submission is not None and job.id not in busy:
-                shares.append(Share(job, holder.submission, holder.posted_at))
     return shares, followers
+
+
+def _share(job: Job, crowd: Iterable[Job]) -> Share | None:
+    """Find a request a job can use; not the very one that vanished for it: its holder will learn of that."""
+    for one in crowd:
+        same_way = one.destination.way == job.destination.way
+        if same_way and one.submission is not None and one.submission.request_id != job.vanished:
+            return Share(job, one.submission, one.posted_at)
+    return None
 
 
 def _behind_leaders(crowds: Iterable[Collection[Job]], rank: Callable[[Job], FetchRank]) -> set[str]:
@@ -301,18 +309,6 @@ def _first(line: Mapping[str, Job], places: int, gate: _Gate, effect: Callable[[
     return taken
 
 
-def _most_overdue(line: Mapping[str, Job], places: int, gate: _Gate) -> list[Act]:
-    if not places:
-        return []
-    # Nothing is overdue since before it was there: else each that is new would go before all that wait.
-    due = [
-        (max(since, min(job.changed_at, gate.now)), job.changed_at, job.id)
-        for job in line.values()
-        if (since := gate.due_at(job)) <= gate.now
-    ]
-    return [Poll(line[job_id]) for _, _, job_id in heapq.nsmallest(places, due)]
-
-
 def _in_turns(first: Sequence[Act], second: Sequence[Act]) -> list[Act]:
     """Take from both alternately, and the rest of one when the other ends."""
     shorter = min(len(first), len(second))
@@ -329,6 +325,12 @@ def room_delay_s(job: Job, now: float) -> float:
     return min(max((now - job.changed_at) / 8, ROOM_MIN_S), ROOM_MAX_S) * longer
 
 
-def poll_delay_s(job: Job, now: float, policy: Policy) -> float:
-    """Tell how long to wait before asking again: an eighth of the age of the state, within the bounds."""
-    return min(max((now - job.changed_at) / 8, policy.poll_min_s), policy.poll_max_s)
+def _round(
+    line: Mapping[str, Job], places: int, gate: _Gate, rhythm: rounds.Rhythm
+) -> tuple[list[Act], float]:
+    if not places or not line:
+        return [], math.inf
+    if gate.now < rhythm.round_at:
+        return [], rhythm.round_at
+    jobs, next_due_at = rounds.gather(line.values(), gate.closed, gate.not_before, gate.now, rhythm.policy)
+    return [Poll(job) for job in jobs], next_due_at

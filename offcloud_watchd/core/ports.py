@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from offcloud_watchd.core.effects import Act
+from offcloud_watchd.core.effects import Poll, Solo
 from offcloud_watchd.core.events import Event, Recorded
 from offcloud_watchd.core.model import (
     Account,
@@ -148,7 +148,19 @@ class Cloud(Protocol):
         ...
 
     def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
-        """Return how far a request is; raise ``Gone`` when the service does not know it."""
+        """Return how far a request is; raise ``Gone`` when the service does not know it.
+
+        ``Untold`` when it answers and tells nothing of the request: it may not hold it.
+        """
+        ...
+
+    def statuses(
+        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+    ) -> Mapping[str, Phase]:
+        """Return how far many requests are, by id, with few questions; never that one failed.
+
+        What it does not mention is to be asked for alone; for a few it mentions none.
+        """
         ...
 
     def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
@@ -277,8 +289,12 @@ class Subscriber(Protocol):
 class Lanes(Protocol):
     """The hands of the engine: every call returns at once; the answer comes back through the inbox."""
 
-    def dispatch(self, effect: Act, stop: Stop) -> None:
+    def dispatch(self, effect: Solo, stop: Stop) -> None:
         """Carry out an effect of a job; answered by ``Outcome``."""
+        ...
+
+    def poll(self, polls: Sequence[Poll], stop: Stop) -> None:
+        """Ask about many jobs in one round; each is answered by an ``Outcome`` of its own."""
         ...
 
     def probe(self, lane: Lane) -> None:

@@ -26,8 +26,10 @@ from offcloud_watchd.core.events import (
     Removed,
     Requeued,
     Resumed,
+    Stirred,
     Submitted,
     Submitting,
+    Vanished,
 )
 from offcloud_watchd.core.model import Delivery, Destination, Job, JobState, Lane, RemoteTarget
 
@@ -94,6 +96,8 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return "may have been submitted already: looking in the account first"
         case NotFound():
             return "the account does not hold it: submitting"
+        case Vanished():
+            return "the account does not hold it any more: looking for it, then submitting it once more"
         case CloudReady():
             return "the service has it: fetching"
         case Published(publication=publication):
@@ -122,7 +126,7 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return f"belongs to the category {destination.category} now"
         case Removed(files=files):
             return "removed" + (" with its files" if files else "")
-        case Submitting() | Resumed() | Discarded():
+        case Submitting() | Stirred() | Resumed() | Discarded():
             return ""
         case _:  # pragma: no cover - the type checker proves it
             assert_never(event)

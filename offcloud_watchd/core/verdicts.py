@@ -24,17 +24,14 @@ from offcloud_watchd.core.events import (
     NotFound,
     Recalled,
     Submitted,
+    Vanished,
 )
-from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.lifecycle import MAX_WAIT_S, TRANSITIONS, Policy, bounded
 from offcloud_watchd.core.model import Job, JobState, Route, Submission
-from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, OffcloudWatchdError, Permanent, Transient
 
 OURS_WITHIN_S: Final = 60.0
 """So much earlier than our POST a request may be made by the service's clock and still be its effect."""
-
-MAX_REASON_CHARS: Final = 2000
-"""A reason is kept in the journal; whatever a server says is cut to this."""
 
 
 def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Event | None:
@@ -56,11 +53,19 @@ def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Even
         reason = bounded(str(error))
         return Deferred(job.id, now, reason, retry_at=0.0, charged=False, intent_closed=True)
     if isinstance(error, Gone):
-        advice = "it was deleted in the account; `offcloud-watchd retry` submits it again"
-        return _given_up(effect, now, f"{error} ({advice})")
+        return _lost(effect, error, now)
     if isinstance(error, Permanent):
         return _given_up(effect, now, str(error))
     return _tried_in_vain(effect, error, now, policy)
+
+
+def _lost(effect: Act, error: Gone, now: float) -> Event:
+    """Let a request that is gone be searched for and submitted once more; a second time is enough."""
+    job = effect.job
+    if Vanished in TRANSITIONS[job.state] and not job.vanished:
+        return Vanished(job.id, now)
+    advice = "it was deleted in the account; `offcloud-watchd retry` submits it again"
+    return _given_up(effect, now, f"{error} ({advice})")
 
 
 def _tried_in_vain(effect: Act, error: BaseException, now: float, policy: Policy) -> Event:
@@ -97,11 +102,6 @@ def in_words(error: BaseException | None) -> str:
     if isinstance(error, OffcloudWatchdError):
         return bounded(str(error))
     return f"internal error {type(error).__name__}, see the log"
-
-
-def bounded(reason: str) -> str:
-    """Cut a text that came from outside to what a record should hold."""
-    return reason if len(reason) <= MAX_REASON_CHARS else f"{reason[: MAX_REASON_CHARS - 1]}…"
 
 
 def _delay_s(job: Job, asked_s: float | None, policy: Policy) -> float:

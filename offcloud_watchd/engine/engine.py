@@ -32,11 +32,13 @@ from offcloud_watchd.core.events import (
     Resumed,
     Submitted,
     Submitting,
+    Vanished,
 )
 from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
 from offcloud_watchd.core.messages import (
     Advanced,
     Asked,
+    Heard,
     LookAgain,
     Looked,
     Message,
@@ -52,15 +54,16 @@ from offcloud_watchd.core.planning import (
     held_by_others,
     needed_by,
     plan,
-    poll_delay_s,
     room_delay_s,
 )
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Subscriber, Wish
+from offcloud_watchd.core.rounds import interval_s, ready_at_once
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import compared, doubted_anew, in_words, judge, recalled, shared
-from offcloud_watchd.engine.flights import Flights
+from offcloud_watchd.engine.flights import Flights, same_life
 from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
+from offcloud_watchd.engine.polling import Polling
 from offcloud_watchd.engine.timing import ClockWatch, Looks
 from offcloud_watchd.errors import Blocked, Cancelled, NoRoom
 
@@ -102,11 +105,11 @@ class Engine:
         self._unrecordable: Counter[str] = Counter()
         self._progress: dict[str, Progress] = {}
         self._pauses = Pauses()
+        self._polling = Polling(policy)
         self._folders: Sequence[FolderHealth] = ()
         self._account: Account | None = None
         self._plan_is_stale = True
         self._next_due_at = math.inf
-        self._polls_first = False
         self._time_is_doubtful = True
         self._stopping = False
         self._unrecorded: list[Outcome | Looked] = []
@@ -226,7 +229,7 @@ class Engine:
         effect = outcome.effect
         self._landed(outcome)
         job = self._ledger.get(effect.job.id)
-        if job is None or not _same_life(effect.job, job):
+        if job is None or not same_life(effect.job, job):
             self._uncounted(effect)
             return
         event = outcome.event
@@ -238,6 +241,8 @@ class Engine:
         if isinstance(event, Submitted):
             event = compared(event, job, self._ledger.holding(event.submission.request_id))
         self._record_if(event)
+        if isinstance(event, Submitted):
+            self._record_if(ready_at_once(job, event))
         if isinstance(event, Cleared) and not event.reason and job.submission is not None:
             for one in self._ledger.holding(job.submission.request_id):
                 if one.to_clear and one.state is JobState.DONE:
@@ -246,12 +251,13 @@ class Engine:
     def _landed(self, outcome: Outcome) -> None:
         effect, error = outcome.effect, outcome.error
         self._plan_is_stale = True
+        self._polling.landed(outcome, self._clock.now())
         staged = self._flights.land(effect)
         if staged is not None:
             self._lanes.tidy(staged)
         if isinstance(error, Blocked):
             self._pauses.block(lane_of(error, effect.lane), error, self._clock.now())
-        elif error is None:
+        elif error is None and outcome.heard is not Heard.NOT:
             self._pauses.worked(effect.lane)
 
     def _uncounted(self, effect: Act) -> None:
@@ -277,8 +283,8 @@ class Engine:
             if effect.lane not in self._pauses:
                 # Another lane blocks it: its own is free and would begin the same again at once.
                 self._not_before[job_id] = now + PROBE_MIN_S
-        elif isinstance(effect, Poll):
-            self._not_before[job_id] = now + poll_delay_s(effect.job, now, self._policy)
+        elif isinstance(effect, Poll) and outcome.heard is not Heard.NOT:
+            self._not_before[job_id] = now + interval_s(effect.job, now, self._policy)
 
     def _looked(self, message: Looked) -> Sequence[Wish]:
         look = message.look
@@ -312,6 +318,7 @@ class Engine:
     def _commanded(self, command: Command, now: float) -> None:
         if command.verb is Verb.RETRY:  # the operator has mended something: do not wait for the next probe
             self._pauses.try_at(now)
+            self._polling.hasten()
         for job_id in command.job_ids:
             job = self._ledger.get(job_id)
             self._record_if(None if job is None else decisions.obey(command, job, now))
@@ -338,9 +345,10 @@ class Engine:
             self._progress.pop(event.job_id, None)
             self._vain.pop(event.job_id, None)
             self._unrecordable.pop(event.job_id, None)
+            self._polling.forget(event.job_id)
         if isinstance(event, (Failed, Removed, Requeued, Kept)):
             self._flights.call_back(event.job_id)
-        if isinstance(event, Requeued) and after is not None:
+        if isinstance(event, (Requeued, Vanished)) and after is not None:
             # An answered POST is long in the history, unless the clock only says that it was long ago.
             measured = self._clock_watch.measures(self._policy.history_lag_s)
             self._record_if(None if measured else doubted_anew(after, event.at))
@@ -374,6 +382,7 @@ class Engine:
         if self._clock_watch.was_set():
             self._time_is_doubtful = self._plan_is_stale = True
             self._not_before.clear()
+            self._polling.hasten()
             self._pauses.try_at(self._clock.now())
 
     def _renew_doubts(self) -> None:
@@ -398,7 +407,7 @@ class Engine:
             free=self._free(),
             not_before=self._not_before,
             vain=self._vain,
-            polls_first=self._polls_first,
+            rhythm=self._polling.rhythm,
         )
         return due, [self._begin(effect, now) for effect in due.effects]
 
@@ -412,9 +421,7 @@ class Engine:
             # What needed no outside act makes its job owe something new at once.
             self._plan_is_stale = None in begun
             self._next_due_at = due.next_due_at
-        for effect in begun:
-            if effect is not None:
-                self._dispatch(effect)
+        self._dispatch([effect for effect in begun if effect is not None])
         self._ledger.compact()
 
     def _look_around(self) -> None:
@@ -429,8 +436,8 @@ class Engine:
                 doubt = recalled(job, self._ledger.same_content(job.link), now)
                 after = self._ledger.add(doubt or Submitting(job.id, now))
                 return None if doubt or after is None else Submit(after)
-            case Share(job=job, submission=submission, posted_at=posted_at):
-                self._ledger.add(shared(job, submission, posted_at, now))
+            case Share():
+                self._share(effect, now)
                 return None
             case Adopt(job=job):
                 return Adopt(job, held_by_others(job, self._ledger.same_content(job.link)))
@@ -440,6 +447,13 @@ class Engine:
                 return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))
             case _:
                 return effect
+
+    def _share(self, effect: Share, now: float) -> None:
+        event = shared(effect.job, effect.submission, effect.posted_at, now)
+        self._ledger.add(event)
+        ready = ready_at_once(effect.job, event) if isinstance(event, Submitted) else None
+        if ready is not None:
+            self._ledger.add(ready)
 
     def _begin_to_clear(self, effect: Clear, job: Job, now: float) -> Clear | None:
         holders = self._ledger.holding(job.submission.request_id) if job.submission is not None else []
@@ -452,10 +466,13 @@ class Engine:
         self._ledger.add(Cleared(job.id, now, reason))
         return None
 
-    def _dispatch(self, effect: Act) -> None:
-        if effect.lane is Lane.API:
-            self._polls_first = not isinstance(effect, Poll)
-        self._lanes.dispatch(effect, self._flights.begin(effect))
+    def _dispatch(self, effects: Sequence[Act]) -> None:
+        polls = self._polling.begin([effect for effect in effects if isinstance(effect, Poll)])
+        if polls:
+            self._lanes.poll(polls, self._flights.begin_round(polls))
+        for effect in effects:
+            if not isinstance(effect, Poll):
+                self._lanes.dispatch(effect, self._flights.begin(effect))
 
     def _free(self) -> dict[Lane, int]:
         used = self._flights.used
@@ -482,13 +499,3 @@ class Engine:
             return 0.0
         due_at = min(self._next_due_at, self._pauses.next_probe_at())
         return max(0.0, min(self._rescan_s, self._looks.wait_s(), due_at - self._clock.now()))
-
-
-def _same_life(dispatched: Job, current: Job) -> bool:
-    """Tell whether a job is still in the very stay in its state that an effect was begun for."""
-    return (dispatched.state, dispatched.round, dispatched.changed_at, dispatched.submission) == (
-        current.state,
-        current.round,
-        current.changed_at,
-        current.submission,
-    )

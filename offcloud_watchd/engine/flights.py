@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Submit
+from offcloud_watchd.core.effects import Act, Poll, Submit
 from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop
 
@@ -32,8 +32,12 @@ class Flights:
 
     @property
     def used(self) -> Mapping[Lane, int]:
-        """How many places of each lane are taken."""
-        return Counter(flight.effect.lane for flight in self._flights.values())
+        """How many places of each lane are taken; a round of polls takes one."""
+        effects = [flight.effect for flight in self._flights.values()]
+        used = Counter(effect.lane for effect in effects if not isinstance(effect, Poll))
+        if len(effects) > used.total():
+            used[Lane.API] += 1
+        return used
 
     @property
     def posting(self) -> bool:
@@ -45,6 +49,13 @@ class Flights:
         flight = _Flight(effect)
         self._flights[effect.job.id] = flight
         return flight.stop
+
+    def begin_round(self, polls: Sequence[Poll]) -> Stop:
+        """Note that a round of polls begins; return the one flag of all of them."""
+        stop = threading.Event()
+        for poll in polls:
+            self._flights[poll.job.id] = _Flight(poll, stop)
+        return stop
 
     def land(self, effect: Act) -> Job | None:
         """Note that an effect was answered; return the job whose staging was to be cleared after it, if any.
@@ -58,9 +69,10 @@ class Flights:
         return flight.staged
 
     def call_back(self, job_id: str) -> None:
-        """Ask the effect of a job to end, if there is one."""
-        if job_id in self._flights:
-            self._flights[job_id].stop.set()
+        """Ask the effect of a job to end, if there is one. A round goes on for the others."""
+        flight = self._flights.get(job_id)
+        if flight is not None and not isinstance(flight.effect, Poll):
+            flight.stop.set()
 
     def call_all_back(self) -> None:
         """Ask everything to end."""
@@ -73,3 +85,13 @@ class Flights:
         if flight is not None:
             flight.staged = job
         return flight is not None
+
+
+def same_life(dispatched: Job, current: Job) -> bool:
+    """Tell whether a job is still in the very stay in its state that an effect was begun for."""
+    return (dispatched.state, dispatched.round, dispatched.changed_at, dispatched.submission) == (
+        current.state,
+        current.round,
+        current.changed_at,
+        current.submission,
+    )

@@ -54,8 +54,10 @@ from offcloud_watchd.core.events import (
     Removed,
     Requeued,
     Resumed,
+    Stirred,
     Submitted,
     Submitting,
+    Vanished,
 )
 from offcloud_watchd.core.model import Destination, Drop, Job
 from offcloud_watchd.journal.codec import Codec, WrongMember
@@ -84,6 +86,8 @@ EVENT_KINDS: Final[Mapping[str, type[Recorded]]] = {
     "submitted": Submitted,
     "granted": Granted,
     "not_found": NotFound,
+    "stirred": Stirred,
+    "vanished": Vanished,
     "cloud_ready": CloudReady,
     "published": Published,
     "delivered": Delivered,

@@ -29,6 +29,7 @@ from offcloud_watchd.core.model import (
     Submission,
 )
 from offcloud_watchd.core.ports import Clock, Stop
+from offcloud_watchd.core.rounds import ALONE, BATCH, MANY
 from offcloud_watchd.errors import Permanent, Transient
 from offcloud_watchd.offcloud import cache, history, listing, wire
 from offcloud_watchd.offcloud.answer import request_id
@@ -41,9 +42,6 @@ from offcloud_watchd.offcloud.session import Question
 from offcloud_watchd.offcloud.settings import ClientSettings
 
 CLOCK_STEP_S: Final = 1.0  # the two clocks go apart by more only when one was set
-FEW: Final = 4
-"""So many requests are asked for one by one rather than by reading a whole history."""
-STATUS_BATCH: Final = 100
 CACHE_BATCH: Final = 1000  # debrid-media-manager sends as many; 5,000 were answered in 2.1 s
 
 _UPLOAD_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]+")
@@ -191,23 +189,24 @@ class Client:
     ) -> Mapping[str, Phase]:
         """Return how far many requests are, by id, with as few questions as the service allows.
 
-        Safe to repeat. Classic: a hundred a question. Current: the whole history in one, unless they are few.
-        Whatever is not mentioned (a failed one, a new one the history does not show yet, a vanished one, an
-        id that is none) is to be asked for alone.
+        Safe to repeat. A few: nothing is asked. Many, or the current service: the whole history in one. Else,
+        and for the first hundred it does not show: a hundred a question. Whatever is not mentioned (a failed
+        one, a new one the history does not show yet, a vanished one, an id that is none) is to be asked for
+        alone.
         """
-        found: dict[str, Phase] = {}
-        asked = [one for one in submissions if request_id(one.request_id) is not None]
-        if len(asked) <= FEW:
-            return found
-        batches = [asked[at : at + STATUS_BATCH] for at in range(0, len(asked), STATUS_BATCH)]
-        for batch in batches:
-            told = (
-                self._asker.again(partial(self._batch, batch, route, stop), stop) if self._batches else None
-            )
-            if told is None:
-                self._batches = False
-                return self._listing(route, self._clock.now(), stop).phases(asked)
-            found |= told
+        known = {one.request_id: one for one in submissions if request_id(one.request_id) is not None}
+        if len(known) <= ALONE:
+            return {}
+        wanted = tuple(known.values())
+        found = self._listed(wanted, route, stop) if len(known) > MANY else {}
+        try:
+            rest = [one for one in wanted if one.request_id not in found]
+            found |= self._in_batches(rest[:BATCH] if len(known) > MANY else rest, route, stop)
+        except Transient:
+            if not found:
+                raise
+        if not self._batches and len(known) <= MANY:
+            return self._listing(route, self._clock.now(), stop).phases(wanted)
         return found
 
     def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
@@ -226,7 +225,7 @@ class Client:
         one = self._single(submission, stop) if Missing.SINGLE in (detailed, plain) else None
         if one is not None:
             return (one,)
-        lines = self._asker.again(partial(self._listed, own_id, stop), stop)
+        lines = self._asker.again(partial(self._lines, own_id, stop), stop)
         if not isinstance(lines, Missing):
             return lines
         self.status(submission, stop)  # raises Gone: "not found" may have meant the request, not the call
@@ -318,6 +317,26 @@ class Client:
             self._listed_at_offset_s = offset_s
         return taken
 
+    def _listed(self, wanted: Sequence[Submission], route: Route, stop: Stop) -> dict[str, Phase]:
+        try:
+            return self._listing(route, self._clock.now(), stop).phases(wanted)
+        except Transient:
+            if not self._batches:
+                raise
+            return {}
+
+    def _in_batches(self, wanted: Sequence[Submission], route: Route, stop: Stop) -> dict[str, Phase]:
+        """Ask by the hundred; learn, once, whether the service answers for several at all."""
+        found: dict[str, Phase] = {}
+        for at in range(0, len(wanted), BATCH) if self._batches else ():
+            ask = partial(self._batch, wanted[at : at + BATCH], route, stop)
+            told = self._asker.again(ask, stop)
+            if told is None:
+                self._batches = False
+                break
+            found |= told
+        return found
+
     def _history(self, route: Route, stop: Stop) -> history.Listing:
         as_of = self._clock.now()
         return history.listing(self._asker.get(f"{route}/history", stop, cap_bytes=MAX_HISTORY_BYTES), as_of)
@@ -335,7 +354,7 @@ class Client:
         size_bytes = phase.progress.total_bytes
         return listing.single(_newer(submission, phase.submission), size_bytes, allow_http=self._allow_http)
 
-    def _listed(self, own_id: str, stop: Stop) -> tuple[RemoteFile, ...] | Missing:
+    def _lines(self, own_id: str, stop: Stop) -> tuple[RemoteFile, ...] | Missing:
         """Read the text list; where nothing shows that it is whole, it must come alike twice."""
         path = f"cloud/list/{own_id}"
         answer = self._asker.get(path, stop)

@@ -19,10 +19,11 @@ from typing import Final
 
 from offcloud_watchd.core.links import info_hashes, parse_link
 from offcloud_watchd.core.model import Link, LinkKind, Phase, Sought, Submission
+from offcloud_watchd.core.rounds import READY_WORDS
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.offcloud.answer import Answer, decode, when
 from offcloud_watchd.offcloud.refusals import refusal
-from offcloud_watchd.offcloud.wire import FAILED_WORDS, READY_WORDS, first, not_understood, told
+from offcloud_watchd.offcloud.wire import FAILED_WORDS, first, not_understood, told
 
 MAX_LINK: Final = 64 * 1024
 
@@ -51,7 +52,8 @@ class Listing:
     def phases(self, known: Sequence[Submission]) -> dict[str, Phase]:
         """Return how far requests are, by id, as far as they are listed; those that failed are not."""
         wanted = {one.request_id for one in known}
-        found = (entry.sought for entry in self.entries if entry.sought.request_id in wanted)
+        found = [entry.sought for entry in self.entries if entry.sought.request_id in wanted]
+        found.sort(key=lambda one: one.status in READY_WORDS)  # of two with one id the ready one counts
         return {one.request_id: _phase(one) for one in found if one.status}
 
     def _torrents(self, link: Link) -> Iterator[Entry]:
@@ -134,6 +136,7 @@ def _phase(sought: Sought) -> Phase:
         sought.status,
         outcome,
         Submission(sought.request_id, sought.status, sought.name, sought.url, sought.server),
+        detailed=False,
     )
 
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from offcloud_watchd.core.model import Account, Phase, Progress, Submission
-from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Permanent, Transient
+from offcloud_watchd.core.rounds import READY_WORDS
+from offcloud_watchd.errors import Blocked, Gone, OffcloudWatchdError, Permanent, Transient, Untold
 from offcloud_watchd.offcloud.answer import (
     Answer,
     Content,
@@ -32,7 +33,6 @@ from offcloud_watchd.offcloud.answer import (
 )
 from offcloud_watchd.offcloud.refusals import is_absent, is_gone, refusal
 
-READY_WORDS: Final = frozenset({"downloaded", "finished", "completed"})
 FAILED_WORDS: Final = frozenset({"error", "failed", "dead", "canceled", "cancelled"})
 BARE_WORDS: Final = frozenset({"created", "queued", "pending", "downloading", "processing", "uploading"})
 MAX_DEPTH: Final = 4
@@ -113,12 +113,15 @@ def phase(answer: Answer, known: Submission) -> Phase:
     """Read how far a request is.
 
     A word we do not know means waiting. Only a success can tell that a request failed: on other statuses the
-    same words speak of the call. Raises ``Gone`` when the service says that it does not hold the request.
+    same words speak of the call. Raises ``Gone`` when the service says that it does not hold the request, and
+    ``Untold`` when it says nothing of it.
     """
     content = decode(answer)
     error = refusal(answer, content, about_request=True)
     entry = _status_of(content.value, known.request_id)
     if not answer.is_success or isinstance(error, Blocked) or entry is None or not word(entry.get("status")):
+        if error is None and content.form is Form.JSON and answer.is_success:
+            raise Untold(str(not_understood(answer, content, "a status of the request")))
         raise error or not_understood(answer, content, "a status of the request")
     said = word(entry.get("status"))
     if said in FAILED_WORDS:
@@ -184,7 +187,9 @@ def phases(answer: Answer, known: Sequence[Submission]) -> dict[str, Phase] | No
         if isinstance(error, Blocked) or (error is not None and answer.status not in (400, 404, 405, 422)):
             raise error
         return None
-    told_of = {own_id: entry for entry in entries if (own_id := _id_of(entry)) is not None}
+    # Of two entries with one id that which says "ready" counts: its files can be asked for.
+    by_word = sorted(entries, key=_is_ready)
+    told_of = {own_id: entry for entry in by_word if (own_id := _id_of(entry)) is not None}
     found: dict[str, Phase] = {}
     for one in known:
         entry = told_of.get(one.request_id)
@@ -192,6 +197,10 @@ def phases(answer: Answer, known: Sequence[Submission]) -> dict[str, Phase] | No
         if entry is not None and said and said not in FAILED_WORDS:
             found[one.request_id] = _living(answer, said, entry, one.request_id)
     return found
+
+
+def _is_ready(entry: object) -> bool:
+    return isinstance(entry, dict) and word(entry.get("status")) in READY_WORDS
 
 
 def _id_of(entry: object) -> str | None:

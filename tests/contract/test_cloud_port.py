@@ -10,7 +10,8 @@ import pytest
 from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import Link, RemoteTarget, Route, Submission
 from offcloud_watchd.core.ports import Cloud, Stop
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, Permanent, Transient
+from offcloud_watchd.core.rounds import ALONE
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, Permanent, Transient, Untold
 from offcloud_watchd.offcloud import Client, ClientSettings, Login
 from offcloud_watchd.offcloud.door import Door
 from offcloud_watchd.offcloud.entry import Device
@@ -183,12 +184,30 @@ def test_a_finished_request_has_files_with_links(world: World, stop: Stop, link:
         assert all(file.path and file.url.startswith("http") for file in files)
 
 
+def test_many_requests_are_told_together(world: World, stop: Stop) -> None:
+    """Never one that failed or is not there; of a few nothing is told. Each told one keeps its id."""
+    links = [parse_link(f"magnet:?xt=urn:btih:{number:040x}") for number in range(1, 9)]
+    taken = [world.cloud.submit(link, stop) for link in (*links, DEAD)]
+    nobody = [Submission("0123456789abcdef01234567"), Submission("../no id")]
+    assert world.cloud.statuses(taken[:ALONE], stop) == {}
+    told: list[dict[str, str]] = []
+    for seconds in (1, TAKES_S * 20):
+        world.advance(seconds)
+        phases = world.cloud.statuses([*taken, *taken[:2], *nobody], stop)
+        assert all(phase.submission.request_id == own_id for own_id, phase in phases.items())
+        told.append({own_id: phase.outcome for own_id, phase in phases.items()})
+    live = [one.request_id for one in taken[:-1]]
+    assert {own_id: told[0][own_id] for own_id in live} == dict.fromkeys(live, "waiting")
+    assert told[1] == dict.fromkeys(live, "ready")
+
+
 def test_an_unknown_request_is_gone_or_nothing_is_told_of_it(world: World, stop: Stop) -> None:
     """No request is ever made up, and none is waited for that the service does not speak of."""
     nobody = Submission("0123456789abcdef01234567")
-    for ask in (world.cloud.status, world.cloud.files):
-        with pytest.raises((Gone, Transient)):
-            ask(nobody, stop)
+    with pytest.raises((Gone, Untold)):
+        world.cloud.status(nobody, stop)
+    with pytest.raises((Gone, Transient)):
+        world.cloud.files(nobody, stop)
 
 
 def test_the_account_proves_the_key(world: World, stop: Stop) -> None:

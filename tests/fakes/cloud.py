@@ -1,6 +1,7 @@
 """An Offcloud account in memory: a real adapter of the port that survives the death of its client."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from offcloud_watchd.core.model import (
@@ -44,7 +45,9 @@ class FakeCloud:
     ``lag_s``: how late, in true time, a request shows in the history.
     ``effect_after_s``: how long after its POST ended a request really begins to be. ``caches``: a listing is
     used again where the port allows it. ``retries``: failed requests can begin anew, and ``revived`` are
-    those that did. ``no_account``: remote accounts there are none of.
+    those that did. ``no_account``: remote accounts there are none of. ``asked`` counts the questions about
+    requests, together and alone. Fewer than ``together_from`` are not told together. ``cached_keys``: what
+    is ready when it is handed in.
     """
 
     clock: FakeClock
@@ -62,6 +65,9 @@ class FakeCloud:
     revived: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     no_account: frozenset[str] = frozenset()
+    together_from: int = 5
+    cached_keys: frozenset[str] = frozenset()
+    asked: Counter[str] = field(default_factory=Counter)
     _granted: dict[str, str] = field(default_factory=dict)
     _listings: dict[Route, tuple[float, float, list[Item]]] = field(default_factory=dict)
 
@@ -99,10 +105,10 @@ class FakeCloud:
         now = self.clock.now()
         request_id = f"R{self.posts}"
         tick = self.clock.monotonic() + self.effect_after_s
-        fails = link.key in self.dead_keys
-        item = Item(request_id, link.key, now, tick + self.takes_s, fails, tick, target)
-        self.items[request_id] = item
-        return Submission(request_id, "created", link.name)
+        fails, cached = link.key in self.dead_keys, link.key in self.cached_keys
+        ready_tick = tick if cached else tick + self.takes_s
+        self.items[request_id] = Item(request_id, link.key, now, ready_tick, fails, tick, target)
+        return Submission(request_id, "downloaded" if cached else "created", link.name)
 
     def grant(self, link: Link, stop: Stop) -> Submission:
         """Give a link at once; nothing comes to be in the account."""
@@ -143,6 +149,7 @@ class FakeCloud:
 
     def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
         """Tell how far a request is."""
+        self.asked["alone"] += 1
         self._check_key()
         item = self._item(submission)
         if item.fails:
@@ -150,6 +157,26 @@ class FakeCloud:
         if self.clock.monotonic() >= item.ready_tick:
             return Phase("downloaded", "ready", submission)
         return Phase("downloading", "waiting", submission, Progress(fraction=0.5))
+
+    def statuses(
+        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+    ) -> Mapping[str, Phase]:
+        """Tell how far several requests are, by the history: late, and no more than the word."""
+        self._check_key()
+        wanted = {one.request_id: one for one in submissions}
+        if len(wanted) < self.together_from:
+            return {}
+        self.asked["together"] += 1
+        if self.history_down:
+            raise Transient("the history did not answer")
+        tick = self.clock.monotonic()
+        return {
+            own_id: Phase("downloaded", "ready", one)
+            if tick >= item.ready_tick
+            else Phase("created", "waiting", one, detailed=False)
+            for own_id, one in wanted.items()
+            if (item := self.items.get(own_id)) and not item.fails and item.posted_tick + self.lag_s <= tick
+        }
 
     def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
         """Mint one link for one file named after the content."""

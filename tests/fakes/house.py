@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 from offcloud_watchd.app import SystemClock
 from offcloud_watchd.blueprint import CategoryDestinations
-from offcloud_watchd.core.effects import Act
+from offcloud_watchd.core.effects import Act, Poll, Solo
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Account, Job, Lane, Progress
@@ -47,9 +47,13 @@ class _Lanes:
     house: House
     open: dict[str, Act] = field(default_factory=dict)
 
-    def dispatch(self, effect: Act, stop: Stop) -> None:
+    def dispatch(self, effect: Solo, stop: Stop) -> None:
         """Write down."""
         self.open[effect.job.id] = effect
+
+    def poll(self, polls: Sequence[Poll], stop: Stop) -> None:
+        """Write down, one by one."""
+        self.open |= {poll.job.id: poll for poll in polls}
 
     def probe(self, lane: Lane) -> None:
         """All is well, unless the house is told otherwise."""
@@ -108,7 +112,7 @@ class House:
             journal=self.journal,
             lanes=self.lanes,
             clock=SystemClock(),
-            policy=Policy(poll_min_s=0.01, poll_max_s=0.02),
+            policy=Policy(poll_min_s=0.01, poll_max_s=0.02, requests_per_minute=1_000_000),
             capacity={Lane.API: 100, Lane.FETCH: 100, Lane.DISK: 100},
             rescan_s=30.0,
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act
+from offcloud_watchd.core.effects import Act, Poll, Solo
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop, Wish
 from offcloud_watchd.errors import Cancelled
-from offcloud_watchd.lanes import Ports, minted, perform
+from offcloud_watchd.lanes import Ports, ask_round, minted, perform
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,25 @@ class SlowLanes:
     dispatched: int = 0
     _in_the_air: set[str] = field(default_factory=set)
 
-    def dispatch(self, effect: Act, stop: Stop) -> None:
+    def dispatch(self, effect: Solo, stop: Stop) -> None:
         """Queue an effect."""
         self.before_dispatch()
+        self._begins(effect)
+        word = type(effect).__name__.lower()
+        self.tasks.append(Task(word, lambda: self._carry_out(effect, stop)))
+
+    def poll(self, polls: Sequence[Poll], stop: Stop) -> None:
+        """Queue a round; it is carried out as a whole."""
+        self.before_dispatch()
+        assert all(task.word != "poll" for task in self.tasks), "two rounds in the air"
+        for poll in polls:
+            self._begins(poll)
+        self.tasks.append(Task("poll", lambda: self.inbox.extend(ask_round(polls, self.ports, stop))))
+
+    def _begins(self, effect: Act) -> None:
         assert effect.job.id not in self._in_the_air, "two effects of one job in the air"
         self._in_the_air.add(effect.job.id)
         self.dispatched += 1
-        word = type(effect).__name__.lower()
-        self.tasks.append(Task(word, lambda: self._carry_out(effect, stop)))
 
     def probe(self, lane: Lane) -> None:
         """Queue a probe."""
@@ -72,7 +83,7 @@ class SlowLanes:
         task.run()
         return task.word
 
-    def _carry_out(self, effect: Act, stop: Stop) -> None:
+    def _carry_out(self, effect: Solo, stop: Stop) -> None:
         if stop.is_set():
             self.inbox.append(Outcome(effect, error=Cancelled("stopped before it began")))
             return

@@ -108,13 +108,16 @@ class World:
         make_journal: MakeJournal = in_memory,
         meanwhile: Callable[[], None] = lambda: None,
         dead_keys: frozenset[str] = frozenset(),
+        cached_keys: frozenset[str] = frozenset(),
         *,
         removes: bool = False,
     ) -> None:
         self.policy = replace(POLICY, remove_published=removes)
         self.fate = Fate()
         self.clock = FakeClock()
-        self.cloud = FakeCloud(self.clock, dead_keys=dead_keys, caches=True)
+        self.cloud = FakeCloud(
+            self.clock, dead_keys=dead_keys, caches=True, together_from=2, cached_keys=cached_keys
+        )
         self.shelf = FakeShelf()
         self.journal = make_journal(self.fate, self.clock)
         self.journal.on_record = self._recorded

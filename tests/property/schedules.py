@@ -26,7 +26,8 @@ TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now"}
 USUAL = (*CATEGORIES[:2] * 6, *CATEGORIES[2:])
 """The same, as often as each is dropped into."""
 DEAD = "dead"
-KEYS = ("one", "two", "three", DEAD)
+CACHED = "cached"
+KEYS = ("one", "two", "three", DEAD, CACHED)
 
 ACT_DEATHS = tuple(
     f"{act} {moment}"
@@ -39,6 +40,7 @@ ACT_DEATHS = tuple(
         "granted",
         "find",
         "status",
+        "statuses",
         "files",
         "publish",
         "link",
@@ -98,7 +100,12 @@ class Medium:
 MEDIA = {
     "memory": Medium("memory", _memory, journal_memory.APPENDING, journal_memory.RENEWING, schedules=200),
     "disk": Medium(
-        "disk", _disk, journal_on_disk.APPENDING, journal_on_disk.RENEWING, journal_on_disk.STARTING
+        "disk",
+        _disk,
+        journal_on_disk.APPENDING,
+        journal_on_disk.RENEWING,
+        journal_on_disk.STARTING,
+        schedules=200,
     ),
 }
 
@@ -191,8 +198,11 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         ("submit", dice.choice(["transient", "lost", "late", "bug"])),
         ("submit", dice.choice(["lost", "late"])),
         ("submit", "late"),
-        (dice.choice(["find", "status", "files", "publish", "discard", "settle", "account"]), "lost"),
-        (dice.choice(["find", "status", "files", "publish", "account"]), "bug"),
+        (
+            dice.choice(["find", "status", "statuses", "files", "publish", "discard", "settle", "account"]),
+            "lost",
+        ),
+        (dice.choice(["find", "status", "statuses", "files", "publish", "account"]), "bug"),
         (dice.choice(["grant", "granted", "retry", "remove"]), dice.choice(["lost", "bug"])),
         ("disk tight", not good),
         (dice.choice(["link", "inspect"]), dice.choice(["lost", "bug"])),

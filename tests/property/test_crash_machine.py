@@ -27,6 +27,7 @@ from tests.fakes.mortal import POST_TAKES_S
 from tests.fakes.world import LAG_S, MakeJournal, World
 from tests.property.schedules import (
     ASKED,
+    CACHED,
     CATEGORIES,
     DEAD,
     KEYS,
@@ -49,7 +50,8 @@ class Story:
         self.dice = dice
         self.calm = False
         removes = dice.choice([True, False])
-        self.world = World(make_journal, self._meanwhile, frozenset({DEAD}), removes=removes)
+        dead, cached = frozenset({DEAD}), frozenset({CACHED})
+        self.world = World(make_journal, self._meanwhile, dead, cached, removes=removes)
 
     def live_through(self, steps: Sequence[Step]) -> Counter[str]:
         """Take the steps and come to an end; return how often death struck where."""

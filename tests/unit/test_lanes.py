@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
 import pytest
 
-from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Inspect, Poll, Submit
+from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Inspect, Poll, Solo, Submit
 from offcloud_watchd.core.events import (
     Cleared,
     CloudReady,
     Deferred,
     Delivered,
     Discarded,
-    Failed,
     Granted,
     Kept,
     NotFound,
@@ -28,7 +27,7 @@ from offcloud_watchd.core.events import (
     Submitted,
 )
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
+from offcloud_watchd.core.messages import Advanced, Heard, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import (
     Delivery,
     Job,
@@ -45,8 +44,9 @@ from offcloud_watchd.core.model import (
 )
 from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient
-from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, minted, perform
+from offcloud_watchd.core.rounds import ALONE
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient, Untold
+from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, ask_round, minted, perform
 from offcloud_watchd.systemd import limits_s, overdue
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
@@ -55,6 +55,7 @@ from tests.fakes.shelf import FakeShelf
 from tests.fakes.threads import no_more_threads
 
 ANSWER_WITHIN_S = 20.0
+POLICY = Policy()
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Rig:
         """The outside world for the lanes."""
         return Ports(self.account, self.shelf, self.look, self.clock, self.policy)
 
-    def perform(self, act: Act) -> Outcome:
+    def perform(self, act: Solo) -> Outcome:
         """Carry an act out here and now."""
         stop = threading.Event()
         return perform(
@@ -85,6 +86,10 @@ class Rig:
             lambda _progress: None,
             stop,
         )
+
+    def ask(self, *polls: Poll) -> list[Outcome]:
+        """Ask about some jobs in one round."""
+        return list(ask_round(polls, self.ports, threading.Event()))
 
     def requested(self, state: JobState = JobState.CLOUD, **changes: object) -> Job:
         """Return a job whose request is in the account."""
@@ -122,7 +127,8 @@ def test_what_goes_to_a_remote_account_is_sent_followed_and_done() -> None:
     rig.clock.advance(60)
     job = a_job(JobState.CLOUD, route="remote", submission=Submission("R1", name="one.bin"))
     delivery = Delivery("googledrive", "f1", "one.bin")
-    assert rig.perform(Poll(job)).event == Delivered("job", NOW + 60, delivery)
+    [told] = rig.ask(Poll(job))
+    assert told.event == Delivered("job", NOW + 60, delivery)
     again = a_job(JobState.CHECKING, route="remote", publication=None, delivery=delivery)
     assert rig.perform(Inspect(again)).event == Kept("job", NOW + 60)
 
@@ -224,53 +230,6 @@ def test_adopt_wants_a_listing_that_is_new_enough(newest: str) -> None:
     assert asked == [NOW - 5]
 
 
-def test_poll_of_a_request_that_is_not_ready() -> None:
-    """There is progress and nothing to record."""
-    rig = Rig()
-    outcome = rig.perform(Poll(rig.requested()))
-    assert (outcome.event, outcome.progress) == (None, Progress(fraction=0.5))
-
-
-def test_a_poll_that_works_again_forgives() -> None:
-    """Failures count in a row only."""
-    rig = Rig()
-    assert rig.perform(Poll(rig.requested(attempts=3))).event == Resumed("job", NOW)
-
-
-def test_poll_of_a_ready_request_keeps_what_was_known() -> None:
-    """What a later answer leaves out is remembered, and the request id never changes."""
-
-    @dataclass
-    class Sparse(FakeCloud):
-        """Answers with nothing but the word."""
-
-        def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
-            return Phase("downloaded", "ready", Submission("R9", "downloaded", server="fr7"))
-
-    rig = Rig()
-    rig.account = Sparse(rig.clock)
-    job = a_job(
-        JobState.CLOUD, submission=Submission("R1", "created", "name", "https://example.invalid/x", "de1")
-    )
-    expected = Submission("R1", "downloaded", "name", "https://example.invalid/x", "fr7")
-    assert rig.perform(Poll(job)).event == CloudReady("job", NOW, expected)
-
-
-def test_poll_of_a_request_that_failed() -> None:
-    """The service's word and reason are shown, bounded."""
-    rig = Rig()
-    rig.cloud.dead_keys = frozenset({"one"})
-    outcome = rig.perform(Poll(rig.requested()))
-    reason = "the service reports 'error': no seeds"
-    assert outcome.event == Failed("job", NOW, reason, request_failed=True)
-
-
-def test_poll_of_a_request_that_is_gone() -> None:
-    """What the account says is raised as it comes."""
-    with pytest.raises(Gone):
-        Rig().perform(Poll(a_job(JobState.CLOUD)))
-
-
 def test_fetch_publishes() -> None:
     """The answer is the proof."""
     rig = Rig()
@@ -318,6 +277,181 @@ def test_discard_takes_away() -> None:
     assert rig.shelf.published == {}
 
 
+# --- rounds ---
+
+
+def test_few_are_asked_about_alone() -> None:
+    """There is progress, and nothing to record."""
+    rig = Rig()
+    polls = [Poll(rig.requested(id=name)) for name in "ab"]
+    outcomes = rig.ask(*polls)
+    assert [outcome.effect for outcome in outcomes] == polls
+    for outcome in outcomes:
+        assert (outcome.event, outcome.error, outcome.heard) == (None, None, Heard.ALONE)
+        assert outcome.progress == Progress(fraction=0.5)
+    assert rig.cloud.asked == {"alone": 2}
+
+
+def test_many_are_asked_about_together_and_one_for_its_progress() -> None:
+    """What the list tells counts for all; the list knows no progress, so one more is looked at."""
+    rig = Rig()
+    polls = [Poll(rig.requested(id=f"j{number}"), alone_at=NOW - number) for number in range(9)]
+    outcomes = rig.ask(*polls)
+    assert [one.effect.job.id for one in outcomes if one.heard is Heard.ALONE] == ["j8"]
+    assert [one.progress for one in outcomes].count(None) == 8
+    assert rig.cloud.asked == {"together": 1, "alone": 1}
+
+
+def test_what_was_not_told_together_is_asked_alone_a_few_at_a_time() -> None:
+    """The most overdue come first; who is not asked about this time is as due as before."""
+    rig = Rig()
+    rig.cloud.lag_s = 60.0
+    polls = [Poll(rig.requested(id=f"j{number}")) for number in range(9)]
+    outcomes = {outcome.effect.job.id: outcome for outcome in rig.ask(*polls)}
+    heard = [outcomes[poll.job.id].heard for poll in polls]
+    assert heard == [Heard.ALONE] * ALONE + [Heard.NOT] * 5
+    assert all(one.event is None and one.error is None for one in outcomes.values())
+
+
+def test_two_jobs_with_one_request_are_one_question() -> None:
+    """Both get the answer."""
+    rig = Rig()
+    first = rig.requested(id="first")
+    rig.clock.advance(rig.cloud.takes_s)
+    outcomes = rig.ask(Poll(first), Poll(replace(first, id="second")))
+    assert [type(outcome.event) for outcome in outcomes] == [CloudReady, CloudReady]
+    assert rig.cloud.asked == {"alone": 1}
+
+
+def test_a_poll_that_works_again_forgives() -> None:
+    """Failures count in a row only."""
+    rig = Rig()
+    [outcome] = rig.ask(Poll(rig.requested(attempts=3)))
+    assert outcome.event == Resumed("job", NOW)
+
+
+def test_a_request_that_is_gone_is_an_error_of_its_job_alone() -> None:
+    """The others of the round are answered."""
+    rig = Rig()
+    there = rig.requested(id="there")
+    gone, here = rig.ask(Poll(a_job(JobState.CLOUD, submission=Submission("R9"))), Poll(there))
+    assert isinstance(gone.error, Gone)
+    assert (here.error, here.heard) == (None, Heard.ALONE)
+
+
+def test_what_blocks_one_question_blocks_the_round() -> None:
+    """Nobody is asked about behind a refused key."""
+    for count in (2, 9):
+        rig = Rig()
+        polls = [Poll(rig.requested(id=f"j{number}")) for number in range(count)]
+        rig.cloud.refuse_key = True
+        outcomes = rig.ask(*polls)
+        assert len(outcomes) == count
+        assert all(isinstance(outcome.error, Blocked) for outcome in outcomes)
+        assert rig.cloud.asked.total() <= 1
+
+
+def test_an_outage_is_charged_to_one_job(caplog: pytest.LogCaptureFixture) -> None:
+    """After one question in vain no other is tried, and an answer about all that does not come is free."""
+
+    @dataclass
+    class Down(FakeCloud):
+        """Answers nothing about requests."""
+
+        def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
+            self.asked["alone"] += 1
+            raise Transient("503")
+
+    for count in (2, 9):
+        rig = Rig()
+        rig.account = down = Down(rig.clock, history_down=True)
+        submissions = [down.submit(a_job().link, threading.Event()) for _ in range(count)]
+        polls = [Poll(a_job(JobState.CLOUD, id=one.request_id, submission=one)) for one in submissions]
+        with caplog.at_level(logging.CRITICAL):
+            outcomes = rig.ask(*polls)
+        assert len(outcomes) == count
+        [charged] = [outcome for outcome in outcomes if outcome.error is not None]
+        assert charged.effect is polls[0]
+        assert [one.heard for one in outcomes].count(Heard.NOT) == count - 1
+        assert down.asked["alone"] == 1
+
+
+def test_a_bug_in_the_toldabout_all_hides_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """They are asked about alone, and the log shows where it is."""
+
+    @dataclass
+    class Buggy(FakeCloud):
+        """Raises what no port may raise, for all and for the first."""
+
+        def statuses(
+            self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+        ) -> Mapping[str, Phase]:
+            raise ZeroDivisionError("a bug")
+
+        def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
+            if submission.request_id == "R1":
+                raise ZeroDivisionError("a bug")
+            return super().status(submission, stop, route)
+
+    rig = Rig()
+    rig.account = buggy = Buggy(rig.clock)
+    requests = [buggy.submit(a_job().link, threading.Event()) for _ in range(6)]
+    with caplog.at_level(logging.ERROR):
+        outcomes = rig.ask(
+            *(Poll(a_job(JobState.CLOUD, id=one.request_id, submission=one)) for one in requests)
+        )
+    assert [type(outcome.error) for outcome in outcomes] == [ZeroDivisionError, *[type(None)] * 5]
+    assert [outcome.heard for outcome in outcomes].count(Heard.ALONE) == ALONE
+    assert "Traceback" in caplog.text
+
+
+def test_an_error_beside_a_good_word_counts_for_nothing() -> None:
+    """The list vouches for a request whose progress alone was asked for, unless it may be stuck."""
+
+    @dataclass
+    class Half(FakeCloud):
+        """Knows the list, but no single request."""
+
+        def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
+            raise Transient("503")
+
+    for age_s, errors in ((60.0, 0), (POLICY.stall_s, 1)):
+        rig = Rig()
+        rig.account = half = Half(rig.clock, takes_s=1e9)
+        requests = [half.submit(a_job().link, threading.Event()) for _ in range(6)]
+        jobs = [
+            a_job(JobState.CLOUD, id=one.request_id, submission=one, changed_at=NOW - age_s)
+            for one in requests
+        ]
+        outcomes = rig.ask(*map(Poll, jobs))
+        assert len([one for one in outcomes if one.error is not None]) == errors
+
+
+@pytest.mark.parametrize(
+    ("age_s", "listed", "error"), [(900.0, False, Gone), (9.0, False, Untold), (900.0, True, Untold)]
+)
+def test_a_service_that_says_nothing_of_a_request(
+    age_s: float, *, listed: bool, error: type[Exception]
+) -> None:
+    """It is gone when the account does not list it, late enough; else it is asked about again."""
+
+    @dataclass
+    class Silent(FakeCloud):
+        """Has no word for a request it does not hold."""
+
+        def status(self, submission: Submission, stop: Stop, route: Route = Route.CLOUD) -> Phase:
+            raise Untold("nothing is said of it")
+
+    rig = Rig()
+    rig.account = silent = Silent(rig.clock)
+    submission = silent.submit(a_job().link, threading.Event())
+    if not listed:
+        del silent.items[submission.request_id]
+    then = NOW - age_s
+    [outcome] = rig.ask(Poll(a_job(JobState.CLOUD, submission=submission, changed_at=then, doubted_at=then)))
+    assert type(outcome.error) is error
+
+
 # --- the threads ---
 
 
@@ -352,6 +486,18 @@ def test_an_effect_is_answered() -> None:
         assert isinstance(outcome.event, Submitted)
 
 
+def test_a_round_is_answered_job_by_job() -> None:
+    """The api lane carries it out."""
+    rig = Rig()
+    polls = [Poll(rig.requested(id=name)) for name in "ab"]
+    with working(rig) as (workers, inbox):
+        workers.poll(polls, threading.Event())
+        for poll in polls:
+            outcome = answer(inbox)
+            assert isinstance(outcome, Outcome)
+            assert outcome.effect is poll
+
+
 def test_an_error_is_an_answer() -> None:
     """Our own errors come back as they are, and the lane goes on."""
     rig = Rig()
@@ -364,7 +510,7 @@ def test_an_error_is_an_answer() -> None:
             assert isinstance(outcome.error, Blocked)
 
 
-def test_a_bug_is_an_answer_and_the_log_shows_where(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_an_toldand_the_log_shows_where(caplog: pytest.LogCaptureFixture) -> None:
     """A foreign exception ends no lane, and its traceback is in the log."""
 
     @dataclass

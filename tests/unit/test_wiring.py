@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -42,9 +43,13 @@ def configure(tmp_path: Path) -> Configure:
 
 
 def test_patience_comes_from_the_settings(configure: Configure) -> None:
-    """Polls and the history's lag are the operator's, the rest is ours."""
-    policy = wiring.policy(configure(", poll: {min: 2s, max: 9s}, history_lag: 4s"))
+    """Polls, the history's lag and when to give up are the operator's, the rest is ours."""
+    policy = wiring.policy(
+        configure(", poll: {min: 2s, max: 9s}, history_lag: 4s, stall: 2h, requests_per_minute: 7")
+    )
     assert (policy.poll_min_s, policy.poll_max_s, policy.history_lag_s) == (2.0, 9.0, 4.0)
+    assert (policy.stall_s, policy.requests_per_minute) == (7200.0, 7)
+    assert wiring.policy(configure(", stall: null")).stall_s == math.inf
     assert not policy.remove_published
     assert wiring.policy(configure(", remove: published")).remove_published
 

@@ -185,6 +185,7 @@ def test_fault_110_every_problem_in_one_run(write: Write) -> None:
         ),
         ("offcloud: {history_lag: 150}", "3:25: offcloud.history_lag: must be a duration with its unit"),
         ("offcloud: {history_lag: 5w}", "3:25: offcloud.history_lag: must be a duration with its unit"),
+        ("offcloud: {stall: 9m}", "3:11: offcloud: stall must be at least 10m, or null"),
         ("offcloud: {history_lag: 500d}", "3:25: offcloud.history_lag: is too long"),
         ("fetch: {min_free: 9999999TiB}", "3:19: fetch.min_free: is larger than any disk"),
         ("fetch: {min_free: 5}", "3:19: fetch.min_free: must be a size with its unit"),

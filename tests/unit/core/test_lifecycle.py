@@ -28,8 +28,10 @@ from offcloud_watchd.core.events import (
     Removed,
     Requeued,
     Resumed,
+    Stirred,
     Submitted,
     Submitting,
+    Vanished,
 )
 from offcloud_watchd.core.lifecycle import (
     MAX_COMMANDS,
@@ -43,7 +45,7 @@ from offcloud_watchd.core.lifecycle import (
     fold,
     life_diagram,
 )
-from offcloud_watchd.core.model import Delivery, Destination, JobState, Publication, Submission
+from offcloud_watchd.core.model import Delivery, Destination, Job, JobState, Publication, Submission
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link
 
 DESTINATION = Destination("tv", "/out/tv")
@@ -58,6 +60,8 @@ EVENTS: dict[type[Event], Event] = {
     Submitted: Submitted("job", NOW, Submission("R2")),
     Granted: Granted("job", NOW, Submission("I2")),
     NotFound: NotFound("job", NOW),
+    Stirred: Stirred("job", NOW, "0a1b2c3d"),
+    Vanished: Vanished("job", NOW),
     CloudReady: CloudReady("job", NOW, Submission("R2", "downloaded")),
     Published: Published("job", NOW, PUBLICATION),
     Delivered: Delivered("job", NOW, DELIVERY),
@@ -138,6 +142,34 @@ def test_submitting_makes_the_job_unsure() -> None:
     """From the intent on, the account must be searched before another POST."""
     job = a_job()
     assert evolve(job, EVENTS[Submitting]) == replace(job, posted_at=NOW, unsure=True, doubted_at=NOW)
+
+
+def test_a_request_that_stirs_is_remembered_and_forgives() -> None:
+    """What it has come to is kept until the job has another request."""
+    job = a_job(JobState.CLOUD, attempts=3, retry_at=NOW + 5, reason="timeout")
+    stirred = evolve(job, EVENTS[Stirred])
+    assert stirred == replace(job, attempts=0, retry_at=0.0, reason="", mark="0a1b2c3d", stirred_at=NOW)
+    anew = fold_onto(stirred, Vanished("job", NOW), Submitted("job", NOW, Submission("R2")))
+    assert (anew.mark, anew.stirred_at) == ("", 0.0)
+
+
+@pytest.mark.parametrize("state", [JobState.CLOUD, JobState.FETCHING])
+def test_a_vanished_request_is_searched_for_before_another_post(state: JobState) -> None:
+    """It begins anew in doubt, and remembers what it lost until it is requeued."""
+    job = a_job(state)
+    after = evolve(job, EVENTS[Vanished])
+    assert after is not None
+    assert (after.state, after.unsure, after.submission) == (JobState.QUEUED, True, None)
+    assert (after.round, after.doubted_at, after.vanished) == (1, job.doubted_at, "R1")
+    assert fold_onto(after, Failed("job", NOW, "x"), Requeued("job", NOW)).vanished == ""
+
+
+def fold_onto(job: Job | None, *events: Event) -> Job:
+    """Let events happen to a job."""
+    for event in events:
+        job = evolve(job, event)
+    assert job is not None
+    return job
 
 
 def test_a_later_post_has_a_later_name_though_the_clock_was_set_back() -> None:

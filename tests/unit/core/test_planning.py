@@ -9,24 +9,24 @@ from dataclasses import replace
 import pytest
 
 from offcloud_watchd.core.effects import Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit
-from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.lifecycle import MAX_WAIT_S, Policy
 from offcloud_watchd.core.model import Destination, Job, JobState, Lane, RemoteTarget, Route, Submission
 from offcloud_watchd.core.planning import (
     LEADER_TRIES,
     LEADER_WAIT_S,
     MAX_DONORS,
-    MAX_WAIT_S,
     Agenda,
     Plan,
     donors_of,
     held_by_others,
     needed_by,
     plan,
-    poll_delay_s,
     room_delay_s,
 )
+from offcloud_watchd.core.rounds import Rhythm
 from tests.fakes.jobs import NOW, a_job
 
+POLICY = Policy()
 PLENTY = {Lane.API: 10, Lane.FETCH: 10, Lane.DISK: 10}
 
 
@@ -36,7 +36,7 @@ def planned(
     free: Mapping[Lane, int] = PLENTY,
     not_before: Mapping[str, float] | None = None,
     vain: Mapping[str, int] | None = None,
-    polls_first: bool = False,
+    round_at: float = 0.0,
 ) -> Plan:
     """Plan for some jobs."""
     return plan(
@@ -46,7 +46,7 @@ def planned(
         free=free,
         not_before=not_before or {},
         vain=vain or {},
-        polls_first=polls_first,
+        rhythm=Rhythm(POLICY, round_at),
     )
 
 
@@ -122,30 +122,39 @@ def test_a_job_that_was_just_tried_waits() -> None:
     assert names(planned(job, not_before={"job": NOW - 1}).effects) == ["Fetch job"]
 
 
-def test_the_most_overdue_poll_comes_first() -> None:
-    """Polls go by their due time, not by age: no item is asked for twice before another once."""
-    jobs = [a_job(JobState.CLOUD, id=name, key=name) for name in "abc"]
-    due = planned(*jobs, free={Lane.API: 2}, not_before={"a": NOW - 1, "b": NOW - 9, "c": NOW - 5})
-    assert names(due.effects) == ["Poll b", "Poll c"]
-
-
-def test_a_new_item_does_not_go_before_those_that_wait() -> None:
-    """A burst of submissions makes new items all the time; the finished among the old are not starved."""
-    old = a_job(JobState.CLOUD, id="old", key="one")
-    new = a_job(JobState.CLOUD, id="new", key="two", changed_at=NOW)
-    ahead = a_job(JobState.CLOUD, id="ahead", key="three", changed_at=NOW + 99)  # the clock was set back
-    due = planned(new, ahead, old, free={Lane.API: 2}, not_before={"old": NOW - 1})
-    assert names(due.effects) == ["Poll old", "Poll new"]
-
-
-def test_polls_and_submissions_take_turns() -> None:
-    """A burst of submissions does not keep polls waiting, nor the other way round."""
+def test_all_polls_are_one_round_and_take_one_place() -> None:
+    """It goes first, and the rest of the lane is for submissions."""
     jobs = [a_job(id=f"q{n}", key=f"q{n}", changed_at=NOW - 9 + n) for n in range(3)]
-    jobs += [a_job(JobState.CLOUD, id=f"c{n}", key=f"c{n}", changed_at=NOW - 9 + n) for n in range(2)]
-    both = ["Submit q0", "Poll c0", "Submit q1", "Poll c1", "Submit q2"]
-    assert names(planned(*jobs).effects) == both
-    assert names(planned(*jobs, free={Lane.API: 1}).effects) == ["Submit q0"]
-    assert names(planned(*jobs, free={Lane.API: 1}, polls_first=True).effects) == ["Poll c0"]
+    jobs += [a_job(JobState.CLOUD, id=f"c{n}", key=f"c{n}", changed_at=NOW - 9 + n) for n in range(3)]
+    polls = ["Poll c0", "Poll c1", "Poll c2"]
+    assert names(planned(*jobs, free={Lane.API: 1}).effects) == polls
+    assert names(planned(*jobs, free={Lane.API: 3}).effects) == [*polls, "Submit q0", "Submit q1"]
+
+
+def test_rounds_keep_apart() -> None:
+    """Before the time of the next round nobody is asked about, and the lane is for the others."""
+    jobs = [a_job(), a_job(JobState.CLOUD, id="c", key="c")]
+    due = planned(*jobs, round_at=NOW + 3)
+    assert (names(due.effects), due.next_due_at) == (["Submit job"], NOW + 3)
+    assert planned(jobs[1], round_at=math.inf) == Plan((), math.inf), "one is under way"
+    assert planned(a_job(), busy={"job"}, round_at=NOW + 3) == Plan((), math.inf), "nobody is in the cloud"
+
+
+def test_a_round_says_when_the_next_is_due() -> None:
+    """It is the soonest of those that were not asked about."""
+    due = planned(*(a_job(JobState.CLOUD, id=name, key=name) for name in "ab"), not_before={"b": NOW + 90})
+    assert (names(due.effects), due.next_due_at) == (["Poll a"], NOW + 90)
+
+
+def test_what_vanished_is_not_shared_again() -> None:
+    """Another job that still holds the lost request will learn of it; who knows looks for itself."""
+    holder = a_job(JobState.CLOUD, id="holder")
+    knows = a_job(id="knows", category="film", unsure=True, vanished="R1")
+    assert names(planned(holder, knows).effects) == ["Poll holder", "Adopt knows"]
+    other = a_job(JobState.CLOUD, id="other", category="more", submission=Submission("R2"))
+    assert planned(holder, other, knows).effects[0] == Share(knows, Submission("R2"), NOW - 1000)
+    follows = replace(knows, id="follows", queued_at=NOW)
+    assert names(planned(holder, knows, follows).effects) == ["Poll holder", "Adopt knows"]
 
 
 def test_a_job_uses_the_request_another_holds() -> None:
@@ -276,7 +285,7 @@ def test_another_route_is_another_request() -> None:
     """What goes elsewhere is not shared."""
     there = Destination("tv", "/out/tv", Route.REMOTE)
     due = planned(a_job(id="here"), a_job(JobState.CLOUD, id="there", destination=there))
-    assert names(due.effects) == ["Submit here", "Poll there"]
+    assert names(due.effects) == ["Poll there", "Submit here"]
 
 
 def test_each_account_gets_its_own_and_one_after_the_other() -> None:
@@ -285,7 +294,7 @@ def test_each_account_gets_its_own_and_one_after_the_other() -> None:
     other = replace(first, id="c", destination=Destination("c", "/c", Route.REMOTE, RemoteTarget("ftp")))
     assert names(planned(first, same, other).effects) == ["Submit a"]
     sent = replace(first, state=JobState.CLOUD, submission=Submission("R1"))
-    assert names(planned(sent, same, other).effects) == ["Share b", "Submit c", "Poll a"]
+    assert names(planned(sent, same, other).effects) == ["Share b", "Poll a", "Submit c"]
     assert held_by_others(other, [sent, same, replace(sent, id="d", spent=("R0",))]) == {"R0", "R1"}
     assert held_by_others(same, [sent]) == set()
 
@@ -365,7 +374,7 @@ def test_a_line_is_read_no_further_than_there_are_places() -> None:
         agenda.lines[state] = Watched(
             {f"{state}{n}": a_job(state, id=f"{state}{n}", key=f"{n}") for n in range(99)}
         )
-    due = plan(agenda, NOW, busy=(), free={Lane.FETCH: 2}, not_before={}, vain={})
+    due = plan(agenda, NOW, busy=(), free={Lane.FETCH: 2}, not_before={}, vain={}, rhythm=Rhythm(POLICY))
     assert names(due.effects) == ["Fetch fetching0", "Fetch fetching1"]
     assert len(looked_at) < 10
 
@@ -378,11 +387,3 @@ def test_who_waits_for_room_looks_now_and_then(age_s: float, wait_s: float) -> N
     }
     assert len(waits) == 20
     assert wait_s <= min(waits) < max(waits) <= wait_s * 1.25
-
-
-@pytest.mark.parametrize(
-    ("age_s", "wait_s"), [(-100, 5.0), (0, 5.0), (80, 10.0), (2400, 300.0), (1e6, 300.0)]
-)
-def test_polls_grow_apart_with_age(age_s: float, wait_s: float) -> None:
-    """An eighth of the age, within the bounds, whatever the clock does."""
-    assert poll_delay_s(a_job(JobState.CLOUD, changed_at=NOW - age_s), NOW, Policy()) == wait_s

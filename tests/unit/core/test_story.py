@@ -23,8 +23,10 @@ from offcloud_watchd.core.events import (
     Removed,
     Requeued,
     Resumed,
+    Stirred,
     Submitted,
     Submitting,
+    Vanished,
 )
 from offcloud_watchd.core.model import (
     Delivery,
@@ -123,7 +125,12 @@ def test_a_destination_is_a_directory_or_an_account():
         (Requeued("j", 1, drop=DROP), "begins anew, because f.magnet was dropped"),
         (Removed("j", 1), "removed"),
         (Removed("j", 1, files=True), "removed with its files"),
+        (
+            Vanished("j", 1),
+            "the account does not hold it any more: looking for it, then submitting it once more",
+        ),
         (Submitting("j", 1), ""),
+        (Stirred("j", 1, "0a1b2c3d"), ""),
         (Resumed("j", 1), ""),
         (Discarded("j", 1), ""),
         (Recategorized("j", 1, TV), "belongs to the category tv now"),

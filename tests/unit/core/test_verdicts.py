@@ -9,14 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Submit
-from offcloud_watchd.core.events import Cleared, Deferred, Failed, NotFound, Recalled, Submitted
-from offcloud_watchd.core.lifecycle import Policy, evolve
+from offcloud_watchd.core.events import Cleared, Deferred, Failed, NotFound, Recalled, Submitted, Vanished
+from offcloud_watchd.core.lifecycle import MAX_REASON_CHARS, MAX_WAIT_S, Policy, bounded, evolve
 from offcloud_watchd.core.model import Destination, JobState, Route, Submission
-from offcloud_watchd.core.planning import MAX_WAIT_S
 from offcloud_watchd.core.verdicts import (
-    MAX_REASON_CHARS,
     OURS_WITHIN_S,
-    bounded,
     compared,
     doubted_anew,
     foreign,
@@ -83,9 +80,19 @@ def test_permanent_fails_the_job(act: Act) -> None:
         assert verdict == Failed("job", NOW, "not a torrent")
 
 
+@pytest.mark.parametrize("act", [Poll, Fetch])
+def test_a_lost_request_is_looked_for_and_handed_in_again_once(act: type[Poll | Fetch]) -> None:
+    """While it is in the cloud and while it is fetched; the second time is the last."""
+    state = JobState.CLOUD if act is Poll else JobState.FETCHING
+    gone = Gone("request R1 is not known")
+    assert judge(act(a_job(state)), gone, NOW, POLICY) == Vanished("job", NOW)
+    assert isinstance(judge(act(a_job(state, vanished="R0")), gone, NOW, POLICY), Failed)
+
+
 def test_gone_says_what_to_do() -> None:
     """A request deleted in the account is explained."""
-    verdict = judge(ACTS[2], Gone("request R1 is not known"), NOW, POLICY)
+    job = a_job(JobState.CLOUD, vanished="R0")
+    verdict = judge(Poll(job), Gone("request R1 is not known"), NOW, POLICY)
     assert isinstance(verdict, Failed)
     assert "request R1 is not known" in verdict.reason
     assert "offcloud-watchd retry" in verdict.reason

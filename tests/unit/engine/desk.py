@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Submit
+from offcloud_watchd.core.effects import Act, Poll, Solo, Submit
 from offcloud_watchd.core.events import CloudReady, Event, Published, Submitted
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
@@ -24,14 +24,20 @@ class OpenLanes:
     """Implements ``core.ports.Lanes`` by writing down what is asked."""
 
     flights: list[tuple[Act, Stop]] = field(default_factory=list)
+    rounds: int = 0
     probes: list[Lane] = field(default_factory=list)
     looks: int = 0
     settled: list[Wish] = field(default_factory=list)
     tidied: list[Job] = field(default_factory=list)
 
-    def dispatch(self, effect: Act, stop: Stop) -> None:
+    def dispatch(self, effect: Solo, stop: Stop) -> None:
         """Write down."""
         self.flights.append((effect, stop))
+
+    def poll(self, polls: Sequence[Poll], stop: Stop) -> None:
+        """Write down, one by one."""
+        self.rounds += 1
+        self.flights += [(poll, stop) for poll in polls]
 
     def probe(self, lane: Lane) -> None:
         """Write down."""

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Submit
+from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Poll, Submit
 from offcloud_watchd.core.events import (
     CategoryDropped,
     CategoryMade,
@@ -21,11 +21,20 @@ from offcloud_watchd.core.events import (
     Submitted,
 )
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Outcome, Probed, Stopping
+from offcloud_watchd.core.messages import (
+    Advanced,
+    Asked,
+    Heard,
+    LookAgain,
+    Looked,
+    Outcome,
+    Probed,
+    Stopping,
+)
 from offcloud_watchd.core.model import Intake, Job, JobState, Lane, Naming, Progress, Submission, Verb
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.engine.engine import UNRECORDABLE_MOST
-from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Transient
 from tests.fakes.jobs import NOW, a_job, an_intake
 from tests.unit.engine.desk import POLICY, RESCAN_S, Desk
 
@@ -51,6 +60,8 @@ def test_a_whole_life() -> None:
     assert isinstance(submit, Submit)
     assert kinds(desk) == ["Queued", "Submitting"], "the intent is durable before the POST"
     desk.turn(desk.submitted(submit))
+    assert desk.take() == [], "it has nothing to tell yet"
+    desk.later(POLICY.poll_min_s)
     [poll] = desk.take()
     desk.turn(desk.ready(poll))
     [fetch] = desk.take()
@@ -101,7 +112,8 @@ def test_the_picture_shows_what_is_owed() -> None:
 def test_polls_are_spaced() -> None:
     """A job that is not ready is asked for again later, and the engine says when."""
     desk = Desk(a_job(CLOUD, changed_at=NOW))
-    desk.turn(desk.found([]))
+    assert desk.turn(desk.found([])) == POLICY.poll_min_s
+    desk.later(POLICY.poll_min_s)
     poll, _ = desk.begun()
     assert desk.turn(Outcome(poll, progress=Progress())) == POLICY.poll_min_s
     assert desk.take() == []
@@ -142,18 +154,112 @@ def test_a_failure_defers() -> None:
     assert [type(act) for act in desk.take()] == [Fetch]
 
 
-def test_polls_and_submissions_take_turns() -> None:
-    """With one place on the api lane, a poll comes between two submissions."""
-    desk = Desk(a_job(CLOUD, id="c", key="c"), api=1)
-    desk.turn(desk.found([an_intake("one", "two", "three")]))
-    begun: list[type[Act]] = []
-    for request in ("R7", "R8", "R9"):
-        act, _ = desk.begun()
-        begun.append(type(act))
-        desk.turn(
-            desk.submitted(act, request) if isinstance(act, Submit) else Outcome(act, progress=Progress())
-        )
-    assert begun == [Submit, Poll, Submit]
+def test_many_are_asked_about_in_one_round() -> None:
+    """It takes one place of the lane and goes first; the next waits until all are answered, and longer."""
+    jobs = [a_job(CLOUD, id=f"c{number}", key=f"c{number}", changed_at=NOW - 40) for number in range(9)]
+    desk = Desk(*jobs, api=2)
+    desk.turn(desk.wish(an_intake("one", "two")))
+    acts = desk.take()
+    polls, [submit] = acts[:9], acts[9:]
+    assert {type(act) for act in polls} == {Poll}
+    assert desk.lanes.rounds == 1
+    desk.turn(*(Outcome(poll, heard=Heard.TOGETHER) for poll in polls[:8]), desk.submitted(submit, "R9"))
+    assert [type(act) for act in desk.take()] == [Submit], "a round under way keeps no submission waiting"
+    desk.later(60)
+    assert desk.take() == [], "no second round at once"
+    desk.turn(Outcome(polls[8], heard=Heard.ALONE))
+    assert desk.take() == []
+    desk.later(POLICY.poll_min_s)
+    again = [act.job.id for act in desk.take()]
+    assert again == [*(f"c{number}" for number in range(8)), submit.job.id], "c8 was only just asked about"
+
+
+def test_who_was_not_heard_of_is_due_as_before() -> None:
+    """The next round asks about it first."""
+    desk = Desk(*(a_job(CLOUD, id=name, key=name) for name in "abcdef"))
+    desk.turn(desk.found([]))
+    polls = desk.take()
+    desk.turn(
+        *(Outcome(poll, heard=Heard.TOGETHER) for poll in polls[:-1]), Outcome(polls[-1], heard=Heard.NOT)
+    )
+    assert desk.take() == []
+    desk.later(POLICY.poll_min_s)
+    assert [act.job.id for act in desk.take()] == ["f"]
+
+
+def test_a_round_knows_who_was_asked_about_alone() -> None:
+    """So that the progress of all is looked at in turn; it is forgotten with the stay in the cloud."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    assert poll == Poll(desk.job())
+    desk.turn(Outcome(poll, progress=Progress()))
+    desk.later(300)
+    again, _ = desk.begun()
+    assert again == Poll(desk.job(), alone_at=NOW)
+    desk.turn(Outcome(again, Failed("job", desk.clock.now(), "no seeds")))
+    desk.turn(desk.say(Verb.RETRY))
+    adopt, _ = desk.begun()
+    desk.turn(Outcome(adopt, Submitted("job", desk.clock.now(), Submission("R2", "created"))))
+    desk.later(POLICY.poll_min_s)
+    assert desk.begun()[0] == Poll(desk.job())
+
+
+def test_rounds_in_vain_come_less_and_less_often() -> None:
+    """Nobody is charged for what was not told; an operator's retry ends the waiting."""
+    desk = Desk(*(a_job(CLOUD, id=name, key=name) for name in "abcde"))
+    desk.turn(desk.found([]))
+    for wait_s in (10.0, 20.0, 40.0):
+        polls = desk.take()
+        assert len(polls) == 5
+        desk.turn(*(Outcome(poll, heard=Heard.NOT) for poll in polls))
+        desk.later(wait_s - 0.1)
+        assert desk.take() == []
+        desk.later(0.1)
+    desk.turn(*(Outcome(poll, heard=Heard.NOT) for poll in desk.take()))
+    desk.turn(desk.say(Verb.RETRY, "a"))
+    assert len(desk.take()) == 5
+    assert {type(event) for event in desk.events()} == {Resumed}
+
+
+def test_what_is_ready_at_once_is_not_asked_about() -> None:
+    """Neither when it was submitted nor when another job holds it."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one")))
+    submit, _ = desk.begun()
+    done = Submitted(submit.job.id, NOW, Submission("R1", "downloaded"))
+    desk.turn(Outcome(submit, done))
+    assert [type(act) for act in desk.take()] == [Fetch]
+    desk.turn(desk.wish(an_intake("one", drop_id="d2", category="film")))
+    desk.turn()
+    assert kinds(desk)[2:] == ["Submitted", "CloudReady", "Queued", "Submitted", "CloudReady"]
+
+
+def test_a_request_that_vanished_is_looked_for_then_submitted_once_more() -> None:
+    """A second time it fails, with what to do."""
+    desk = Desk(a_job(CLOUD))
+    desk.later(POLICY.history_lag_s, desk.found([]))
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, error=Gone("request R1 is not known")))
+    adopt, _ = desk.begun()
+    assert isinstance(adopt, Adopt)
+    desk.turn(Outcome(adopt, NotFound("job", desk.clock.now())))
+    submit, _ = desk.begun()
+    desk.turn(desk.submitted(submit, "R2"))
+    desk.later(POLICY.poll_min_s)
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, error=Gone("request R2 is not known")))
+    assert kinds(desk) == ["Vanished", "NotFound", "Submitting", "Submitted", "Failed"]
+    assert "offcloud-watchd retry" in desk.job().reason
+
+
+def test_what_vanished_soon_after_the_clock_was_set_is_in_doubt() -> None:
+    """Its POST may be younger than the lag of the history, whatever the clock says."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn(desk.found([]))
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, error=Gone("request R1 is not known")))
+    assert desk.job().doubted_at == desk.clock.now()
 
 
 def test_it_never_waits_longer_than_the_rescan() -> None:
@@ -166,7 +272,7 @@ def test_it_never_waits_longer_than_the_rescan() -> None:
 
 
 def test_two_categories_share_one_request() -> None:
-    """The second is given the first one's request, and is polled for itself at once."""
+    """The second is given the first one's request, and is asked about with it."""
     desk = Desk()
     desk.turn(desk.wish(an_intake("one"), an_intake("one", drop_id="d2", category="film")))
     submit, _ = desk.begun()
@@ -174,7 +280,7 @@ def test_two_categories_share_one_request() -> None:
     shared = desk.events()[-1]
     assert isinstance(shared, Submitted)
     assert (shared.adopted, shared.posted_at) == (True, submit.job.posted_at)
-    desk.turn()
+    desk.later(POLICY.poll_min_s)
     assert [type(act) for act in desk.take()] == [Poll, Poll]
 
 
@@ -614,15 +720,16 @@ def test_progress_does_not_pile_up_while_the_journal_takes_nothing() -> None:
 
 def test_on_a_strained_journal_what_is_under_way_ends_and_nothing_begins() -> None:
     """The answer in the air is recorded; the next effect, and the look, wait until there is room."""
-    desk = Desk(a_job())
+    desk = Desk(a_job(CLOUD))
     desk.turn(desk.found([]))
-    act, _ = desk.begun()
+    poll, _ = desk.begun()
     desk.journal.strained = "the disk is full"
-    assert desk.turn(desk.submitted(act), LookAgain()) == 5.0
-    poll, _ = desk.begun()  # decided before the disk was known to be full
+    assert desk.turn(desk.ready(poll), LookAgain()) == 5.0
+    fetch, _ = desk.begun()  # decided before the disk was known to be full
     looks = desk.lanes.looks
-    assert desk.later(100, desk.ready(poll)) == 5.0
-    assert desk.job().state is FETCHING
+    assert desk.later(100, Outcome(fetch, error=Transient("timeout"))) == 5.0
+    assert desk.job().attempts == 1
+    desk.later(100)
     assert desk.engine.picture().journal_problem == "the disk is full"
     assert (desk.take(), desk.lanes.looks) == ([], looks)
     desk.journal.strained = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from offcloud_watchd.core.effects import Fetch, Submit
+from offcloud_watchd.core.effects import Fetch, Poll, Submit
 from offcloud_watchd.core.model import JobState, Lane
 from offcloud_watchd.engine.flights import Flights
 from tests.fakes.jobs import a_job
@@ -40,6 +40,23 @@ def test_flights_are_called_back() -> None:
     assert (first.is_set(), second.is_set()) == (True, False)
     flights.call_all_back()
     assert second.is_set()
+
+
+def test_a_round_takes_one_place_and_has_one_flag() -> None:
+    """One job of it that is called back stops nobody else's; all together are called back by the end."""
+    flights = Flights()
+    polls = [Poll(a_job(JobState.CLOUD, id=name)) for name in "abc"]
+    stop = flights.begin_round(polls)
+    flights.begin(Submit(a_job()))
+    assert dict(flights.used) == {Lane.API: 2}
+    flights.call_back("a")
+    assert not stop.is_set()
+    for poll in polls:
+        flights.land(poll)
+    assert dict(flights.used) == {Lane.API: 1}
+    again = flights.begin_round(polls)
+    flights.call_all_back()
+    assert again.is_set()
 
 
 def test_staging_waits_for_the_landing() -> None:

@@ -520,15 +520,48 @@ def _running(*ids: str) -> Turn:
     return says({"requests": [{"requestId": one, "status": "downloading", "amount": 5} for one in ids]})
 
 
-def test_many_are_asked_for_by_the_hundred(play: Play, stop: threading.Event) -> None:
+def test_more_than_a_few_are_asked_for_by_the_hundred(play: Play, stop: threading.Event) -> None:
     """The classic service answers for a batch; what it does not mention is left out."""
-    client, server = play(_running("R0", "R99", "R150"), _running("R100"), _running())
-    phases = client.statuses(MANY, stop)
+    client, server = play(_running("R0", "R99", "R150"), _running("R100"))
+    phases = client.statuses(MANY[:150], stop)
     assert sorted(phases) == ["R0", "R100", "R99"]
     assert phases["R0"].outcome == "waiting"
     assert phases["R0"].progress.done_bytes == 5
+    assert phases["R0"].detailed
     bodies = [asked.json() for asked in server.asked]
-    assert [len(body["requestIds"]) for body in bodies] == [100, 100, 50]  # type: ignore[index,call-overload]
+    assert [len(body["requestIds"]) for body in bodies] == [100, 50]  # type: ignore[index,call-overload]
+
+
+def _rows(*ids: str) -> Turn:
+    return says([{"requestId": one, "status": "created"} for one in ids])
+
+
+def test_for_very_many_the_history_is_read(play: Play, stop: threading.Event) -> None:
+    """A hundred of those it does not show yet are asked for together."""
+    client, server = play(_rows("R0", "R1"), _running("R2"))
+    phases = client.statuses([Submission(f"R{number}") for number in range(999)], stop)
+    assert {one: phase.detailed for one, phase in phases.items()} == {"R0": False, "R1": False, "R2": True}
+    assert _asked(server) == ["GET cloud/history", "POST cloud/status"]
+    bodies = [asked.json() for asked in server.asked[1:]]
+    assert bodies[0]["requestIds"][0] == "R2"  # type: ignore[index,call-overload]
+
+
+def test_a_history_that_is_down_is_made_up_for(play: Play, stop: threading.Event) -> None:
+    """Where there are batches; and what the history told counts when those are down."""
+    client, server = play(*[says("<html>", 503)] * 3, _running("R0"))
+    assert set(client.statuses(MANY, stop)) == {"R0"}
+    assert _asked(server)[3:] == ["POST cloud/status"]
+    client, _ = play(_rows("R0", "R1"), *[says("<html>", 503)] * 3)
+    assert set(client.statuses(MANY, stop)) == {"R0", "R1"}
+
+
+def test_of_two_entries_with_one_id_the_ready_one_counts(play: Play, stop: threading.Event) -> None:
+    """In either order, in a batch and in the history: its files can be asked for."""
+    twins = [{"requestId": "R1", "status": word} for word in ("downloaded", "created")]
+    for rows in (twins, twins[::-1]):
+        for turns in ([says({"requests": rows})], [says({}), says(rows)]):
+            client, _ = play(*turns)
+            assert client.statuses(MANY[:9], stop)["R1"].outcome == "ready"
 
 
 @pytest.mark.parametrize(
@@ -546,14 +579,15 @@ def test_where_one_is_asked_for_at_a_time_the_history_tells_all(
         {"requestId": "R4"},
         {"requestId": "foreign", "status": "downloaded"},
     ]
-    client, server = play(refused, says(rows), says(rows))
-    for _ in range(2):
-        phases = client.statuses(MANY, stop)
+    client, server = play(refused, says(rows), says(rows), says(rows))
+    for count in (9, 9, 250):
+        phases = client.statuses(MANY[:count], stop)
         assert {one: phase.outcome for one, phase in phases.items()} == {"R1": "ready", "R3": "waiting"}
         assert phases["R1"].submission.name == "Show"
-    assert _asked(server) == ["POST cloud/status", "GET cloud/history", "GET cloud/history"]
+        assert not phases["R3"].detailed
+    assert _asked(server) == ["POST cloud/status", *["GET cloud/history"] * 3]
     client.find(LINK, 0.0, stop)
-    assert len(server.asked) == 3  # the listing that told all serves a search as well
+    assert len(server.asked) == 4  # the listing that told all serves a search as well
 
 
 def test_few_are_not_worth_a_history(play: Play, stop: threading.Event) -> None:
@@ -568,7 +602,7 @@ def test_a_refusal_of_many_is_a_refusal(play: Play, stop: threading.Event) -> No
     for turn, error in ((NOAUTH, Blocked), (says("<html>", 503), Transient), (says({}, 429), Transient)):
         client, server = play(turn)
         with pytest.raises(error):
-            client.statuses(MANY, stop)
+            client.statuses(MANY[:9], stop)
         assert {asked.path for asked in server.asked} == {"/api/cloud/status"}
 
 
@@ -579,10 +613,12 @@ def test_the_calls_do_not_grow_with_the_number_that_waits(
     """One question a round, for ten as for a thousand."""
     submissions = [Submission(f"R{number}", "created") for number in range(waiting)]
     rows = says([{"requestId": one.request_id, "status": "created"} for one in submissions])
-    client, server = play(says({"error": "Missing required parameter: requestId"}, 400), rows)
+    refused = says({"error": "Missing required parameter: requestId"}, 400)
+    client, server = play(refused, rows)
+    client.statuses(submissions[:9], stop)
     for _ in range(3):
         assert len(client.statuses(submissions, stop)) == waiting
-    assert len(server.asked) == 1 + 3
+    assert len(server.asked) == 2 + 3
 
 
 # --- Instant ---

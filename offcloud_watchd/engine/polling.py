@@ -1,0 +1,62 @@
+"""Rounds of polls: which is in the air, when the next may begin, and who was asked about alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from offcloud_watchd.core import rounds
+from offcloud_watchd.core.effects import Poll
+from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.messages import Heard, Outcome
+from offcloud_watchd.errors import Transient
+
+
+class Polling:
+    """One round at a time; owned by the engine's thread."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._in_the_air: dict[str, Poll] = {}
+        self._round_at = 0.0
+        self._calls = 0
+        self._heard = False
+        self._failures = 0
+        self._alone_at: dict[str, float] = {}
+
+    @property
+    def rhythm(self) -> rounds.Rhythm:
+        """Return when the next round may begin."""
+        return rounds.Rhythm(self._policy, math.inf if self._in_the_air else self._round_at)
+
+    def begin(self, polls: Sequence[Poll]) -> Sequence[Poll]:
+        """Begin a round; return its polls, which tell when their jobs were last asked about alone."""
+        told = [replace(poll, alone_at=self._alone_at.get(poll.job.id, 0.0)) for poll in polls]
+        if told:
+            self._in_the_air = {poll.job.id: poll for poll in told}
+            self._calls = rounds.calls_of_round([poll.job for poll in told])
+            self._heard = False
+        return told
+
+    def landed(self, outcome: Outcome, now: float) -> None:
+        """Take the answer to a poll; one that was taken in already is passed over."""
+        job_id = outcome.effect.job.id
+        if self._in_the_air.get(job_id) is not outcome.effect:
+            return
+        del self._in_the_air[job_id]
+        if outcome.heard is Heard.ALONE:
+            self._calls += 1
+            self._alone_at[job_id] = now
+        self._heard |= outcome.heard is not Heard.NOT and not isinstance(outcome.error, Transient)
+        if not self._in_the_air:
+            self._failures = 0 if self._heard else self._failures + 1
+            self._round_at = now + rounds.rest_s(self._calls, self._failures, self._policy)
+
+    def hasten(self) -> None:
+        """Let the next round begin when somebody is due: the operator wishes it, or the clock was set."""
+        self._round_at, self._failures = 0.0, 0
+
+    def forget(self, job_id: str) -> None:
+        """Drop what is known of a job: it is not in the cloud any more."""
+        self._alone_at.pop(job_id, None)
