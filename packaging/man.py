@@ -19,9 +19,10 @@ from typing import Any, Final
 from command_tree import PROGRAM, Argument, Command, paragraphs, program, written
 
 from offcloud_watchd import __version__
-from offcloud_watchd.cli import exits, known
+from offcloud_watchd.cli import exits
 from offcloud_watchd.config import example, json_schema
 from offcloud_watchd.config.settings import UNAVAILABLE
+from offcloud_watchd.core import views
 
 EXITS: Final = {
     0: "It is done.",
@@ -88,7 +89,7 @@ def _program_page(tree: Command) -> Iterator[str]:
     yield from _listed("ENVIRONMENT", ENVIRONMENT)
     yield from _listed("FILES", FILES)
     yield ".SH A JOB AS JSON"
-    yield from _prose(paragraphs(known.__doc__)[1:])
+    yield from _prose(paragraphs((views.__doc__ or "").partition("A job as a document::")[2]))
     yield from _heading(
         "SEE ALSO", "\\fBoffcloud\\-watchd\\fP(5), \\fBsystemctl\\fP(1), \\fBjournalctl\\fP(1)"
     )
@@ -233,7 +234,7 @@ def _prose(texts: Sequence[str]) -> Iterator[str]:
         if text.startswith("    "):
             yield from (".nf", *map(_line, text.splitlines()), ".fi")
         else:
-            plain = " ".join(text.split()).replace("offcloud_watchd.cli.known", "offcloud-watchd(1)")
+            plain = " ".join(text.split()).replace("offcloud_watchd.core.views", "offcloud-watchd(1)")
             yield _marked(re.sub(r"::$", ":", plain))
 
 
