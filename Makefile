@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 help:
-	@echo "demo test check bench torture format man completions reference wheel deb clean"
+	@echo "demo test check bench torture pictures format man completions reference wheel deb clean"
 
 $(STAMP): pyproject.toml
 	@echo "setting up $(VENV): once, a minute or so"
@@ -65,4 +65,7 @@ deb:
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help demo test check bench torture format man completions reference wheel deb clean
+pictures: $(STAMP)
+	$(BIN)/python -m tests.browser.pictures docs/pictures
+
+.PHONY: help demo test check bench torture pictures format man completions reference wheel deb clean

@@ -11,14 +11,16 @@ from offcloud_watchd.web.page.words import several
 from offcloud_watchd.web.traffic import Sample, Traffic
 
 SPANS: Final = {"hour": 3600.0, "day": 86400.0}
+LEAST_S: Final = 120.0
 _WIDTH: Final = 600.0
 _HEIGHT: Final = 100.0
 
 
 def chart(traffic: Traffic, span: str, now: float, other: Html) -> Html:
     """Draw the last hour or day; ``other`` leads to the other one."""
-    length_s = SPANS[span]
-    samples = [one for one in (traffic.day if span == "day" else traffic.hour) if one.at > now - length_s]
+    samples = [one for one in (traffic.day if span == "day" else traffic.hour) if one.at > now - SPANS[span]]
+    # A daemon that is young has not been at it for an hour: what there is takes the whole width.
+    length_s = min(SPANS[span], max(LEAST_S, now - samples[0].at)) if samples else SPANS[span]
     fastest = max((one.bytes_per_s for one in samples), default=0.0)
     longest = max((one.waiting for one in samples), default=0)
     said = _said(samples, span, fastest, longest)
@@ -33,13 +35,19 @@ def chart(traffic: Traffic, span: str, now: float, other: Html) -> Html:
     )
     scale = tag(
         "p",
-        tag("span", f"{span} ago"),
+        tag("span", _ago(length_s)),
+        tag("span", "area: what came home · dashed: jobs waiting"),
         tag("span", "now"),
         class_="scale",
         aria_hidden="true",
     )
     caption = tag("figcaption", tag("span", said), " ", other)
     return tag("figure", picture, scale, caption, class_="chart")
+
+
+def _ago(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min ago" if minutes < 90 else f"{round(minutes / 60)} h ago"
 
 
 def _said(samples: Sequence[Sample], span: str, fastest: float, longest: int) -> str:

@@ -151,7 +151,7 @@ def _traffic(front: Front, overview: Overview, traffic: Traffic) -> Html:
     other = "hour" if front.day else "day"
     link = tag("a", f"Show the last {other}", href=front.address(day=not front.day), data_load=True)
     picture = chart(traffic, "day" if front.day else "hour", overview.picture.at, link)
-    return tag("section", tag("h2", "Traffic"), picture, id="traffic")
+    return tag("section", tag("h2", "Traffic", class_="unseen"), picture, id="traffic")
 
 
 def _lanes(overview: Overview) -> Html:

@@ -29,7 +29,7 @@ def head(job: Job, progress: Progress | None, now: float) -> Html:
             tag("span", remark(job, progress, now), class_="sub"),
         ),
         tag("div", bar(job, progress), class_="way wide"),
-        tag("p", " ".join((amount(job, progress), pace(job, progress)))),
+        tag("p", " · ".join(part for part in (amount(job, progress), pace(job, progress)) if part)),
         tag("p", buttons(job, name), class_="acts"),
         id="head",
     )
@@ -79,7 +79,8 @@ def _facts(job: Job) -> Iterator[tuple[str, str]]:
     for drop in job.drops[-5:]:
         line = drop_line(job, drop)
         where = f", line {line}" if line is not None else ""
-        yield "Came from", f"{drop.name or 'a link'} in {drop.folder or 'a command'}{where}"
+        place = f"in {drop.folder}" if drop.folder else "by a command"
+        yield "Came from", f"{drop.name or 'a link'} {place}{where}"
     for remark_ in remarks(job.link):
         yield "Note", remark_
 

@@ -42,7 +42,9 @@ def remark(job: Job, progress: Progress | None, now: float) -> Html:
     if job.reason:
         again = joined("; again at ", moment(job.retry_at, now)) if waits else None
         return joined(" ", job.reason.partition("\n")[0], again)
-    return joined(" ", progress.note) if progress is not None and progress.note else joined()
+    if progress is None:
+        return joined(" waits for its turn") if job.state is JobState.FETCHING else joined()
+    return joined(" ", progress.note) if progress.note else joined()
 
 
 def pace(job: Job, progress: Progress | None) -> str:
