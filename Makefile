@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 help:
-	@echo "demo test check bench torture pictures format man completions reference wheel deb clean"
+	@echo "demo test check coverage bench torture pictures format man completions reference wheel deb clean"
 
 $(STAMP): pyproject.toml
 	@echo "setting up $(VENV): once, a minute or so"
@@ -21,8 +21,16 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/offcloud-watchd demo
 
+# Each test runs once. In CI coverage is measured on the way, but where whole processes run: it would slow
+# them, and learn little.
+WHOLE := tests/e2e tests/faults tests/packaging
 test: $(STAMP)
+ifdef CI
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(WHOLE:%=--ignore=%)
+	$(BIN)/python -m pytest $(WHOLE)
+else
 	$(BIN)/python -m pytest
+endif
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -30,9 +38,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
-	@# What runs whole processes belongs to `make test`: it would take its minutes twice and measure little.
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered \
-	  --ignore=tests/e2e --ignore=tests/faults --ignore=tests/packaging
+
+coverage: $(STAMP)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(WHOLE:%=--ignore=%)
 
 format: $(STAMP)
 	$(BIN)/ruff format .
@@ -68,4 +76,4 @@ clean:
 pictures: $(STAMP)
 	$(BIN)/python -m tests.browser.pictures docs/pictures
 
-.PHONY: help demo test check bench torture pictures format man completions reference wheel deb clean
+.PHONY: help demo test check coverage bench torture pictures format man completions reference wheel deb clean
