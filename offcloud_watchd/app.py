@@ -123,7 +123,7 @@ def _assemble(
     sweep_spool(plan.watch.spool_dir, {drop.sha256 for job in jobs.values() for drop in job.drops})
     watcher = Watcher(plan.watch, clock, lambda: inbox.put(LookAgain()))
     tally = Tally()
-    client = Client(plan.client(read_key=keys.read, on_answer=tally.asked), clock)
+    client = Client(plan.client(read_key=keys.read, on_secret=keys.keep, on_answer=tally.asked), clock)
     stack.callback(client.close)
     ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle)
     workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)

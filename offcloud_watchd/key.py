@@ -1,8 +1,8 @@
-"""The API key: where it lies and how it is read.
+"""The API key, or the password of a login in its place: where it lies and how it is read.
 
 Rules of this file:
 
-* The key itself never appears in an error. It is read again on every call, because the operator may mend it.
+* The secret itself never appears in an error. It is read again on every call: the operator may mend it.
 * A file that others can read holds no secret: it is refused, except for the service manager's credential,
   whose access is the manager's affair.
 """
@@ -19,16 +19,27 @@ from typing import Final
 
 from offcloud_watchd.errors import ConfigError
 
-CREDENTIAL: Final = "offcloud-api-key"
 MAX_KEY_BYTES: Final = 4096
 
-_FILE: Final = "offcloud.api_key_file"
 _VARIABLE: Final = "offcloud.api_key_env"
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A kind of secret: what people call it, the setting of its file, the service manager's credential."""
+
+    name: str
+    setting: str
+    credential: str
+
+
+API_KEY: Final = Secret("API key", "offcloud.api_key_file", "offcloud-api-key")
+PASSWORD: Final = Secret("password", "offcloud.password_file", "offcloud-password")
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPlace:
-    """Where the key lies: an environment variable, or a file, or neither (then only a credential is left).
+    """Where the secret lies: an environment variable, or a file, or neither (then only a credential is left).
 
     ``settings`` says where each setting stands, as ``config.yaml:LINE:COL: NAME``.
     """
@@ -36,10 +47,14 @@ class KeyPlace:
     variable: str | None
     file: Path | None
     settings: Mapping[str, str]
+    secret: Secret = API_KEY
 
 
 class KeySource:
-    """Reads the key where it lies each time it is asked; remembers every key it gave, for the redaction."""
+    """Reads the key where it lies each time it is asked; remembers every key it gave, for the redaction.
+
+    ``keep`` adds secrets that came another way, as from the service: the log hides them too.
+    """
 
     def __init__(self, place: KeyPlace, env: Mapping[str, str]) -> None:
         self._place = place
@@ -49,9 +64,13 @@ class KeySource:
     def read(self) -> str:
         """Return the key; raise ``ConfigError`` when it cannot be read."""
         key = read_key(self._place, self._env)
-        if key not in self._given:
-            self._given.append(key)
+        self.keep(key)
         return key
+
+    def keep(self, secret: str) -> None:
+        """Have the log hide this too."""
+        if secret not in self._given:
+            self._given.append(secret)
 
     def given(self) -> list[str]:
         """Return every key this process has held."""
@@ -59,18 +78,20 @@ class KeySource:
 
 
 def read_key(place: KeyPlace, env: Mapping[str, str]) -> str:
-    """Return the API key; raise ``ConfigError`` saying what is wrong with the place it should lie in.
+    """Return the secret; raise ``ConfigError`` saying what is wrong with the place it should lie in.
 
-    The setting wins. The systemd credential ``offcloud-api-key`` is used where there is no setting, and where
-    this user may not open the file, as a service may not open root's. Source: systemd.exec(5), "Credentials".
+    The setting wins. The service manager's credential is used where there is no setting, and where this user
+    may not open the file, as a service may not open root's. Source: systemd.exec(5), "Credentials".
     """
     try:
         return _key(place, env)
     except OSError as error:
+        word = place.secret.name.removeprefix("API ")
         remedy = (
-            "write the key into it, mode 0600" if error.errno == errno.ENOENT else "run this as its owner"
+            f"write the {word} into it, mode 0600" if error.errno == errno.ENOENT else "run this as its owner"
         )
-        raise _wrong(place, _FILE, f"cannot be read: {error.strerror}: {error.filename}; {remedy}") from error
+        problem = f"cannot be read: {error.strerror}: {error.filename}; {remedy}"
+        raise _wrong(place, place.secret.setting, problem) from error
 
 
 def _key(place: KeyPlace, env: Mapping[str, str]) -> str:
@@ -78,53 +99,64 @@ def _key(place: KeyPlace, env: Mapping[str, str]) -> str:
     if variable is not None:
         value = env.get(variable, "").encode("utf-8", "surrogateescape")
         return _clean(place, _VARIABLE, f"${variable}", value[: MAX_KEY_BYTES + 1])
-    credential = _credential(env)
+    credential = _credential(place.secret, env)
     if file is not None:
         try:
-            return _clean(place, _FILE, str(file), _bytes(place, file, private=True))
+            return _clean(place, place.secret.setting, str(file), _bytes(place, file, private=True))
         except PermissionError:
             if credential is None:
                 raise
     if credential is None:
-        remedy = "put it in a file of mode 0600 and name that in offcloud.api_key_file"
-        raise _wrong(place, "offcloud", f"no API key is named: {remedy}")
+        remedy = f"put it in a file of mode 0600 and name that in {place.secret.setting}"
+        raise _wrong(place, "offcloud", f"no {place.secret.name} is named: {remedy}")
     return _clean(place, "offcloud", str(credential), _bytes(place, credential, private=False))
 
 
-def _credential(env: Mapping[str, str]) -> Path | None:
+def _credential(secret: Secret, env: Mapping[str, str]) -> Path | None:
     directory = env.get("CREDENTIALS_DIRECTORY", "")
-    path = Path(directory, CREDENTIAL)
+    path = Path(directory, secret.credential)
     return path if directory.startswith("/") and path.is_file() else None
 
 
 def _bytes(place: KeyPlace, path: Path, *, private: bool) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if problem := _unfit(path, os.fstat(descriptor), private=private):
-            raise _wrong(place, _FILE, problem)
+        if problem := _unfit(path, os.fstat(descriptor), place.secret, private=private):
+            raise _wrong(place, place.secret.setting, problem)
         return os.read(descriptor, MAX_KEY_BYTES + 1)
     finally:
         os.close(descriptor)
 
 
-def _unfit(path: Path, status: os.stat_result, *, private: bool) -> str:
+def _unfit(path: Path, status: os.stat_result, secret: Secret, *, private: bool) -> str:
     if not stat.S_ISREG(status.st_mode):
         return f"{path} is not a regular file"
     if private and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
-        return f"{path} can be reached by others (mode {mode}): run chmod 600 {path}, and renew the key"
+        word = secret.name.removeprefix("API ")
+        return f"{path} can be reached by others (mode {mode}): run chmod 600 {path}, and renew the {word}"
     return ""
 
 
 def _clean(place: KeyPlace, setting: str, source: str, data: bytes) -> str:
-    key = data.removeprefix(b"\xef\xbb\xbf").strip()
-    if not key:
-        raise _wrong(place, setting, f"{source} is empty: it must hold the API key")
+    key = data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n" if place.secret == PASSWORD else None)
+    if not key.strip():
+        raise _wrong(place, setting, f"{source} is empty: it must hold the {place.secret.name}")
     if len(data) > MAX_KEY_BYTES:
         raise _wrong(place, setting, f"{source} holds more than {MAX_KEY_BYTES} bytes: is it the right one?")
+    if place.secret == PASSWORD:
+        return _password(place, setting, source, key)
     if not all(0x21 <= byte <= 0x7E for byte in key):
         raise _wrong(place, setting, f"{source} must hold the key alone, in one line without spaces")
     return key.decode("ascii")
+
+
+def _password(place: KeyPlace, setting: str, source: str, data: bytes) -> str:
+    """Return a password: it may hold spaces and any letter, but no control character."""
+    password = data.decode(errors="backslashreplace")
+    if not password.isprintable() or password.encode() != data:
+        raise _wrong(place, setting, f"{source} must hold the password alone, in one line of UTF-8 text")
+    return password
 
 
 def _wrong(place: KeyPlace, setting: str, text: str) -> ConfigError:

@@ -71,7 +71,7 @@ def policy(config: Config) -> Policy:
 
 def client_settings(config: Config, keys: KeySource) -> ClientSettings:
     """Return how the account is reached."""
-    return _client(config)(read_key=keys.read)
+    return _client(config)(read_key=keys.read, on_secret=keys.keep)
 
 
 def _client(config: Config) -> functools.partial[ClientSettings]:
@@ -80,6 +80,7 @@ def _client(config: Config) -> functools.partial[ClientSettings]:
         ClientSettings,
         base_url=offcloud.base_url,
         auth=offcloud.auth,
+        username=offcloud.username or "",
         requests_per_minute=offcloud.requests_per_minute,
         proxy=offcloud.proxy,
     )

@@ -50,7 +50,9 @@ SIGNALS: Final = {
 }
 ENVIRONMENT: Final = {
     "OFFCLOUD_WATCHD_CONFIG": "the configuration, unless --config names one",
-    "CREDENTIALS_DIRECTORY": "holds the API key as offcloud-api-key, see systemd.exec(5)",
+    "CREDENTIALS_DIRECTORY": (
+        "holds the API key as offcloud-api-key, or the password as offcloud-password, see systemd.exec(5)"
+    ),
     "STATE_DIRECTORY, RUNTIME_DIRECTORY": "where the state and status.json lie, as a unit says it",
     "NO_COLOR": "when it is set, nothing is coloured",
 }

@@ -88,26 +88,27 @@ def _found(config: Config, *, offline: bool) -> Iterator[Finding]:
 
 def _account(config: Config, *, offline: bool) -> Iterator[Finding]:
     keys = KeySource(config.key_place, os.environ)
+    what = "login" if config.offcloud.auth == "login" else "key"
     try:
         keys.read()
     except ConfigError as error:
-        yield Finding("key", ok=False, says=str(error), code=KEY_REFUSED)
+        yield Finding(what, ok=False, says=str(error), code=KEY_REFUSED)
         return
     if offline:
-        yield Finding("key", ok=True, says="can be read; the service was not asked")
+        yield Finding(what, ok=True, says="can be read; the service was not asked")
         return
     try:
         client = Client(client_settings(config, keys), app.SystemClock())
         account = client.account(threading.Event())
     except Blocked as error:
-        yield Finding("key", ok=False, says=str(error), code=KEY_REFUSED if error.key_refused else FAILED)
+        yield Finding(what, ok=False, says=str(error), code=KEY_REFUSED if error.key_refused else FAILED)
         return
     except OffcloudWatchdError as error:
         remedy = "is offcloud.base_url right, and does this machine reach it (network, offcloud.proxy)?"
         yield Finding("service", ok=False, says=f"{error}; {remedy}", code=FAILED)
         return
     yield Finding(
-        "key", ok=True, says=f"accepted by {config.offcloud.base_url} ({account.generation} generation)"
+        what, ok=True, says=f"accepted by {config.offcloud.base_url} ({account.generation} generation)"
     )
     usable = account.premium is not False and account.can_download is not False
     until = f", until {account.expires}" if account.expires else ""

@@ -32,7 +32,7 @@ from offcloud_watchd.cli.exits import CommandFailed
 from offcloud_watchd.cli.options import add_config
 from offcloud_watchd.cli.text import printable
 from offcloud_watchd.config import Config
-from offcloud_watchd.key import CREDENTIAL
+from offcloud_watchd.key import API_KEY, KeyPlace
 
 STATE: Final = Path("/var/lib/offcloud-watchd")
 """``StateDirectory=`` of the units; those of single accounts lie below it."""
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Print the drop-in; raise ``CommandFailed`` when a path cannot stand in a unit file."""
     config = known.settings(arguments)
-    lines = [*_openings(outermost(_written_to(config))), *_credential(config.offcloud.api_key_file)]
+    lines = [*_openings(outermost(_written_to(config))), *_credential(config.key_place)]
     print(_HEAD + "".join(f"{line}\n" for line in lines), end="")
     return 0
 
@@ -97,10 +97,13 @@ def _is_below(path: Path, places: Iterable[Path]) -> bool:
     return any(path.is_relative_to(place) for place in places)
 
 
-def _credential(key_file: Path | None) -> Iterator[str]:
-    """Name the key where the units do not look for it. No quotes: the rest of the line is the path."""
-    if key_file is not None and not (key_file.is_relative_to(SETTINGS) and key_file.name == KEY_NAME):
-        yield f"LoadCredential={CREDENTIAL}:{_plain(key_file)}"
+def _credential(place: KeyPlace) -> Iterator[str]:
+    """Name the secret where the units do not look for it. No quotes: the rest of the line is the path."""
+    file, is_key = place.file, place.secret == API_KEY
+    if not is_key:
+        yield "LoadCredential="  # no key is needed then, and a unit does not start without a file it names
+    if file is not None and not (is_key and file.is_relative_to(SETTINGS) and file.name == KEY_NAME):
+        yield f"LoadCredential={place.secret.credential}:{_plain(file)}"
 
 
 def _plain(path: Path) -> str:

@@ -119,6 +119,8 @@ def _unknown(key_path: KeyPath) -> str:
     key = str(key_path[-1])
     if key.lower().replace("-", "_") in {"api_key", "apikey", "key"}:
         return "a key never stands in this file: put it in another one and name that in offcloud.api_key_file"
+    if dotted(key_path) == "offcloud.password":
+        return "a password never stands in this file: put it in another one and name that in password_file"
     here = _names(_model_at(key_path[:-1]))
     near = nearest(key, here)
     if near:

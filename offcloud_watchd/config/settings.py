@@ -30,6 +30,7 @@ from offcloud_watchd.config.values import (
     ServiceUrl,
     Size,
     StateDirectory,
+    Username,
     VariableName,
     Webhook,
     at_least_one,
@@ -37,12 +38,11 @@ from offcloud_watchd.config.values import (
 )
 from offcloud_watchd.core.categories import checked_category
 from offcloud_watchd.core.model import Destination, RemoteTarget, Route
-from offcloud_watchd.key import KeyPlace
+from offcloud_watchd.key import API_KEY, PASSWORD, KeyPlace
 
 ANYTHING: Final = None
 UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
-    "offcloud.auth": frozenset({"login"}),
     "offcloud.torrent_upload": frozenset({"auto", "always"}),
     "folders.cached": frozenset({"first", "only"}),
     "folders.engine": frozenset({"aria2", "rclone"}),
@@ -98,7 +98,14 @@ class Offcloud(Section):
         None, "mode 0600; or api_key_env, or the systemd credential offcloud-api-key"
     )
     api_key_env: VariableName | None = _key(None, "the name of an environment variable that holds the key")
-    auth: Literal["bearer", "query", "login"] = _key("bearer", "how the key is sent")
+    auth: Literal["bearer", "query", "login"] = _key(
+        "bearer", "how the key is sent; login: username and password_file instead (classic service)"
+    )
+    username: Username | None = _key(None, "the account's e-mail address; for auth: login")
+    password_file: FilePath | None = _key(
+        None,
+        "mode 0600, the account's password; or the systemd credential offcloud-password; for auth: login",
+    )
     base_url: ServiceUrl = _key("https://offcloud.com", "another address for a sandbox on this machine")
     poll: Poll = _section(Poll, "adapts to the age and number of the jobs")
     requests_per_minute: int = _key(120, "one budget for everything the program asks", ge=1, le=1_000_000)
@@ -126,6 +133,14 @@ class Offcloud(Section):
     def _one_key(self) -> Self:
         if self.api_key_file is not None and self.api_key_env is not None:
             raise ValueError("api_key_file and api_key_env are both given; keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.auth == "login" and self.username is None:
+            raise ValueError("auth: login needs username and password_file")
+        if self.auth != "login" and (self.username is not None or self.password_file is not None):
+            raise ValueError(f"username and password_file are for auth: login, and this is auth: {self.auth}")
         return self
 
 
@@ -338,13 +353,12 @@ class Config(Section):
 
     @property
     def key_place(self) -> KeyPlace:
-        """Where the API key lies; what is said of it names the place in the file."""
-        settings = ("offcloud", "offcloud.api_key_file", "offcloud.api_key_env")
-        return KeyPlace(
-            variable=self.offcloud.api_key_env,
-            file=self.offcloud.api_key_file,
-            settings={name: self.located(name, "").rstrip(": ") for name in settings},
-        )
+        """Where the API key lies, or the password; what is said of it names the place in the file."""
+        names = ("offcloud", API_KEY.setting, PASSWORD.setting, "offcloud.api_key_env")
+        settings = {name: self.located(name, "").rstrip(": ") for name in names}
+        if self.offcloud.auth == "login":
+            return KeyPlace(None, self.offcloud.password_file, settings, PASSWORD)
+        return KeyPlace(self.offcloud.api_key_env, self.offcloud.api_key_file, settings)
 
     @property
     def default_category(self) -> str:

@@ -130,6 +130,14 @@ def _program(value: object) -> tuple[str, ...]:
     return parts
 
 
+def _username(value: object) -> str:
+    otherwise = "must be the e-mail address of the account"
+    text = _text(value, otherwise).strip()
+    if not text or not text.isprintable() or len(text) > 320:
+        raise ValueError(otherwise)
+    return text
+
+
 def _webhook(value: object) -> str:
     return _address(value, "must be an address such as https://example.org/hook")[0]
 
@@ -174,5 +182,6 @@ ProgramAndArguments = Annotated[
 ]
 Listen = Annotated[str, BeforeValidator(_listen)]
 Name = Annotated[str, Field(min_length=1)]
+Username = Annotated[str, BeforeValidator(_username), Field(min_length=1)]
 VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Moment = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]

@@ -82,12 +82,18 @@ class Asker:
         return self.ask(Question("GET", path, cap_bytes=cap_bytes), stop)
 
     def ask(self, question: Question, stop: Stop) -> Answer:
-        """Ask, and find out how the service wants to see who asks."""
+        """Ask, and find out how the service wants to see who asks.
+
+        A session that has ended is opened anew, once: the refused question had no effect.
+        """
+        was_known = self._credential is not None
         credential = self._read_credential(stop)
         answer = self.ask_as(credential, question, stop)
         if not _refuses(answer):
             return answer
         self._credential, self._way = None, self._first_way
+        if self._settings.auth == "login":
+            return self.ask(question, stop) if was_known else answer
         if credential.way is not Way.BEARER or not answer.is_success:
             return answer
         other = Credential(Way.QUERY, credential.secret)
@@ -138,8 +144,10 @@ class Asker:
         body = {"username": login.username, "password": login.password}
         question = Question("POST", "login", body, as_form=True, secret=login.password)
         session = Credential(Way.COOKIE, entry.session(self.ask_as(STRANGER, question, stop)))
+        self._settings.on_secret(session.secret)
         key = entry.api_key(self.ask_as(session, Question("POST", "key", {}, as_form=True), stop))
         if key is not None:
+            self._settings.on_secret(key)
             return Credential(Way.QUERY, key)  # whoever knows sessions knows no header
         if not entry.is_logged_in(self.ask_as(session, Question("GET", "check"), stop)):
             raise Blocked("api", "the service took the password and then did not know us", key_refused=True)
@@ -148,7 +156,7 @@ class Asker:
     def _read_credential(self, stop: Stop) -> Credential:
         if self._credential is None:
             if self._settings.auth == "login":
-                self._credential = self.log_in(self._read_login(), stop)
+                self._credential = self._logged_in(stop)
             else:
                 self._credential = Credential(self._way, self._read_key())
         return self._credential
@@ -163,10 +171,16 @@ class Asker:
             )
         return key
 
+    def _logged_in(self, stop: Stop) -> Credential:
+        """Log in. What breaks on the way leaves no doubt about the question that waits: it was not sent."""
+        try:
+            return self.log_in(self._read_login(), stop)
+        except Transient as error:
+            failure = Transient(str(error), retry_after_s=error.retry_after_s)
+        raise failure
+
     def _read_login(self) -> Login:
-        if self._settings.read_login is None:
-            raise Blocked("api", "offcloud.auth is `login`, but no user name and password are given")
-        return _read(self._settings.read_login, "the password")
+        return Login(self._settings.username, _read(self._settings.read_key, "the password"))
 
 
 def _read(read: Callable[[], T], what: str) -> T:

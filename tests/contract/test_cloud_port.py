@@ -83,10 +83,8 @@ def _settings(sandbox: Sandbox, auth: str, key: str | None = None) -> ClientSett
     )
 
 
-def _made(
-    sandbox: Sandbox, auth: str, read_login: Callable[[], Login] | None = None, key: str | None = None
-) -> Client:
-    return Client(replace(_settings(sandbox, auth, key), read_login=read_login), RealClock())
+def _made(sandbox: Sandbox, auth: str, key: str | None = None, username: str = "") -> Client:
+    return Client(replace(_settings(sandbox, auth, key), username=username), RealClock())
 
 
 def _sandbox(generation: str, stack: ExitStack) -> World:
@@ -385,7 +383,7 @@ def test_the_generation_is_found_out_whatever_was_said_of_the_key(real: World, s
 
 
 def test_a_password_lets_in_where_there_are_sessions(real: World, stop: Stop) -> None:
-    """It gives the key; and a login by itself carries the daemon."""
+    """It gives the key; and a login by itself carries the daemon. Elsewhere it is refused with advice."""
     _, sandbox, has = _client(real)
     settings = sandbox.settings
     login = Login(settings.username, settings.password)
@@ -397,9 +395,12 @@ def test_a_password_lets_in_where_there_are_sessions(real: World, stop: Stop) ->
         else:
             with pytest.raises(Blocked, match="takes no password"):
                 door.key_for(login, stop)
-    if "password" in has:
-        with closing(_made(sandbox, "login", lambda: login)) as client:
+    with closing(_made(sandbox, "login", login.password, login.username)) as client:
+        if "password" in has:
             assert client.account(stop).email == settings.username
+        else:
+            with pytest.raises(Blocked, match="takes no password, only an API key"):
+                client.account(stop)
 
 
 def test_a_device_is_let_in_where_that_is_known(real: World, stop: Stop) -> None:

@@ -76,6 +76,7 @@ class Place:
             "min_free": "1MiB",
             "level": "info",
             "jobs": "3",
+            "account": "api_key_file: api-key",
             "auth": "bearer",
             "watch": "auto",
             "remove": "never",
@@ -89,7 +90,7 @@ class Place:
         self.config.write_text(
             f"""
 offcloud:
-  api_key_file: api-key
+  {values["account"]}
   base_url: {self.base_url}
   auth: {values["auth"]}
   poll: {values["poll"]}

@@ -173,3 +173,63 @@ def test_the_key_is_read_anew_and_never_forgotten(tmp_path: Path) -> None:
     (tmp_path / "api-key").unlink()
     with pytest.raises(ConfigError):
         keys.read()
+
+
+# --- The password of a login ---
+
+PHRASE = " s3cr3t-KEY and \u00fcmlauts "
+
+
+def password_file(tmp_path: Path, content: bytes, mode: int = 0o600) -> Config:
+    """Load settings of a login whose password file holds this."""
+    path = tmp_path / "password"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return config(tmp_path, "{auth: login, username: a@b.c, password_file: password}")
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\n\n"])
+def test_a_password_may_hold_spaces_and_any_letter(tmp_path: Path, ending: str) -> None:
+    """Only line ends and a byte order mark around it do not count; a key is not looked for."""
+    (tmp_path / "offcloud-api-key").write_text("other")
+    settings = password_file(tmp_path, f"\ufeff{PHRASE}{ending}".encode())
+    assert read_key(settings.key_place, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == PHRASE
+
+
+@pytest.mark.parametrize(
+    "content", [b"s3cr3t-KEY\nmore", b"s3cr3t-KEY\xff", b"s3cr3t-KEY\0", b"\x1bs3cr3t-KEY"]
+)
+def test_what_is_no_password(tmp_path: Path, content: bytes) -> None:
+    """It is refused without being shown."""
+    problem = refused(password_file(tmp_path, content))
+    assert "must hold the password alone, in one line of UTF-8 text" in problem
+    assert "offcloud.password_file" in problem
+
+
+def test_a_password_is_kept_like_a_key(tmp_path: Path) -> None:
+    """Not empty, not readable by others, not absent; each said of the password."""
+    assert "must hold the password" in refused(password_file(tmp_path, b" \n"))
+    reached = refused(password_file(tmp_path, SECRET.encode(), 0o644))
+    assert "offcloud.password_file: " in reached
+    assert reached.endswith("and renew the password")
+    settings = password_file(tmp_path, SECRET.encode())
+    (tmp_path / "password").unlink()
+    assert refused(settings).endswith("write the password into it, mode 0600")
+
+
+def test_a_password_may_come_from_the_service_manager(tmp_path: Path) -> None:
+    """As its own credential."""
+    settings = config(tmp_path, "{auth: login, username: a@b.c}")
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert "no password is named" in refused(settings, env)
+    (tmp_path / "offcloud-password").write_text(f"{PHRASE}\n")
+    assert read_key(settings.key_place, env) == PHRASE
+
+
+def test_what_the_service_gave_is_hidden_too(tmp_path: Path) -> None:
+    """Each secret once."""
+    keys = KeySource(password_file(tmp_path, b"first").key_place, {})
+    keys.read()
+    keys.keep("cookie")
+    keys.keep("cookie")
+    assert keys.given() == ["first", "cookie"]

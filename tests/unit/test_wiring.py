@@ -65,6 +65,18 @@ def test_the_account_is_reached_as_the_settings_say(configure: Configure) -> Non
     assert settings.read_key() == "first-key-0123456789"
 
 
+def test_a_login_is_a_name_and_what_lies_in_its_file(configure: Configure, tmp_path: Path) -> None:
+    """What the service gives for it is hidden from the log, like the password itself."""
+    (tmp_path / "password").write_text("correct horse\n")
+    (tmp_path / "password").chmod(0o600)
+    config = configure(", auth: login, username: a@b.c, password_file: password")
+    keys = KeySource(config.key_place, {})
+    settings = wiring.client_settings(config, keys)
+    assert (settings.auth, settings.username, settings.read_key()) == ("login", "a@b.c", "correct horse")
+    settings.on_secret("cookie")
+    assert keys.given() == ["correct horse", "cookie"]
+
+
 def test_drop_folders_reach_the_watcher(configure: Configure, tmp_path: Path) -> None:
     """Each with its destination, its times and what becomes of its drops."""
     settings = wiring.watch_settings(

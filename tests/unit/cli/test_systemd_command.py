@@ -123,6 +123,17 @@ folders: [{{path: /srv/drop, category: tv}}]
     assert (line in drop_in(place, config)) is named
 
 
+def test_a_login_needs_its_password_and_no_key(place: Place) -> None:
+    """The unit forgets the key it would wait for."""
+    config = """
+offcloud: {auth: login, username: a@b.c, password_file: /root/password}
+output_dir: /srv/downloads
+folders: [{path: /srv/drop, category: tv}]
+"""
+    lines = drop_in(place, config)
+    assert lines[-2:] == ["LoadCredential=", "LoadCredential=offcloud-password:/root/password"]
+
+
 def test_symbolic_links_are_followed(place: Place, tmp_path: Path) -> None:
     """The service's view is made from what the kernel sees: a link's target is what must be opened."""
     target = tmp_path / "target"

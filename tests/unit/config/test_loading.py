@@ -183,6 +183,14 @@ def test_fault_110_every_problem_in_one_run(write: Write) -> None:
             "offcloud: {api_key_file: a, api_key_env: B}",
             "3:11: offcloud: api_key_file and api_key_env are both",
         ),
+        ("offcloud: {auth: login}", "3:11: offcloud: auth: login needs username and password_file"),
+        (
+            "offcloud: {password_file: p}",
+            "3:11: offcloud: username and password_file are for auth: login, and this is auth: bearer",
+        ),
+        ("offcloud: {username: ' '}", "3:22: offcloud.username: must be the e-mail address"),
+        ('offcloud: {username: "a\\nb"}', "3:22: offcloud.username: must be the e-mail address"),
+        ("offcloud: {password: x}", "3:12: offcloud.password: a password never stands in this file"),
         ("offcloud: {history_lag: 150}", "3:25: offcloud.history_lag: must be a duration with its unit"),
         ("offcloud: {history_lag: 5w}", "3:25: offcloud.history_lag: must be a duration with its unit"),
         ("offcloud: {stall: 9m}", "3:11: offcloud: stall must be at least 10m, or null"),
@@ -262,7 +270,6 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("line", "key"),
     [
-        ("offcloud: {auth: login}", "offcloud.auth: login is"),
         ("offcloud: {torrent_upload: auto}", "offcloud.torrent_upload: auto is"),
         ("engines: {aria2: {url: x}}", "engines:"),
         ("arr: [{name: a, url: b, api_key_file: c, categories: []}]", "arr:"),

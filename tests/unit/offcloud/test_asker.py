@@ -21,6 +21,11 @@ COOKIE = "s%3Ab4.c0/ok=1"
 SESSION = says({"email": "a@b.c", "userId": "u"}, Set_Cookie=f"connect.sid={COOKIE}; Path=/; HttpOnly")
 NO_KEY = says({"email": "a@b.c"})
 LOGIN = Login("me@mail.invalid", "correct horse battery")
+BY_LOGIN: dict[str, object] = {
+    "auth": "login",
+    "username": LOGIN.username,
+    "read_key": lambda: LOGIN.password,
+}
 
 
 def _shown(server: WireServer) -> list[str]:
@@ -108,9 +113,7 @@ def test_an_answer_that_is_lost_on_the_second_way_may_have_been_taken(
 
 def test_a_login_gives_the_key(play: Play, stop: threading.Event) -> None:
     """Password, cookie, key: the key is then used and nothing else."""
-    client, server = play(
-        SESSION, says({"email": "a@b.c", "apiKey": KEY}), TAKEN, TAKEN, auth="login", read_login=lambda: LOGIN
-    )
+    client, server = play(SESSION, says({"email": "a@b.c", "apiKey": KEY}), TAKEN, TAKEN, **BY_LOGIN)
     client.submit(LINK, stop)
     client.submit(LINK, stop)
     assert [asked.path for asked in server.asked] == ["/api/login", "/api/key", *["/api/cloud"] * 2]
@@ -123,10 +126,8 @@ def test_a_login_gives_the_key(play: Play, stop: threading.Event) -> None:
 def test_where_there_is_no_key_the_session_goes_on(play: Play, stop: threading.Event, no_key: Turn) -> None:
     """The cookie shows who asks; a session that ended is opened again."""
     turns = (SESSION, no_key, says({"loggedIn": 1}))
-    client, server = play(*turns, TAKEN, NOAUTH_200, *turns, TAKEN, auth="login", read_login=lambda: LOGIN)
+    client, server = play(*turns, TAKEN, NOAUTH_200, *turns, TAKEN, **BY_LOGIN)
     client.submit(LINK, stop)
-    with pytest.raises(Blocked):
-        client.submit(LINK, stop)
     client.submit(LINK, stop)
     paths = ["login", "key", "check"]
     asked = [asked.path.removeprefix("/api/") for asked in server.asked]
@@ -134,10 +135,50 @@ def test_where_there_is_no_key_the_session_goes_on(play: Play, stop: threading.E
     assert server.asked[3].headers["cookie"] == f"connect.sid={COOKIE}"
 
 
+@pytest.mark.parametrize("refusal", [NOAUTH_200, says({"error": "NOAUTH"}, 401)])
+def test_a_login_is_tried_once_more_and_no_oftener(play: Play, stop: threading.Event, refusal: Turn) -> None:
+    """Who is let in and then not known is refused; the next question begins with a new login."""
+    turns = (SESSION, says({"apiKey": KEY}))
+    client, server = play(*turns, TAKEN, refusal, *turns, refusal, *turns, refusal, **BY_LOGIN)
+    client.submit(LINK, stop)
+    for _ in range(2):
+        with pytest.raises(Blocked) as raised:
+            client.submit(LINK, stop)
+        assert raised.value.key_refused
+    once = ["login", "key", "cloud"]
+    asked = [asked.path.removeprefix("/api/") for asked in server.asked]
+    assert asked == [*once, "cloud", *once, *once]
+
+
+def test_a_password_that_was_replaced_is_taken_up(play: Play, stop: threading.Event) -> None:
+    """It is read again before each probe."""
+    passwords = ["old", "new"]
+    settings = {**BY_LOGIN, "read_key": lambda: passwords.pop(0)}
+    wrong = says({"error": "The credentials entered are wrong."})
+    client, server = play(wrong, SESSION, says({"apiKey": KEY}), says({"user_id": 1}), **settings)
+    with pytest.raises(Blocked):
+        client.account(stop)
+    client.account(stop)
+    assert [one.body.rpartition(b"=")[2] for one in server.asked if one.path == "/api/login"] == [
+        b"old",
+        b"new",
+    ]
+
+
+@pytest.mark.parametrize("broken", [Turn(ending="reset"), says({}, 503, Retry_After="7")])
+def test_a_login_that_breaks_leaves_no_doubt(play: Play, stop: threading.Event, broken: Turn) -> None:
+    """Whatever happened to the login, the submission that waited for it was not sent."""
+    client, server = play(broken, **BY_LOGIN)
+    with pytest.raises(Transient) as raised:
+        client.submit(LINK, stop)
+    assert not raised.value.maybe_sent
+    assert [asked.path for asked in server.asked] == ["/api/login"]
+
+
 @pytest.mark.parametrize("said", [{"loggedIn": 0}, {}, [], "x"])
 def test_a_session_that_does_not_hold_is_refused(play: Play, stop: threading.Event, said: object) -> None:
     """A cookie that shows nobody must not be believed."""
-    client, _ = play(SESSION, NO_KEY, says(said), auth="login", read_login=lambda: LOGIN)
+    client, _ = play(SESSION, NO_KEY, says(said), **BY_LOGIN)
     with pytest.raises(Blocked) as raised:
         client.submit(LINK, stop)
     assert raised.value.key_refused
@@ -145,26 +186,23 @@ def test_a_session_that_does_not_hold_is_refused(play: Play, stop: threading.Eve
 
 def test_a_login_that_is_refused_blocks(play: Play, stop: threading.Event) -> None:
     """With the service's own words, and nothing was submitted."""
-    client, server = play(
-        says({"error": "The credentials entered are wrong."}), auth="login", read_login=lambda: LOGIN
-    )
+    client, server = play(says({"error": "The credentials entered are wrong."}), **BY_LOGIN)
     with pytest.raises(Blocked, match="The credentials entered are wrong") as raised:
         client.submit(LINK, stop)
     assert raised.value.key_refused
     assert [asked.path for asked in server.asked] == ["/api/login"]
 
 
-def _unreadable() -> Login:
+def _unreadable() -> str:
     raise ConfigError(["password_file: no such file"])
 
 
 def test_a_login_that_cannot_be_read_blocks(play: Play, stop: threading.Event) -> None:
     """Nothing is asked."""
-    for read, words in ((_unreadable, "no such file"), (None, "no user name and password")):
-        client, server = play(TAKEN, auth="login", read_login=read)
-        with pytest.raises(Blocked, match=words):
-            client.submit(LINK, stop)
-        assert server.asked == []
+    client, server = play(TAKEN, **{**BY_LOGIN, "read_key": _unreadable})
+    with pytest.raises(Blocked, match="the password cannot be read: password_file: no such file"):
+        client.submit(LINK, stop)
+    assert server.asked == []
 
 
 def test_who_has_no_key_yet_is_not_let_in(play: Play, stop: threading.Event) -> None:
@@ -193,13 +231,15 @@ def test_no_error_and_no_log_shows_a_secret(
     play: Play, stop: threading.Event, caplog: pytest.LogCaptureFixture, turns: tuple[Turn, ...]
 ) -> None:
     """Neither password nor cookie nor key, not even where the service repeats them."""
+    kept: list[str] = []
     with caplog.at_level(logging.INFO, "offcloud_watchd"):
-        client, _ = play(*turns, auth="login", read_login=lambda: LOGIN)
+        client, _ = play(*turns, **BY_LOGIN, on_secret=kept.append)
         with pytest.raises(OffcloudWatchdError) as raised:
             client.submit(LINK, stop)
     shown = "".join(traceback.format_exception(raised.value)) + repr(raised.value) + caplog.text + repr(LOGIN)
     for secret in (LOGIN.password, COOKIE, KEY):
         assert secret not in shown
+    assert kept == [COOKIE, KEY][: len(kept)]  # what the service gave, so that the log hides it too
 
 
 def test_no_redirect_gets_the_key_or_the_cookie(play: Play, stop: threading.Event) -> None:
@@ -207,7 +247,7 @@ def test_no_redirect_gets_the_key_or_the_cookie(play: Play, stop: threading.Even
     with WireServer(TAKEN) as elsewhere:
         moved = says({}, 302, Location=f"{elsewhere.url}/api/cloud")
         for turns in ((moved,), (SESSION, moved)):
-            client, _ = play(*turns, auth="login" if len(turns) > 1 else "bearer", read_login=lambda: LOGIN)
+            client, _ = play(*turns, **(BY_LOGIN if len(turns) > 1 else {}))
             with pytest.raises(OffcloudWatchdError):
                 client.submit(LINK, stop)
         assert elsewhere.asked == []
