@@ -125,7 +125,7 @@ def _assemble(
     tally = Tally()
     client = Client(plan.client(read_key=keys.read, on_secret=keys.keep, on_answer=tally.asked), clock)
     stack.callback(client.close)
-    ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle)
+    ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle, plan.file_of)
     workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)
     engine = Engine(
         jobs=jobs,

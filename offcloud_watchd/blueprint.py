@@ -26,7 +26,7 @@ from offcloud_watchd.fetch import ShelfSettings
 from offcloud_watchd.key import KeyPlace
 from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.offcloud import ClientSettings
-from offcloud_watchd.watch import WatchSettings
+from offcloud_watchd.watch import SpooledFiles, WatchSettings
 from offcloud_watchd.web.settings import WebSettings
 
 READING_S: Final = 120
@@ -49,6 +49,7 @@ class Blueprint:
     policy: Policy
     watch: WatchSettings
     shelf: ShelfSettings
+    file_of: SpooledFiles
     fetch_jobs: int
     web: WebSettings | None = None
     notify: NotifySettings | None = None

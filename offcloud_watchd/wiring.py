@@ -27,7 +27,15 @@ from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.offcloud import ClientSettings
-from offcloud_watchd.watch import After, FolderSettings, SpooledTorrents, WatchMode, WatchSettings
+from offcloud_watchd.watch import (
+    After,
+    FolderSettings,
+    SpooledFiles,
+    SpooledTorrents,
+    Uploading,
+    WatchMode,
+    WatchSettings,
+)
 from offcloud_watchd.web.settings import WebSettings
 
 
@@ -50,6 +58,7 @@ def blueprint(config: Config) -> Blueprint:
         policy=policy(config),
         watch=watch_settings(config),
         shelf=shelf_settings(config),
+        file_of=SpooledFiles(_spool_dir(config), Uploading(config.offcloud.torrent_upload)),
         fetch_jobs=config.fetch.jobs,
         web=web_settings(config),
         notify=notify_settings(config),

@@ -43,7 +43,6 @@ from offcloud_watchd.key import API_KEY, PASSWORD, KeyPlace
 ANYTHING: Final = None
 UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
-    "offcloud.torrent_upload": frozenset({"auto", "always"}),
     "folders.cached": frozenset({"first", "only"}),
     "folders.engine": frozenset({"aria2", "rclone"}),
     "folders.shared": frozenset({True}),
@@ -114,7 +113,9 @@ class Offcloud(Section):
         "never", "published: our own finished items are deleted from the account once they are safe here"
     )
     torrent_upload: Literal["never", "auto", "always"] = _key(
-        "never", "a torrent is sent as a magnet with every tracker and web seed"
+        "never",
+        "auto: the .torrent itself where it is private or names no tracker (classic service); "
+        "else a magnet with every tracker and web seed",
     )
     history_lag_s: Duration = _key(
         "150s", "how late a request may show in the account's history", alias="history_lag"

@@ -96,15 +96,17 @@ class Cloud(Protocol):
     Only ``submit`` and ``send`` make an item, only ``remove`` takes one away.
     """
 
-    def submit(self, link: Link, stop: Stop) -> Submission:
+    def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
         """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken.
+
+        ``file``, the torrent the link is of, is handed over in its place where the service takes files.
 
         ``Blocked`` and ``Cancelled`` mean that it was not: a ``stop`` that comes too late is not obeyed.
         """
         ...
 
-    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
-        """Have what is behind a link sent to a remote account, once; errors as of ``submit``.
+    def send(self, link: Link, target: RemoteTarget, stop: Stop, file: bytes | None = None) -> Submission:
+        """Have what is behind a link sent to a remote account, once; errors and ``file`` as of ``submit``.
 
         ``Permanent`` when there is no such account, or the service has none at all.
         """

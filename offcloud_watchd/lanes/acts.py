@@ -31,11 +31,17 @@ def settle_each(wishes: Sequence[Wish]) -> None:
         wish.settled()
 
 
+def no_file(_job: Job) -> bytes | None:
+    """Hand every link over as it is."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The outside world as the lanes see it, with the clock and the patience that belong to it.
 
-    ``settle`` settles the wishes of a look together, where that is cheaper than one by one.
+    ``settle`` settles the wishes of a look together, where that is cheaper than one by one. ``file_of`` gives
+    the file that is to be handed over in place of a job's link, None for the link itself.
     """
 
     cloud: Cloud
@@ -44,6 +50,7 @@ class Ports:
     clock: Clock
     policy: Policy
     settle: Callable[[Sequence[Wish]], None] = settle_each
+    file_of: Callable[[Job], bytes | None] = no_file
 
 
 def perform(
@@ -92,9 +99,9 @@ def _submitted(effect: Submit, ports: Ports, stop: Stop) -> Outcome:
     if job.failed_request and _begins_anew(cloud, failed, route, stop):
         submission = failed
     elif target is not None:
-        submission = cloud.send(job.link, target, stop)
+        submission = cloud.send(job.link, target, stop, ports.file_of(job))
     else:
-        submission = cloud.submit(job.link, stop)
+        submission = cloud.submit(job.link, stop, ports.file_of(job))
     return Outcome(effect, Submitted(job.id, clock.now(), submission))
 
 

@@ -11,7 +11,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -40,11 +39,10 @@ from offcloud_watchd.offcloud.places import RemoteAccount, chosen
 from offcloud_watchd.offcloud.service import MAX_HISTORY_BYTES, Service
 from offcloud_watchd.offcloud.session import Question
 from offcloud_watchd.offcloud.settings import ClientSettings
+from offcloud_watchd.offcloud.uploads import Uploads
 
 CLOCK_STEP_S: Final = 1.0  # the two clocks go apart by more only when one was set
 CACHE_BATCH: Final = 1000  # debrid-media-manager sends as many; 5,000 were answered in 2.1 s
-
-_UPLOAD_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]+")
 
 
 class Client:
@@ -52,13 +50,14 @@ class Client:
 
     Every method raises ``Transient``, ``Permanent``, ``Blocked`` or ``Cancelled`` and nothing else. No text
     of these holds the key, a password, a submitted link or a link to a file. ``service`` is what stands
-    behind the account: it is asked in the same thread.
+    behind the account, ``uploads`` takes files: they are asked in the same thread.
     """
 
     def __init__(self, settings: ClientSettings, clock: Clock) -> None:
         self._clock = clock
         self._asker = Asker(settings, clock)
         self.service = Service(self._asker)
+        self.uploads = Uploads(self._asker, self.service)
         self._allow_http = settings.base_url.lower().startswith("http://")
         self._listings: dict[Route, history.Listing] = {}
         self._listed_at_offset_s = 0.0
@@ -73,12 +72,14 @@ class Client:
 
     # --- Handing in: once, and ``Transient.maybe_sent`` tells whether it may have been taken ---
 
-    def submit(self, link: Link, stop: Stop) -> Submission:
+    def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
         """Hand the link in, once. ``Transient.maybe_sent`` tells whether it may have been taken.
 
-        A submission that is under way is not cut short by ``stop``.
+        A submission that is under way is not cut short by ``stop``. ``file`` is handed over in the link's
+        place where the service takes files.
         """
-        return wire.submission(self._asker.post("cloud", {"url": link.url}, stop, once=True))
+        body = self.uploads.body(link, file, stop)
+        return wire.submission(self._asker.post("cloud", body, stop, once=True))
 
     def submit_instant(self, link: Link, proxy_id: str | None, stop: Stop) -> Submission:
         """Have a link to what is behind a link, once: the answer's ``url``, a secret with a short life.
@@ -93,50 +94,30 @@ class Client:
             raise Transient(f"{answer.asked} gave no usable link; it is tried again", maybe_sent=True)
         return taken
 
-    def submit_remote(self, link: Link, option_id: str, folder_id: str | None, stop: Stop) -> Submission:
+    def submit_remote(
+        self, link: Link, option_id: str, folder_id: str | None, stop: Stop, file: bytes | None = None
+    ) -> Submission:
         """Have the link sent to a remote account, once: ``RemoteAccount.option_id``, and a folder there.
 
         Raises ``Permanent`` where the service has no remote accounts, as the current one.
         """
-        body = {"url": link.url, "remoteOptionId": option_id}
+        body = {**self.uploads.body(link, file, stop), "remoteOptionId": option_id}
         body |= {"folderId": folder_id} if folder_id is not None else {}
         answer = self._asker.post("remote", body, stop, once=True)
         self.service.must_have(answer, "remote accounts: use `route: cloud`", stop, submitting=True)
         return wire.submission(answer)
 
-    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
+    def send(self, link: Link, target: RemoteTarget, stop: Stop, file: bytes | None = None) -> Submission:
         """Have the link sent to the remote account that is meant, once.
 
         Raises ``Permanent`` where there is no such account, or none at all, as in the current service.
         """
         account = self.remote_account(target.account, stop)
         try:
-            return self.submit_remote(link, account.option_id, target.folder, stop)
+            return self.submit_remote(link, account.option_id, target.folder, stop, file)
         except Permanent:
             self._remote_accounts = ()  # it may have been taken away there
             raise
-
-    def upload(self, name: str, data: bytes, stop: Stop) -> str:
-        """Hand a .torrent or .nzb over and return the address it was given, to be submitted. Safe to repeat.
-
-        Nothing is in the account yet. The address is a secret. Raises ``Permanent`` when the service takes no
-        files, or not this one.
-        """
-        # Only the ending counts, and a name from outside has no business in a header.
-        plain = _UPLOAD_NAME.sub("_", name)[-120:]
-        question = Question("POST", "/torrent/upload", upload=(plain, data))
-
-        def ask() -> str:
-            answer = self._asker.ask(question, stop)
-            self.service.must_have(answer, "uploads: a torrent can be sent as a magnet", stop)
-            return wire.uploaded(answer)
-
-        return self._asker.again(ask, stop)
-
-    def submit_upload(self, url: str, name: str, stop: Stop) -> Submission:
-        """Hand in what was uploaded, once. An NZB gets the name it would otherwise lack."""
-        named = {"customFileName": name.rpartition(".")[0]} if name.lower().endswith(".nzb") else {}
-        return wire.submission(self._asker.post("cloud", {"url": url, **named}, stop, once=True))
 
     # --- Links that are given at once: nothing is left to follow ---
 
@@ -286,6 +267,7 @@ class Client:
 
         Raises ``Blocked`` when the key is refused. The generation that answered is asked first the next time.
         """
+        self.uploads.forget()
         return self.service.statement(stop).account
 
     def remote_accounts(self, stop: Stop) -> Sequence[RemoteAccount]:

@@ -12,29 +12,23 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
 import secrets
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.links import MAX_DROP_BYTES, torrent_for
-from offcloud_watchd.core.model import Job, LinkKind
 from offcloud_watchd.watch.names import OWN_PREFIX
-
-log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
 WRITERS: Final = 8
 """So many files are written before the first of them is synced, by so many threads: a disk syncs many small
 files in little more time than one."""
 
-_NAME = re.compile(r"[0-9a-f]{64}")
+NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def store(spool_dir: Path, contents: Sequence[bytes]) -> list[str]:
@@ -138,40 +132,6 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledTorrents:
-    """Gives back the .torrent a job came from. May be asked from any thread."""
-
-    spool_dir: Path
-
-    def __call__(self, job: Job) -> bytes | None:
-        """Return the first of the job's drops that is the torrent of its link; None where none is.
-
-        What cannot be read, or is not any more what was stored, is passed over and told: without its torrent
-        a release is verified by size.
-        """
-        names = dict.fromkeys(drop.sha256 for drop in job.drops if _NAME.fullmatch(drop.sha256))
-        if job.link.kind is LinkKind.TORRENT:
-            for name in names:
-                data = self._read(name)
-                if data is not None and torrent_for(job.link, data) is not None:
-                    return data
-        return None
-
-    def _read(self, name: str) -> bytes | None:
-        path = self.spool_dir / name
-        try:
-            with open(path, "rb", opener=_unfollowed) as file:
-                data = file.read(MAX_DROP_BYTES + 1)
-        except OSError as error:
-            log.warning("what was dropped cannot be read back from %s: %s", path, error.strerror)
-            return None
-        if hashlib.sha256(data).hexdigest() != name:
-            log.warning("what was dropped is damaged in %s: it is not used", path)
-            return None
-        return data
-
-
 def sweep_spool(spool_dir: Path, keep: Collection[str]) -> int:
     """Delete what no job needs and what a crash left half written; return how many files went.
 
@@ -180,14 +140,10 @@ def sweep_spool(spool_dir: Path, keep: Collection[str]) -> int:
     """
     swept = 0
     for path in spool_dir.iterdir() if spool_dir.is_dir() else ():
-        if path.name.startswith(OWN_PREFIX) or (_NAME.fullmatch(path.name) and path.name not in keep):
+        if path.name.startswith(OWN_PREFIX) or (NAME.fullmatch(path.name) and path.name not in keep):
             path.unlink(missing_ok=True)
             swept += 1
     return swept
-
-
-def _unfollowed(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _privately(path: str, flags: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from offcloud_watchd.core.links import parse_link
+from offcloud_watchd.core.links import parse, parse_link
 from offcloud_watchd.core.model import Link, RemoteTarget, Route, Submission
 from offcloud_watchd.core.ports import Cloud, Stop
 from offcloud_watchd.core.rounds import ALONE
@@ -524,23 +524,23 @@ def test_a_transfer_goes_to_the_account_that_was_meant(real: World, stop: Stop) 
         client.submit_remote(LINK, "nobody", None, stop)
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [("x.torrent", b"d4:info" + INFO + b"e"), ("Some Show.nzb", b"<?xml?><nzb></nzb>")],
-)
-def test_a_file_is_uploaded_where_files_are_taken(real: World, stop: Stop, name: str, data: bytes) -> None:
-    """And is then one item; what is neither torrent nor NZB is refused for good."""
+def test_a_torrent_is_handed_over_where_files_are_taken(real: World, stop: Stop) -> None:
+    """And is then the item its magnet would be, found by its hash; elsewhere it goes as that magnet."""
     client, sandbox, has = _client(real)
-    if "upload" not in has:
-        with pytest.raises(Permanent, match="no uploads"):
-            client.upload(name, data, stop)
-        return
-    taken = client.submit_upload(client.upload(name, data, stop), name, stop)
+    torrent = b"d4:info" + INFO + b"e"
+    (link,) = parse("x.torrent", torrent).found
+    taken = client.submit(link, stop, torrent)
     assert client.status(taken, stop).outcome == "waiting"
-    (content,) = sandbox.books().contents.values()
-    assert content.items_created == 1
-    with pytest.raises(Permanent, match="does not take this file"):
-        client.upload("x.torrent", b"<html>", stop)
+    assert sandbox.books().of(link.key).items_created == 1
+    found, _ = client.find(link, real.now(), stop)
+    assert [one.request_id for one in found] == [taken.request_id]
+    if "upload" in has:
+        assert sandbox.books().calls["torrent/upload"] == 1
+        with pytest.raises(Permanent, match="does not take this file"):
+            client.uploads.upload("x.torrent", b"<html>", stop)
+    else:
+        with pytest.raises(Permanent, match="no uploads"):
+            client.uploads.upload("x.torrent", torrent, stop)
 
 
 @pytest.mark.parametrize(
@@ -612,7 +612,7 @@ def _ask_everything(world: World, stop: Stop) -> Mapping[str, int]:
         ),
         lambda: client.retry(taken, stop),
         lambda: client.retry(Submission("nobody"), stop, Route.REMOTE),
-        lambda: client.upload("x.nzb", b"<nzb>", stop),
+        lambda: client.uploads.upload("x.nzb", b"<nzb>", stop),
         lambda: door.key_for(login, stop),
         lambda: door.wait(_let_in(door, sandbox, stop), stop),
         lambda: client.remove(taken, stop),

@@ -32,7 +32,6 @@ POSTS: dict[str, Ask] = {
     "submit": lambda client, stop: client.submit(LINK, stop),
     "submit_instant": lambda client, stop: client.submit_instant(LINK, None, stop),
     "submit_remote": lambda client, stop: client.submit_remote(LINK, "o1", None, stop),
-    "submit_upload": lambda client, stop: client.submit_upload("https://up.invalid/x.nzb", "x.nzb", stop),
 }
 QUESTIONS: dict[str, Ask] = {
     "find": lambda client, stop: client.find(LINK, 0.0, stop),
@@ -45,7 +44,7 @@ QUESTIONS: dict[str, Ask] = {
     "remote_accounts": lambda client, stop: client.remote_accounts(stop),
     "retry": lambda client, stop: client.retry(ITEM, stop),
     "remove": lambda client, stop: client.remove(ITEM, stop),
-    "upload": lambda client, stop: client.upload(NAME, b"d", stop),
+    "upload": lambda client, stop: client.uploads.upload(NAME, b"d", stop),
     "cached": lambda client, stop: client.cached([HEX], stop),
     "cached_files": lambda client, stop: client.cached_files(LINK, stop),
     "cached_releases": lambda client, stop: client.service.cached_releases([LINK.url], stop),

@@ -80,6 +80,7 @@ class Place:
             "auth": "bearer",
             "watch": "auto",
             "remove": "never",
+            "torrent_upload": "never",
             "route": "cloud",
             "web": "{listen: null}",
             "remote": "null",
@@ -97,6 +98,7 @@ offcloud:
   requests_per_minute: {values["requests_per_minute"]}
   history_lag: {values["history_lag"]}
   remove: {values["remove"]}
+  torrent_upload: {values["torrent_upload"]}
 output_dir: out
 state_dir: state
 folders:

@@ -64,6 +64,7 @@ class FakeCloud:
     retries: bool = True
     revived: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
     no_account: frozenset[str] = frozenset()
     together_from: int = 5
     cached_keys: frozenset[str] = frozenset()
@@ -71,12 +72,14 @@ class FakeCloud:
     _granted: dict[str, str] = field(default_factory=dict)
     _listings: dict[Route, tuple[float, float, list[Item]]] = field(default_factory=dict)
 
-    def submit(self, link: Link, stop: Stop) -> Submission:
+    def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
         """Take the link; the classic service makes another item each time, so a twin is seen here."""
+        self._take(file)
         return self._made(link, None)
 
-    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
+    def send(self, link: Link, target: RemoteTarget, stop: Stop, file: bytes | None = None) -> Submission:
         """Take the link for a remote account; each time is another transfer."""
+        self._take(file)
         if target.account in self.no_account:
             raise Permanent(f"there is no remote account {target.account!r}")
         return self._made(link, target)
@@ -188,6 +191,10 @@ class FakeCloud:
         """Prove the key."""
         self._check_key()
         return Account(email="somebody@example.invalid", premium=True)
+
+    def _take(self, file: bytes | None) -> None:
+        if file is not None:
+            self.uploads.append(file)
 
     def _check_key(self) -> None:
         if self.refuse_key:

@@ -36,13 +36,21 @@ class MortalCloud:
     check_post: Callable[[Link], None]
     check_removal: Callable[[str], None]
 
-    def submit(self, link: Link, stop: Stop) -> Submission:
-        """Pass on; the POST takes its time and the world goes on meanwhile."""
-        return self._posted("submit", link, lambda: self.inner.submit(link, stop))
+    def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
+        """Pass on; the POST takes its time and the world goes on meanwhile. A file goes before it."""
+        self._upload(file)
+        return self._posted("submit", link, lambda: self.inner.submit(link, stop, file))
 
-    def send(self, link: Link, target: RemoteTarget, stop: Stop) -> Submission:
+    def send(self, link: Link, target: RemoteTarget, stop: Stop, file: bytes | None = None) -> Submission:
         """The same."""
-        return self._posted("send", link, lambda: self.inner.send(link, target, stop))
+        self._upload(file)
+        return self._posted("send", link, lambda: self.inner.send(link, target, stop, file))
+
+    def _upload(self, file: bytes | None) -> None:
+        if file is not None:
+            self.fate.at("upload before")
+            self._fail(self.fate.glitch("upload"))
+            self.fate.at("upload done")
 
     def _posted(self, act: str, link: Link, post: Callable[[], Submission]) -> Submission:
         self.fate.at(f"{act} before")

@@ -97,6 +97,11 @@ def in_memory(fate: Fate, _clock: FakeClock) -> SurvivingJournal:
     return MemoryJournal(during=fate.at)
 
 
+def _file_of(job: Job) -> bytes | None:
+    """Have some contents handed over as files."""
+    return job.link.key.encode() if len(job.link.key) % 2 else None
+
+
 class World:
     """Everything outside the engine, and the engine of the present life.
 
@@ -134,7 +139,7 @@ class World:
             self.shelf, self.fate, self._go_on, self._wanted, self._check_transfer
         )
         cloud = MortalCloud(self.cloud, self.fate, self._go_on, self._check_post, self._check_removal)
-        self._ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, self.policy)
+        self._ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, self.policy, file_of=_file_of)
         self.live()
 
     # --- lives ---

@@ -33,6 +33,7 @@ ACT_DEATHS = tuple(
     f"{act} {moment}"
     for act in (
         "submit",
+        "upload",
         "send",
         "retry",
         "remove",
@@ -203,7 +204,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
             "lost",
         ),
         (dice.choice(["find", "status", "statuses", "files", "publish", "account"]), "bug"),
-        (dice.choice(["grant", "granted", "retry", "remove"]), dice.choice(["lost", "bug"])),
+        (dice.choice(["grant", "granted", "retry", "remove", "upload"]), dice.choice(["lost", "bug"])),
         ("disk tight", not good),
         (dice.choice(["link", "inspect"]), dice.choice(["lost", "bug"])),
     ]

@@ -154,6 +154,8 @@ class Story:
         if place.startswith("remove"):
             self.world.mend()
             self.world.drop(KEYS[:3], "tv")
+        if place.startswith("upload"):
+            self.world.drop(KEYS, "tv")
         if place.startswith("send"):
             self.world.drop(KEYS[:2], "away")
         if place.startswith("retry"):

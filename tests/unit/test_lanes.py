@@ -108,6 +108,18 @@ def test_submit_hands_the_link_in() -> None:
     assert rig.cloud.posts == 1
 
 
+@pytest.mark.parametrize("route", ["cloud", "remote"])
+def test_a_file_is_handed_over_in_place_of_its_link(route: str) -> None:
+    """Where there is one to hand over; what begins anew needs none."""
+    rig = Rig()
+    ports = replace(rig.ports, file_of=lambda job: job.id.encode())
+    perform(Submit(a_job(route=route)), ports, lambda *_: [], lambda _: None, threading.Event())
+    assert rig.cloud.uploads == [b"job"]
+    again = a_job(route=route, failed_request="R1")
+    perform(Submit(again), ports, lambda *_: [], lambda _: None, threading.Event())
+    assert rig.cloud.uploads == [b"job"]
+
+
 def test_links_that_are_given_at_once_are_fetched_at_once() -> None:
     """Nothing is posted and nothing followed; a fetch that has lost the links has new ones."""
     rig = Rig()
@@ -733,7 +745,7 @@ def test_a_wait_for_the_flag_lies_ahead() -> None:
     class Paced(FakeCloud):
         """An account that wants to be left alone for a while."""
 
-        def submit(self, link: Link, stop: Stop) -> Submission:
+        def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
             assert stop.wait(30.0)
             raise Cancelled("stopped")
 

@@ -15,7 +15,7 @@ from offcloud_watchd.config import Config, load
 from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.key import KeySource
-from offcloud_watchd.watch import After, SpooledTorrents, WatchMode
+from offcloud_watchd.watch import After, SpooledFiles, SpooledTorrents, Uploading, WatchMode
 
 Configure = Callable[..., Config]
 
@@ -160,6 +160,14 @@ def test_the_shelf_knows_how_fast_and_what(configure: Configure) -> None:
     assert (settings.connections, settings.connections_per_job, settings.segment_bytes) == (5, 5, 1 << 20)
     assert settings.rate_limit() == 3 << 20
     assert (settings.include, settings.exclude, settings.extract) == (("*.mkv",), ("sample/",), True)
+
+
+def test_which_torrents_are_handed_over_is_the_operators_choice(configure: Configure) -> None:
+    """None by default; they are read where the watcher keeps them."""
+    for setting, chosen in (("", Uploading.NEVER), (", torrent_upload: auto", Uploading.AUTO)):
+        config = configure(setting)
+        spool_dir = wiring.watch_settings(config).spool_dir
+        assert wiring.blueprint(config).file_of == SpooledFiles(spool_dir, chosen)
 
 
 def test_the_shelf_finds_torrents_where_the_watcher_keeps_them(configure: Configure) -> None:

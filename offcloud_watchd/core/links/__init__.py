@@ -17,6 +17,8 @@ from offcloud_watchd.core.links.torrent import (
     MAX_DROP_BYTES,
     Metainfo,
     TorrentFile,
+    inflate,
+    is_magnet_enough,
     parse_torrent,
     torrent_for,
 )
@@ -29,7 +31,9 @@ __all__ = [
     "Metainfo",
     "Nzb",
     "TorrentFile",
+    "inflate",
     "info_hashes",
+    "is_magnet_enough",
     "parse",
     "parse_link",
     "parse_nzb",

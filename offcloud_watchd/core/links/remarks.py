@@ -5,8 +5,9 @@ from __future__ import annotations
 from offcloud_watchd.core.model import Link
 
 PRIVATE = (
-    "it is a private torrent: only its own trackers may tell of peers, so the magnet that is sent may find "
-    "none, and the trackers' addresses in it, which may hold your passkey, become known to the service"
+    "it is a private torrent: only its own trackers may tell of peers, so a magnet of it may find none "
+    "(offcloud.torrent_upload: auto hands the file over where the service takes files), and the trackers' "
+    "addresses in it, which may hold your passkey, become known to the service"
 )
 V2_ONLY = (
     "it is a v2 torrent without a v1 hash; not every service can take it. If nothing comes of it, look for a "

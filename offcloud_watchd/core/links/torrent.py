@@ -143,6 +143,15 @@ def torrent_for(link: Link, data: bytes) -> Metainfo | None:
     return metainfo if known & {metainfo.info_hash_v1, metainfo.info_hash_v2} else None
 
 
+def is_magnet_enough(metainfo: Metainfo) -> bool:
+    """Tell whether whoever gets the magnet can be expected to find what the torrent is.
+
+    The description must come from a peer. A private torrent's peers may be told of by its own trackers alone,
+    which know whom they let in; without any tracker only the DHT can tell of one. Source: BEP 9, 5, 27.
+    """
+    return bool(metainfo.trackers) and not metainfo.private
+
+
 def inflate(data: bytes) -> bytes:
     """Undo gzip, which some sites leave on, within the bound; other bytes are returned as they are.
 

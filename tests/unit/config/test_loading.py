@@ -270,7 +270,6 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("line", "key"),
     [
-        ("offcloud: {torrent_upload: auto}", "offcloud.torrent_upload: auto is"),
         ("engines: {aria2: {url: x}}", "engines:"),
         ("arr: [{name: a, url: b, api_key_file: c, categories: []}]", "arr:"),
     ],

@@ -758,47 +758,6 @@ def test_a_transfer_to_nowhere_ends(play: Play, stop: threading.Event) -> None:
         client.submit_remote(LINK, "o1", None, stop)
 
 
-# --- Uploads ---
-
-
-def test_a_file_is_uploaded_and_then_submitted(play: Play, stop: threading.Event) -> None:
-    """Its bytes arrive as they are, under a name that cannot break a header."""
-    data = bytes(range(256))
-    url = "https://up.invalid/x.torrent"
-    client, server = play(
-        says({"success": True, "url": url}), says({"requestId": "R1"}), says({"requestId": "R2"})
-    )
-    assert client.upload('Ünï "x"\r\nb.torrent', data, stop) == url
-    asked = server.asked[0]
-    assert asked.target == "/torrent/upload"
-    assert data in asked.body
-    assert b'name="file"; filename="_n_ _x_b.torrent"' in asked.body
-    assert client.submit_upload(url, "b.torrent", stop).request_id == "R1"
-    assert client.submit_upload(url, "Some.Show.nzb", stop).request_id == "R2"
-    assert server.asked[1].json() == {"url": url}
-    assert server.asked[2].json() == {"url": url, "customFileName": "Some.Show"}
-
-
-@pytest.mark.parametrize(
-    ("turn", "error"),
-    [
-        (says({"success": False}), Permanent),
-        (says({"success": True}), Transient),
-        (says({"success": True, "url": "file:///etc"}), Transient),
-        (says([]), Transient),
-        (says("<html>", 413), Transient),
-        (NOAUTH, Blocked),
-    ],
-)
-def test_a_file_that_is_not_taken(
-    play: Play, stop: threading.Event, turn: Turn, error: type[OffcloudWatchdError]
-) -> None:
-    """A plain no is for good; anything else may pass."""
-    client, _ = play(turn)
-    with pytest.raises(error):
-        client.upload("a.torrent", b"d", stop)
-
-
 # --- Removing and trying again ---
 
 

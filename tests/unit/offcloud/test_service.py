@@ -79,7 +79,7 @@ def _asks(stop: threading.Event):
         "instant": lambda client: client.submit_instant(LINK, None, stop),
         "remote": lambda client: client.submit_remote(LINK, "o", None, stop),
         "cache": lambda client: client.cached(["a" * 40], stop),
-        "/torrent/upload": lambda client: client.upload("a.torrent", b"d", stop),
+        "/torrent/upload": lambda client: client.uploads.upload("a.torrent", b"d", stop),
     }
 
 

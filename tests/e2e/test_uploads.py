@@ -1,0 +1,46 @@
+"""Files handed over in place of links, by the whole program against each generation of the service."""
+
+from __future__ import annotations
+
+import pytest
+
+from offcloud_watchd.core.model import JobState
+from offcloud_watchd.sandbox import Fault
+from offcloud_watchd.sandbox.torrents import TRACKER
+from tests.e2e.process import wait_until
+from tests.e2e.releases import assert_all_home, assert_no_key
+
+ANNOUNCE = f"8:announce{len(TRACKER)}:{TRACKER}".encode()
+GENERATIONS = ["classic", "current", "both"]
+
+
+def _auth(generation: str) -> str:
+    return "query" if generation == "classic" else "bearer"
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_torrent_is_handed_over_once_through_a_lost_answer_and_a_crash(
+    start_sandbox, make_place, run_daemon, generation
+):
+    """The one that names no tracker; the other goes as its magnet, as both do where no files are taken."""
+    sandbox = start_sandbox(generation=generation)
+    place = make_place(
+        sandbox.url, auth=_auth(generation), torrent_upload="auto", settle="100ms", history_lag="1s"
+    )
+    bare = sandbox.torrent("Bare.Show")
+    assert ANNOUNCE in bare
+    sandbox.faults.add(Fault("reset", "cloud", effect=True))
+    daemon = run_daemon(place)
+    (place.drop / "Bare.torrent").write_bytes(bare.replace(ANNOUNCE, b""))
+    wait_until(lambda: "not now:" in daemon.log, within_s=20, why=lambda: daemon.log)
+    daemon.kill()
+    daemon.start()
+    (place.drop / "Show.torrent").write_bytes(sandbox.torrent("A.Show"))
+    wait_until(lambda: place.all_in(JobState.DONE, count=2), within_s=60, why=lambda: daemon.log)
+    assert_all_home(place, sandbox, place.jobs())
+    if generation != "current":
+        assert sandbox.books().calls["torrent/upload"] == 1
+    else:
+        assert "this service has no uploads; the torrent is sent as a magnet" in daemon.log
+    assert daemon.stop() == 0
+    assert_no_key(place)
