@@ -13,6 +13,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Callable, Collection
@@ -58,7 +59,7 @@ class Codec:
 
     def __init__(self, shared: Collection[type] = (), shared_members: Collection[str] = ()) -> None:
         self._shared = shared
-        self._shared_members = set(shared_members)
+        self._shared_members = frozenset(shared_members)
         self._recent: dict[object, object] = {}
         self._encoders: dict[type, Encode] = {}
         self._decoders: dict[type, Decode] = {}
@@ -96,7 +97,7 @@ class Codec:
         return None
 
     def _record_encoder(self, cls: type) -> Encode:
-        hints = typing.get_type_hints(cls)
+        hints = _hints(cls)
         members = [(one.name, one.default, self._encoder(hints[one.name])) for one in fields(cls)]
 
         def encode(value: object) -> dict[str, object]:
@@ -132,30 +133,41 @@ class Codec:
         A loop over the members takes twice the time, and this is where the daemon's start spends it. The
         source is made of the class's own annotations and nothing else.
         """
-        hints = typing.get_type_hints(cls)
-        names = [one.name for one in fields(cls)]
+        hints = _hints(cls)
         scope: dict[str, object] = {
             "_cls": cls,
             "_share": self._recent.setdefault,
             "_wrong": _wrong(dict, whose),
         }
-        lines = [
-            "def _decode(_value):",
-            " if _value.__class__ is not dict: _wrong(_value)",
-            " _get = _value.get",
-        ]
         for one in fields(cls):
-            name = one.name
-            scope[f"_default_{name}"] = one.default
-            scope[f"_decode_{name}"] = self._decoder(hints[name], f"{cls.__name__}.{name}")
-            lines.append(f" {name} = _get({name!r}, _default_{name})")
-            lines.append(_conversion(name, hints[name], required=one.default is MISSING))
-            if name in self._shared_members:
-                lines.append(f" {name} = _share({name}, {name})")
-        lines.append(f" _made = _cls({', '.join(names)})")
-        lines.append(" return _share(_made, _made)" if cls in self._shared else " return _made")
-        exec("\n".join(lines), scope)  # noqa: S102 - see the docstring
+            scope[f"_default_{one.name}"] = one.default
+            scope[f"_decode_{one.name}"] = self._decoder(hints[one.name], f"{cls.__name__}.{one.name}")
+        exec(_compiled(cls, cls in self._shared, self._shared_members), scope)  # noqa: S102 - see the docstring
         return cast("Decode", scope["_decode"])
+
+
+# What belongs to a class alone is made once: a command reads a journal of a few lines, too.
+@functools.cache
+def _hints(cls: type) -> dict[str, object]:
+    return typing.get_type_hints(cls)
+
+
+@functools.cache
+def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.CodeType:  # noqa: FBT001 - a cache's key
+    lines = [
+        "def _decode(_value):",
+        " if _value.__class__ is not dict: _wrong(_value)",
+        " _get = _value.get",
+    ]
+    for one in fields(cls):
+        name = one.name
+        lines.append(f" {name} = _get({name!r}, _default_{name})")
+        lines.append(_conversion(name, _hints(cls)[name], required=one.default is MISSING))
+        if name in shared_members:
+            lines.append(f" {name} = _share({name}, {name})")
+    lines.append(f" _made = _cls({', '.join(one.name for one in fields(cls))})")
+    lines.append(" return _share(_made, _made)" if shared else " return _made")
+    return compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec")
 
 
 def _conversion(name: str, annotation: object, *, required: bool) -> str:
