@@ -53,6 +53,12 @@ class Live:
         self._turning: asyncio.Task[None] | None = None
         self._turn: Turn | None = None
         self._next = asyncio.Event()
+        self._closed = False
+
+    def close(self) -> None:
+        """Let viewers go at once: they come again when the web is there again."""
+        self._closed = True
+        self._next.set()
 
     async def run(self) -> None:
         """Take samples until cancelled."""
@@ -81,6 +87,8 @@ class Live:
         # Not the last turn: whoever has seen the effect of an order must not be shown what was before it.
         while True:
             await self._next.wait()
+            if self._closed:
+                return
             if self._turn is not None:
                 yield self._turn
 

@@ -123,6 +123,7 @@ class WebServer:
         sampling = loop.create_task(live.run())
         await self._stopping.wait()
         sampling.cancel()
+        live.close()
         for server in servers:
             server.close()
         await _ended(state)

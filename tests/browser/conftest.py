@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.browser.webdriver import Browser, driving
+from tests.browser.webdriver import CHROMIUM, DRIVER, Browser, driving
 from tests.fakes.house import House
 
 
 @pytest.fixture(scope="session")
 def window() -> Iterator[Callable[..., Browser]]:
     """Open windows."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("a browser is needed: apt install chromium chromium-driver")
     with driving() as opened:
         yield opened
 
@@ -40,6 +43,8 @@ def browser(window: Callable[..., Browser], house: House) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Have the text of axe-core, which judges how accessible a page is; it is not kept."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is needed, which has axe-core")
     place = tmp_path_factory.mktemp("axe")
     subprocess.run(
         ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "axe-core@4"],

@@ -182,7 +182,7 @@ def test_a_life(browser: Browser, house: House):
     browser.wait("document.querySelector('.life')")
     go(house, job_id, "submitted")
     browser.wait(
-        "document.querySelector('.life').innerText.includes('submitted as request r1')", within_s=LIVE_S
+        "document.querySelector('.life').innerText.includes('submitted as request request-')", within_s=LIVE_S
     )
     browser.wait("document.getElementById('head').innerText.includes('in the cloud')", within_s=LIVE_S)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -346,6 +347,20 @@ def test_a_stream_ends_by_itself(open_house, monkeypatch):
     answer = requests.get(f"{house.url}/api/v1/events", timeout=10)
     assert answer.text.startswith("retry: 1000\n\nevent: status\n")
     assert "\n: \n" in answer.text  # a sign of life while nothing changes
+
+
+def test_the_end_lets_viewers_go(open_house):
+    """They are told the end of the stream at once, and do not hold it up."""
+    house = open_house()
+    with requests.get(f"{house.url}/api/v1/events", stream=True, timeout=10) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        ended: list[bytes] = []
+        reading = threading.Thread(target=lambda: ended.extend(lines))
+        reading.start()
+        house.web.stop(5)
+        reading.join(5)
+        assert not reading.is_alive()
 
 
 def test_no_more_viewers_than_may(open_house, monkeypatch):

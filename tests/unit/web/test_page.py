@@ -226,6 +226,29 @@ def test_a_form_needs_its_token(open_house):
     assert [job.state for job in house.jobs.values()] == [JobState.QUEUED]
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"token=&" + b"&".join(b"job=%d" % n for n in range(10_000))),
+        ("application/x-www-form-urlencoded", b"text=" + b"x" * (5 * 2**20)),
+        ("multipart/form-data; boundary=x", b"--x\r\nnonsense"),
+        ("multipart/form-data; boundary=x", b"--x\r\ncontent-disposition: form-data\r\n\r\n\r\n--x--"),
+        (
+            "multipart/form-data; boundary=x",
+            b"".join(b'--x\r\ncontent-disposition: form-data; name="j"\r\n\r\n1\r\n' for _ in range(2000))
+            + b"--x--",
+        ),
+        ("application/json", b"{}"),
+    ],
+)
+def test_forms_beyond_the_bounds(open_house, kind, body):
+    """They are as good as no form: nothing is done, and the server goes on."""
+    house = open_house()
+    answer = requests.post(f"{house.url}/add", data=body, headers={"content-type": kind}, timeout=10)
+    assert answer.status_code == 403
+    assert "All is well" in page(house)
+
+
 def test_what_is_not_there(open_house):
     """Unknown jobs, verbs and jobs that have moved on are told so."""
     house = open_house()

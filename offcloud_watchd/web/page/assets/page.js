@@ -197,5 +197,11 @@
     });
   }
 
+  // What was just done is said once, not at every reload.
+  const here = new URL(location.href);
+  if (here.searchParams.has("said")) {
+    here.searchParams.delete("said");
+    history.replaceState(null, "", here);
+  }
   listen();
 })();
