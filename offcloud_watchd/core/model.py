@@ -4,8 +4,9 @@ Glossary
 --------
 drop folder     a directory that is watched; *arr tools call it a blackhole
 drop            one file put there, or one ``add`` command; it may hold many links
-link            one thing to fetch: a magnet (or a torrent turned into one) or an http(s) URL
-key             what makes two links the same thing: ``btih:HEX``, ``btmh:HEX`` or ``url:URL``
+link            one thing to fetch: a magnet (or a torrent turned into one), an http(s) URL, or the articles
+                of an NZB
+key             what makes two links the same thing: ``btih:HEX``, ``btmh:HEX``, ``url:URL`` or ``nzb:HEX``
 category        free text that groups releases; each has its own output directory
 job             one link for one category; its whole life is in the journal
 request         the service's own word for an item in the account, named by its request id
@@ -33,6 +34,7 @@ class LinkKind(StrEnum):
 
     TORRENT = "torrent"
     URL = "url"
+    NZB = "nzb"
 
 
 class Route(StrEnum):
@@ -75,7 +77,8 @@ class Lane(StrEnum):
 class Link:
     """One thing to fetch, as it will be submitted.
 
-    ``url`` is the magnet or http(s) address to send; ``key`` identifies the content and is equal for every
+    ``url`` is the magnet or http(s) address to send, of an NZB its key, as only its file can be sent; ``key``
+    identifies the content and is equal for every
     spelling of the same thing. ``name`` is what the drop itself calls it, unsafe as it came. ``line`` is the
     1-based line of a list. ``private`` is BEP 27's flag.
     """

@@ -127,6 +127,8 @@ class Client:
         What is cached is given without an item in the account where the service can: then there is no id.
         Raises ``Permanent`` where the service takes such a link into its cloud only, or has no such call.
         """
+        if link.kind is LinkKind.NZB:
+            raise Permanent("an NZB file goes into the service's cloud only: use `route: cloud`")
         cached = self.cached_files(link, stop) if link.kind is LinkKind.TORRENT else None
         if cached is not None:
             self._grants.keep(link.key, cached)

@@ -13,7 +13,7 @@ Source: public clients; the history is not in the official document.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,7 +45,13 @@ class Listing:
 
     def matching(self, link: Link) -> tuple[Sought, ...]:
         """Return the entries for a link, the oldest first; those of unknown age come last."""
-        alike = self._torrents(link) if link.kind is LinkKind.TORRENT else self._web_links(link)
+        match link.kind:
+            case LinkKind.TORRENT:
+                alike: Iterable[Entry] = self._torrents(link)
+            case LinkKind.NZB:
+                alike = self._nzbs(link)
+            case _:
+                alike = self._web_links(link)
         found = {entry.sought.request_id: entry.sought for entry in alike}
         return tuple(sorted(found.values(), key=_age))
 
@@ -66,9 +72,18 @@ class Listing:
                 if any(one in lowered for one in digits) and info_hashes(text) & keys:
                     yield entry
 
+    def _nzbs(self, link: Link) -> Iterator[Entry]:
+        marks = (link.key.partition(":")[2], nzb_mark(link))
+        return (one for one in self.entries if any(mark in text for text in one.texts for mark in marks))
+
     def _web_links(self, link: Link) -> Sequence[Entry]:
         exact = [entry for entry in self.entries if link.url in entry.texts]
         return exact or [entry for entry in self.entries if link.key in map(_normal, entry.texts)]
+
+
+def nzb_mark(link: Link) -> str:
+    """Return what is written into the name of an NZB's request, so that it is found again by it."""
+    return f"[{link.key.partition(':')[2][:16]}]"
 
 
 def listing(answer: Answer, as_of: float) -> Listing:

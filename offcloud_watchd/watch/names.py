@@ -44,7 +44,7 @@ _NAS_JUNK: Final = frozenset(
     }
 )
 _LINK_EXTENSION = re.compile(
-    r"\.(?:torrent|magnet|txt|url|desktop|webloc|list|lst|text|link|links|urls)$", re.IGNORECASE
+    r"\.(?:torrent|magnet|txt|url|desktop|webloc|list|lst|text|link|links|urls|nzb)$", re.IGNORECASE
 )
 _TWICE = re.compile(r"\.(?:torrent|magnet)$", re.IGNORECASE)
 

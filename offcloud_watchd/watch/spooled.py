@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from offcloud_watchd.core.links import MAX_DROP_BYTES, inflate, is_magnet_enough, torrent_for
+from offcloud_watchd.core.links import MAX_DROP_BYTES, inflate, is_magnet_enough, is_nzb_of, torrent_for
 from offcloud_watchd.core.model import Job, LinkKind
+from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.spool import NAME
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,10 @@ class SpooledFiles:
     torrents: Uploading = Uploading.NEVER
 
     def __call__(self, job: Job) -> bytes | None:
-        """Return the file, unpacked; None where the link itself is to be sent."""
+        """Return the file, unpacked; None where the link itself is to be sent, or an NZB is lost."""
+        if job.link.kind is LinkKind.NZB:
+            unpacked = map(_unpacked, _dropped(self.spool_dir, job))
+            return next((data for data in unpacked if is_nzb_of(job.link, data)), None)
         if self.torrents is Uploading.NEVER:
             return None
         data = SpooledTorrents(self.spool_dir)(job)
@@ -64,6 +68,13 @@ class SpooledFiles:
         if self.torrents is Uploading.AUTO and is_magnet_enough(metainfo):
             return None
         return inflate(data)
+
+
+def _unpacked(data: bytes) -> bytes:
+    try:
+        return inflate(data)
+    except BadDrop:  # another drop of the same job
+        return b""
 
 
 def _dropped(spool_dir: Path, job: Job) -> Iterator[bytes]:

@@ -543,6 +543,22 @@ def test_a_torrent_is_handed_over_where_files_are_taken(real: World, stop: Stop)
             client.uploads.upload("x.torrent", torrent, stop)
 
 
+def test_an_nzb_is_handed_over_where_files_are_taken(real: World, stop: Stop) -> None:
+    """And is then one item, found by its articles; elsewhere it is refused with that word."""
+    client, sandbox, has = _client(real)
+    data = b"<nzb><file><segments><segment>a@b</segment></segments></file></nzb>"
+    (link,) = parse("Some Show.nzb", data).found
+    if "upload" not in has:
+        with pytest.raises(Permanent, match="takes no NZB files"):
+            client.submit(link, stop, data)
+        return
+    taken = client.submit(link, stop, data)
+    found, _ = client.find(link, real.now(), stop)
+    assert [one.request_id for one in found] == [taken.request_id]
+    (content,) = sandbox.books().contents.values()
+    assert content.items_created == 1
+
+
 @pytest.mark.parametrize(
     ("word", "meaning"),
     [

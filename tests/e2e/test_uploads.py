@@ -44,3 +44,33 @@ def test_a_torrent_is_handed_over_once_through_a_lost_answer_and_a_crash(
         assert "this service has no uploads; the torrent is sent as a magnet" in daemon.log
     assert daemon.stop() == 0
     assert_no_key(place)
+
+
+NZB = b"<nzb><file><segments><segment>a@b</segment></segments></file></nzb>"
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_an_nzb_comes_home_where_it_is_taken(start_sandbox, make_place, run_daemon, generation):
+    """One item through a lost answer and a crash; where it is not taken the job says so."""
+    sandbox = start_sandbox(generation=generation)
+    place = make_place(sandbox.url, auth=_auth(generation), settle="100ms", history_lag="1s")
+    sandbox.faults.add(Fault("reset", "cloud", effect=True))
+    daemon = run_daemon(place)
+    (place.drop / "A Show.nzb").write_bytes(NZB)
+    if generation == "current":
+        wait_until(lambda: place.all_in(JobState.FAILED, count=1), within_s=20, why=lambda: daemon.log)
+        (job,) = place.jobs().values()
+        assert "takes no NZB files (Usenet): drop a torrent" in job.reason
+        assert "cloud" not in sandbox.books().calls
+        return
+    wait_until(lambda: "not now:" in daemon.log, within_s=20, why=lambda: daemon.log)
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=60, why=lambda: daemon.log)
+    (job,) = place.jobs().values()
+    assert job.publication is not None
+    assert job.publication.path == str(place.output / "tv" / "A Show")
+    (content,) = sandbox.books().contents.values()
+    assert content.items_created == 1
+    assert daemon.stop() == 0
+    assert_no_key(place)

@@ -11,7 +11,7 @@ Rules of this package:
 from offcloud_watchd.core.links.drop import MAX_TEXT_BYTES, info_hashes, parse, parse_link
 from offcloud_watchd.core.links.infohash import InfoHashes
 from offcloud_watchd.core.links.magnet import MAX_MAGNET_CHARS
-from offcloud_watchd.core.links.nzb import Nzb, parse_nzb
+from offcloud_watchd.core.links.nzb import Nzb, is_nzb_of, nzb_link, parse_nzb
 from offcloud_watchd.core.links.remarks import remarks
 from offcloud_watchd.core.links.torrent import (
     MAX_DROP_BYTES,
@@ -34,6 +34,8 @@ __all__ = [
     "inflate",
     "info_hashes",
     "is_magnet_enough",
+    "is_nzb_of",
+    "nzb_link",
     "parse",
     "parse_link",
     "parse_nzb",

@@ -4,7 +4,8 @@ Rules of this file:
 
 * The extension says what a file should be, its bytes say what it is: a magnet saved as .torrent is taken, a
   login page saved as .torrent is named as such.
-* A torrent or magnet is known by its info hash, a web link by its mended spelling; equal things, equal keys.
+* A torrent or magnet is known by its info hash, a web link by its mended spelling, an NZB by its articles;
+  equal things, equal keys.
 * The text of a ``BadDrop`` is for a person and never repeats a link: it may be a secret.
 """
 
@@ -24,7 +25,7 @@ from offcloud_watchd.core.links.linkfile import (
     webloc_target,
 )
 from offcloud_watchd.core.links.magnet import MAX_MAGNET_CHARS, is_magnet, named_hashes
-from offcloud_watchd.core.links.nzb import parse_nzb
+from offcloud_watchd.core.links.nzb import nzb_link, parse_nzb
 from offcloud_watchd.core.links.textlist import parse_one, parse_text
 from offcloud_watchd.core.links.torrent import GZIP, MAX_DROP_BYTES, inflate, parse_torrent, torrent_link
 from offcloud_watchd.core.model import Link, Links
@@ -47,6 +48,7 @@ _HTML_PART = re.compile(
 )
 _WEB_LINK = re.compile(r"\s*https?://", re.IGNORECASE)
 _NZB = re.compile(r"<(?:!doctype\s+)?nzb\b", re.IGNORECASE)
+_NZB_ENDING = re.compile(r"(?:\.nzb)?(?:\.gz)?\Z", re.IGNORECASE)
 _ROOT_CHARS: Final = 256
 _KINDS: Final = (
     (b"PK\x03\x04", "a ZIP archive; unpack it first"),
@@ -75,12 +77,12 @@ def parse(name: str, data: bytes) -> Links:
     if not data.strip(b"\0 \t\r\n"):
         raise BadDrop("the file is empty; if it is still being written, drop it again when it is complete")
     if extension == "nzb":
-        return _nzb(data)
+        return _nzb(name, data)
     if extension == "torrent" or data.startswith(GZIP) or _TORRENT.match(data):
-        return _torrent(data)
+        return _torrent(name, data)
     if is_webloc(data):
         return Links((parse_link(webloc_target(data)),))
-    return _text(data, extension)
+    return _text(name, data, extension)
 
 
 def parse_link(text: str) -> Link:
@@ -106,14 +108,14 @@ def info_hashes(text: str) -> frozenset[str]:
     return frozenset() if hashes is None else hashes.keys
 
 
-def _torrent(data: bytes) -> Links:
+def _torrent(name: str, data: bytes) -> Links:
     data = inflate(data)
     if not _TORRENT.match(data):
         text = decode(data[: MAX_MAGNET_CHARS + 4])
         if is_magnet(text.lstrip()):  # what indexers answer when they redirect to a magnet
             return Links((parse_link(text),))
         if _NZB.match(_root(text)):
-            return _nzb(data)
+            return _nzb(name, data)
         raise BadDrop(f"this is no torrent: {_kind(data, text)}")
     return Links((torrent_link(parse_torrent(data)),))
 
@@ -151,7 +153,7 @@ def _kind(data: bytes, text: str) -> str:
     return "it is plain text and no bencoded data, perhaps the site's error message: open it and look"
 
 
-def _text(data: bytes, extension: str) -> Links:
+def _text(name: str, data: bytes, extension: str) -> Links:
     if len(data) > MAX_TEXT_BYTES:
         raise BadDrop(f"the list is larger than {MAX_TEXT_BYTES // 2**20}MiB; split it into smaller files")
     text = decode(data)
@@ -159,7 +161,7 @@ def _text(data: bytes, extension: str) -> Links:
         raise BadDrop("the file is no text: it holds binary data, and it is no torrent either")
     root = _root(text)
     if _NZB.match(root):
-        return _nzb(data)
+        return _nzb(name, data)
     if _HTML.match(root):
         raise BadDrop(f"this is no list of links: {_PAGE}")
     if text.lstrip().startswith("<?xml"):  # its name spaces look like links
@@ -179,8 +181,8 @@ def _shortcut(text: str) -> Link:
         raise BadDrop(f"line {line}: {error}") from None
 
 
-def _nzb(data: bytes) -> Links:
-    """Check an NZB and refuse it: the word is about this file, whether it is damaged or only not taken."""
+def _nzb(name: str, data: bytes) -> Links:
+    """Check an NZB: whoever gets it cannot tell a damaged one from one whose articles are gone."""
     data = inflate(data)
     text = decode(data[:MAX_MAGNET_CHARS])
     if not _NZB.match(_root(text)):
@@ -189,12 +191,7 @@ def _nzb(data: bytes) -> Links:
         nzb = parse_nzb(data)
     except BadDrop as error:
         raise BadDrop(f"this is an NZB file (Usenet) that is damaged: {error}") from None
-    files = "1 file" if nzb.files == 1 else f"{nzb.files} files"
-    articles = "1 article" if nzb.segments == 1 else f"{nzb.segments} articles"
-    raise BadDrop(
-        f"this is an NZB file (Usenet) of {files} in {articles}. "
-        "It is sound, but NZB files are not taken; torrents, magnets and web links are"
-    )
+    return Links((nzb_link(nzb, _sound(_NZB_ENDING.sub("", name))),))
 
 
 def _sound(text: str) -> str:

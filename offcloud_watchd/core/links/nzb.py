@@ -12,13 +12,16 @@ Source: the NZB specification 1.1 (files, segments, head/meta), as SABnzbd and N
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from offcloud_watchd.core.model import Link, LinkKind
 from offcloud_watchd.errors import BadDrop
 
 MAX_DEPTH: Final = 16
+MAX_ARTICLE_CHARS: Final = 1024  # RFC 3977 allows a message id 250
 MAX_ARTICLE_DIGITS: Final = 12
 _ROOT: Final = ("nzb",)
 _FILE: Final = ("nzb", "file")
@@ -27,11 +30,16 @@ _SEGMENT: Final = ("nzb", "file", "segments", "segment")
 
 @dataclass(frozen=True, slots=True)
 class Nzb:
-    """What an NZB asks for: ``files`` in ``segments`` articles; ``size_bytes`` is what it claims, encoded."""
+    """What an NZB asks for: ``files`` in ``segments`` articles; ``size_bytes`` is what it claims, encoded.
+
+    ``digest`` is the SHA-256 of the articles' names in their order: indexers write the same post in many
+    ways, with remarks of their own.
+    """
 
     files: int
     segments: int
     size_bytes: int
+    digest: str = ""
 
 
 class _Reader:
@@ -40,8 +48,9 @@ class _Reader:
     def __init__(self) -> None:
         self.path: tuple[str, ...] = ()
         self.files = self.segments = self.size_bytes = 0
+        self.articles = hashlib.sha256()
         self._in_file = 0
-        self._named = False
+        self._article = ""
 
     def declares(self, *_: object) -> None:
         """Refuse an entity or a DOCTYPE of its own making."""
@@ -62,19 +71,23 @@ class _Reader:
         if self.path == _FILE:
             self._in_file = 0
         elif self.path == _SEGMENT:
-            self._named = False
+            self._article = ""
             size = attributes.get("bytes", "")
             self.size_bytes += int(size) if size.isdecimal() and len(size) <= MAX_ARTICLE_DIGITS else 0
 
     def text(self, text: str) -> None:
-        """Note that a segment names its article."""
-        self._named = self._named or bool(text.strip())
+        """Note which article a segment names."""
+        if self.path == _SEGMENT:
+            self._article += text
+            if len(self._article) > MAX_ARTICLE_CHARS:
+                raise BadDrop("the name of an article in it is too long")
 
     def closes(self, _name: str) -> None:
         """Leave an element; a file must have had segments, a segment its article."""
         if self.path == _SEGMENT:
-            if not self._named:
+            if not self._article.strip():
                 raise BadDrop("a segment in it names no article")
+            self.articles.update(self._article.strip().encode() + b"\n")
             self._in_file += 1
             self.segments += 1
         elif self.path == _FILE:
@@ -107,4 +120,18 @@ def parse_nzb(data: bytes) -> Nzb:
         raise BadDrop(f"line {parser.CurrentLineNumber}: {error}") from None
     if not reader.files:
         raise BadDrop("it names no files")
-    return Nzb(reader.files, reader.segments, reader.size_bytes)
+    return Nzb(reader.files, reader.segments, reader.size_bytes, reader.articles.hexdigest())
+
+
+def nzb_link(nzb: Nzb, name: str) -> Link:
+    """Return the link of an NZB; ``name`` is what the drop calls it, for the NZB itself names nothing."""
+    key = f"nzb:{nzb.digest}"
+    return Link(LinkKind.NZB, key, key, name or None)
+
+
+def is_nzb_of(link: Link, data: bytes) -> bool:
+    """Tell whether bytes, unpacked, are an NZB of the same articles as a link."""
+    try:
+        return link.kind is LinkKind.NZB and nzb_link(parse_nzb(data), "").key == link.key
+    except BadDrop:
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from offcloud_watchd.core.model import Link
+from offcloud_watchd.core.model import Link, LinkKind
 
 PRIVATE = (
     "it is a private torrent: only its own trackers may tell of peers, so a magnet of it may find none "
@@ -12,6 +12,10 @@ PRIVATE = (
 V2_ONLY = (
     "it is a v2 torrent without a v1 hash; not every service can take it. If nothing comes of it, look for a "
     "hybrid or a v1 torrent"
+)
+NZB = (
+    "it is an NZB file (Usenet): the classic service takes it on the routes cloud and remote; where no files "
+    "are taken its job fails and says so"
 )
 
 
@@ -25,4 +29,6 @@ def remarks(link: Link) -> tuple[str, ...]:
         told.append(PRIVATE)
     if link.info_hash_v2 is not None and link.info_hash_v1 is None:
         told.append(V2_ONLY)
+    if link.kind is LinkKind.NZB:
+        told.append(NZB)
     return tuple(told)

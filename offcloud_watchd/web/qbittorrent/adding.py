@@ -19,6 +19,7 @@ from typing import Final
 from starlette.responses import Response
 
 from offcloud_watchd.core.links import parse, parse_link
+from offcloud_watchd.core.model import LinkKind
 from offcloud_watchd.core.orders import AddFile, AddLink, add_drop_id
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.errors import BadDrop
@@ -100,7 +101,7 @@ def _read_file(upload: Upload, category: str | None, name: str | None) -> _Read:
         found = parse(shown, upload.data).found
     except BadDrop:
         found = ()
-    if len(found) != 1:
+    if len(found) != 1 or found[0].kind is LinkKind.NZB:
         raise Refused(415, f"Error: '{upload.name}' is not a valid torrent file.")
     stem = name or shown[: -len(_SUFFIX)] or found[0].name or found[0].key
     return _Read(AddFile(stem[:MAX_STEM] + _SUFFIX, upload.data, category), found[0].key)

@@ -29,10 +29,15 @@ def test_what_may_be_in_the_way_is_told(place: Place, data: bytes, remarks: list
     assert told["links"][0]["private"] == (PRIVATE in remarks)
 
 
-def test_an_nzb_is_named_and_refused(place: Place) -> None:
-    """What it is, that it is sound, and that it is not taken."""
+def test_an_nzb_is_named(place: Place) -> None:
+    """What it is, who takes it, and what is wrong with a damaged one."""
     path = place.root / "x.nzb"
     path.write_text("<nzb><file><segments><segment>a@b</segment></segments></file></nzb>")
     ended = place.run("explain", str(path))
+    assert ended.code == 0
+    assert "x (nzb, nzb:" in ended.out
+    assert "note: it is an NZB file (Usenet): the classic service takes it" in ended.out
+    path.write_text("<nzb><file>")
+    ended = place.run("explain", str(path))
     assert ended.code == 1
-    assert "would be refused: this is an NZB file (Usenet) of 1 file in 1 article" in ended.out
+    assert "would be refused: this is an NZB file (Usenet) that is damaged: line 1" in ended.out

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from offcloud_watchd.core.links import parse_link
+from offcloud_watchd.core.links import parse, parse_link
 from offcloud_watchd.core.model import RemoteTarget
 from offcloud_watchd.errors import Blocked, Cancelled, OffcloudWatchdError, Permanent, Transient
 from tests.fakes.wire_server import Turn, says
@@ -114,3 +114,54 @@ def test_whoever_is_stopped_in_an_upload_submits_nothing(play: Play) -> None:
     with pytest.raises(Cancelled):
         client.submit(MAGNET, stop, FILE)
     assert [asked.path for asked in server.asked] == ["/torrent/upload"]
+
+
+# --- NZBs ---
+
+NZB_FILE = b"<nzb><file><segments><segment>a@b</segment></segments></file></nzb>"
+(NZB,) = parse("A.Show.nzb", NZB_FILE).found
+DIGEST = NZB.key.partition(":")[2]
+
+
+def test_an_nzb_is_handed_over_and_named(play: Play, stop: threading.Event) -> None:
+    """Both the file and the request carry the digits by which they are found again."""
+    client, server = play(TAKEN, ITEM)
+    assert client.submit(NZB, stop, NZB_FILE).request_id == "R1"
+    assert f'filename="{DIGEST}.nzb"'.encode() in server.asked[0].body
+    assert server.asked[1].json() == {"url": ADDRESS, "customFileName": f"A.Show [{DIGEST[:16]}]"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"originalLink": f"https://up.invalid/{DIGEST}.nzb"},
+        {"originalLink": "https://up.invalid/1", "fileName": f"A.Show [{DIGEST[:16]}]"},
+    ],
+)
+def test_an_nzb_is_found_again(play: Play, stop: threading.Event, row: dict[str, object]) -> None:
+    """By its address or by its name, and no other."""
+    rows = [
+        {"requestId": "R1", **row},
+        {"requestId": "R2", "fileName": "A.Show", "originalLink": "https://x/"},
+    ]
+    client, _ = play(says(rows))
+    found, _ = client.find(NZB, 0.0, stop)
+    assert [one.request_id for one in found] == ["R1"]
+
+
+def test_an_nzb_is_refused_where_no_files_are_taken(play: Play, stop: threading.Event) -> None:
+    """With that word, and each time anew: there is no other way."""
+    for _ in range(2):
+        client, _ = play(PAGE, ACCOUNT)
+        with pytest.raises(Permanent, match=r"no uploads and takes no NZB files \(Usenet\)"):
+            client.submit(NZB, stop, NZB_FILE)
+
+
+def test_an_nzb_gives_no_links_at_once(play: Play, stop: threading.Event) -> None:
+    """Nor is anything sent where its file is lost; neither asks the service anything."""
+    client, server = play(TAKEN)
+    with pytest.raises(Permanent, match="use `route: cloud`"):
+        client.grant(NZB, stop)
+    with pytest.raises(Permanent, match="drop it again"):
+        client.submit(NZB, stop)
+    assert server.asked == []

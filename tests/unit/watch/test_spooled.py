@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.core.links import MAX_DROP_BYTES, parse_torrent
+from offcloud_watchd.core.links import MAX_DROP_BYTES, parse, parse_torrent
 from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Link, LinkKind
 from offcloud_watchd.watch.spool import store
 from offcloud_watchd.watch.spooled import SpooledFiles, SpooledTorrents, Uploading
@@ -107,3 +107,15 @@ def test_what_came_as_a_magnet_goes_as_one(tmp_path: Path) -> None:
     """There is no file to hand over, or it is lost."""
     job = job_of(b"magnet:?x", OTHER, spool=tmp_path, **HASHES)
     assert SpooledFiles(tmp_path, Uploading.ALWAYS)(job) is None
+
+
+def test_an_nzb_is_given_back_among_its_drops(tmp_path: Path) -> None:
+    """Unpacked, whatever else was dropped for it; whatever is said of torrents."""
+    data = b"<nzb><file><segments><segment>a@b</segment></segments></file></nzb>"
+    (link,) = parse("x.nzb", data).found
+    broken = gzip.compress(data)[:-9]
+    job = replace(job_of(b"magnet:?x", broken, gzip.compress(data), spool=tmp_path), link=link)
+    assert SpooledFiles(tmp_path)(job) == data
+    assert SpooledTorrents(tmp_path)(job) is None
+    lost = replace(job_of(OTHER, spool=tmp_path), link=link)
+    assert SpooledFiles(tmp_path)(lost) is None

@@ -1,9 +1,14 @@
 """NZB files: what they ask for, and what is wrong with those that are not sound."""
 
+import gzip
+import hashlib
+
 import pytest
 
-from offcloud_watchd.core.links import Nzb, parse, parse_nzb
+from offcloud_watchd.core.links import Nzb, is_nzb_of, parse, parse_nzb, remarks
 from offcloud_watchd.core.links.nzb import MAX_DEPTH
+from offcloud_watchd.core.links.remarks import NZB
+from offcloud_watchd.core.model import LinkKind
 from offcloud_watchd.errors import BadDrop
 
 SEGMENTS = (
@@ -26,14 +31,15 @@ HEAD = '<head><meta type="title">x</meta></head>'
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_sound_nzb_is_counted(text: str, encoding: str) -> None:
     """Files, articles and what they weigh, with the head and the public DOCTYPE that indexers write."""
-    assert parse_nzb(text.encode(encoding)) == Nzb(files=1, segments=2, size_bytes=150)
+    digest = hashlib.sha256(b"a@b\nc@d\n").hexdigest()
+    assert parse_nzb(text.encode(encoding)) == Nzb(1, 2, 150, digest)
 
 
 def test_odd_sizes_count_as_nothing() -> None:
     """They are only told to people."""
     odd = "".join(f'<segment bytes="{size}">a@b</segment>' for size in ("", "x", "-1", "9" * 30, "7"))
     told = parse_nzb(f"<nzb><file><segments>{odd}</segments></file></nzb>".encode())
-    assert told == Nzb(files=1, segments=5, size_bytes=7)
+    assert (told.files, told.segments, told.size_bytes) == (1, 5, 7)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +62,7 @@ def test_odd_sizes_count_as_nothing() -> None:
         ('<?xml version="1.0" encoding="no-such"?><nzb/>', "encoding|well-formed"),
         ('<?xml version="1.0" encoding="utf-7"?><nzb/>', "encoding|well-formed"),
         ("<nzb>" + "<a>" * MAX_DEPTH, "nested deeper"),
+        (f"<nzb><file><segments><segment>{'x' * 2000}</segment></segments></file></nzb>", "too long"),
     ],
 )
 def test_refuses_what_is_not_sound(text: str, word: str) -> None:
@@ -67,19 +74,48 @@ def test_refuses_what_is_not_sound(text: str, word: str) -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        (f"<nzb>{FILE}</nzb>", r"an NZB file \(Usenet\) of 1 file in 2 articles. It is sound, but"),
-        (
-            f"<nzb>{FILE}{FILE.replace(SEGMENTS, '<segments><segment>x@y</segment></segments>')}</nzb>",
-            "2 files in 3",
-        ),
         ("<nzb><file>", "an NZB file .* that is damaged: line 1"),
         ("<rss/>", "no NZB file .* XML"),
     ],
 )
 @pytest.mark.parametrize("name", ["x.nzb", "x.torrent", "x.link"])
 def test_an_nzb_is_named_whatever_it_is_called(name: str, text: str, word: str) -> None:
-    """It is checked, then refused with that word; a good one and a damaged one are told apart."""
+    """A damaged one is refused with that word."""
     if text == "<rss/>" and name != "x.nzb":
         word = "no torrent|no link|no line"
     with pytest.raises(BadDrop, match=word):
         parse(name, text.encode())
+
+
+SOUND = f"<nzb>{FILE}</nzb>".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [("A.Show.nzb", "A.Show"), ("A.Show.NZB", "A.Show"), ("x.torrent", "x.torrent"), (".nzb", None)],
+)
+def test_a_sound_nzb_is_one_link(name: str, called: str | None) -> None:
+    """Known by its articles and named by its file; a person is told who takes it."""
+    (link,) = parse(name, SOUND).found
+    digest = hashlib.sha256(b"a@b\nc@d\n").hexdigest()
+    assert (link.kind, link.key, link.url, link.name) == (
+        LinkKind.NZB,
+        f"nzb:{digest}",
+        f"nzb:{digest}",
+        called,
+    )
+    assert remarks(link) == (NZB,)
+
+
+def test_the_same_articles_are_the_same_link() -> None:
+    """Whoever wrote the NZB, with whatever head and remarks, packed or not; other articles are not."""
+    (link,) = parse("x.nzb", SOUND).found
+    (packed,) = parse("x.nzb.gz", gzip.compress(SOUND)).found
+    other = f"<!-- at 10:00 -->{DOCTYPE}<nzb>{HEAD}{FILE}</nzb>".encode()
+    assert packed == link
+    assert parse("x.nzb", other).found == (link,)
+    assert is_nzb_of(link, other)
+    assert not is_nzb_of(link, SOUND.replace(b"c@d", b"c@e"))
+    assert not is_nzb_of(link, b"<nzb>")
+    (page,) = parse("x.txt", b"https://h.invalid/f").found
+    assert not is_nzb_of(page, SOUND)
