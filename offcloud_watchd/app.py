@@ -43,6 +43,8 @@ from offcloud_watchd.watch import Watcher, sweep_spool
 from offcloud_watchd.watch.commands import write_command
 
 if TYPE_CHECKING:
+    from offcloud_watchd.arr.feedback import Feedback
+    from offcloud_watchd.arr.tool import Tool
     from offcloud_watchd.notify.lane import Messages
     from offcloud_watchd.web.server import WebServer
 
@@ -50,6 +52,7 @@ log = logging.getLogger(__name__)
 
 CLOSE_WITHIN_S: Final = 1.5
 API_PLACES: Final = 8  # one is carried out, the others wait; each is an intent that a crash leaves open
+ARR_PLACES: Final = 4  # one is carried out, the others wait
 
 
 class SystemClock:
@@ -125,7 +128,9 @@ def _assemble(
     tally = Tally()
     client = Client(plan.client(read_key=keys.read, on_secret=keys.keep, on_answer=tally.asked), clock)
     stack.callback(client.close)
-    ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle, plan.file_of)
+    tools = _tools(plan, keys, clock)
+    feedback = _feedback(tools, clock)
+    ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle, plan.file_of, feedback)
     workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)
     engine = Engine(
         jobs=jobs,
@@ -133,7 +138,7 @@ def _assemble(
         lanes=workers,
         clock=clock,
         policy=plan.policy,
-        capacity={Lane.API: API_PLACES, Lane.FETCH: plan.fetch_jobs, Lane.DISK: 1},
+        capacity={Lane.API: API_PLACES, Lane.FETCH: plan.fetch_jobs, Lane.DISK: 1, Lane.ARR: ARR_PLACES},
         rescan_s=min((folder.rescan_s for folder in plan.watch.folders), default=30.0),
     )
     engine.subscribe(tally)
@@ -155,6 +160,7 @@ def _assemble(
         look_again=watcher.ask,
         hear=tally.heard,
     )
+    _let_refresh(tools, engine, workers)
     web = _web(plan, clock, watcher, inbox, lambda: _metrics(plan, tally, shelf, clock))
     with signals.for_the_main_thread():
         watcher.start()
@@ -181,6 +187,36 @@ def check_remote_account(client: Client, account: str, stop: Stop) -> None:
         log.error("remote account %s: %s", account, error)  # noqa: TRY400 - an answer, not a bug
     else:
         log.info("remote account %s: %s (%s)", account, found.title, found.option_id)
+
+
+def _tools(plan: Blueprint, keys: KeySource, clock: Clock) -> Sequence[Tool]:
+    if not plan.tools:
+        return ()
+    from offcloud_watchd.arr.tool import Tool  # noqa: PLC0415 - only where there is one
+
+    return [
+        Tool(one, partial(keys.read_other, one.api_key_file, one.key_setting), clock) for one in plan.tools
+    ]
+
+
+def _feedback(tools: Sequence[Tool], clock: Clock) -> Feedback | None:
+    if not tools:
+        return None
+    from offcloud_watchd.arr.feedback import Feedback  # noqa: PLC0415 - only where there is a tool
+
+    return Feedback(tools, clock)
+
+
+def _let_refresh(tools: Sequence[Tool], engine: Engine, workers: Workers) -> None:
+    """Have every tool hear of what is published, and say once what each is."""
+    if not tools:
+        return
+    from offcloud_watchd.arr.feedback import Refresher, introduce  # noqa: PLC0415 - only where there is a tool
+
+    ask = partial(workers.ask, lane=Lane.ARR)
+    engine.subscribe(Refresher(tools, ask))
+    for tool in tools:
+        ask(partial(introduce, tool))
 
 
 def _show(picture: Picture, readers: Sequence[Callable[[Picture], None]]) -> None:

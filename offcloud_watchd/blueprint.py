@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.core.categories import checked_nested_category
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Destination, RemoteTarget, Route
@@ -53,6 +54,7 @@ class Blueprint:
     fetch_jobs: int
     web: WebSettings | None = None
     notify: NotifySettings | None = None
+    tools: tuple[ToolSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,12 @@ class KeySource:
         self.keep(key)
         return key
 
+    def read_other(self, file: Path, setting: str) -> str:
+        """Return the key of another program; raise ``ConfigError`` when it cannot be read."""
+        key = read_other_key(file, setting)
+        self.keep(key)
+        return key
+
     def keep(self, secret: str) -> None:
         """Have the log hide this too."""
         if secret not in self._given:
@@ -86,12 +92,28 @@ def read_key(place: KeyPlace, env: Mapping[str, str]) -> str:
     try:
         return _key(place, env)
     except OSError as error:
-        word = place.secret.name.removeprefix("API ")
-        remedy = (
-            f"write the {word} into it, mode 0600" if error.errno == errno.ENOENT else "run this as its owner"
-        )
-        problem = f"cannot be read: {error.strerror}: {error.filename}; {remedy}"
-        raise _wrong(place, place.secret.setting, problem) from error
+        raise _unreadable(place, error) from error
+
+
+def read_other_key(file: Path, setting: str) -> str:
+    """Return another program's key, under the same rules; raise ``ConfigError``.
+
+    ``setting`` is where the file stands in the configuration. Never the service's own key in its place.
+    """
+    place = KeyPlace(None, file, {API_KEY.setting: setting})
+    try:
+        return _clean(place, API_KEY.setting, str(file), _bytes(place, file, private=True))
+    except OSError as error:
+        raise _unreadable(place, error) from error
+
+
+def _unreadable(place: KeyPlace, error: OSError) -> ConfigError:
+    word = place.secret.name.removeprefix("API ")
+    remedy = (
+        f"write the {word} into it, mode 0600" if error.errno == errno.ENOENT else "run this as its owner"
+    )
+    problem = f"cannot be read: {error.strerror}: {error.filename}; {remedy}"
+    return _wrong(place, place.secret.setting, problem)
 
 
 def _key(place: KeyPlace, env: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from offcloud_watchd.core.model import Job, JobState, Lane, Progress
+from offcloud_watchd.core.model import PAUSING, Job, JobState, Progress
 from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.core.views import folder_view, lane_view, progressed
@@ -44,10 +44,11 @@ def describe(picture: Picture, *, process_id: int, started_at: float) -> dict[st
         "pid": process_id,
         "started_at": started_at,
         "journal_problem": picture.journal_problem,
-        "lanes": [lane_view(lane, picture) for lane in Lane],
+        "lanes": [lane_view(lane, picture) for lane in PAUSING],
         "folders": [folder_view(folder) for folder in picture.folders],
         "counts": {str(state): count for state, count in picture.counts.items()},
         "to_clear": picture.to_clear,
+        "to_report": picture.to_report,
         "active": [_active(job, progress) for job, progress in active[:MAX_ACTIVE]],
         "active_total": len(active),
     }

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MICROSECONDS: Final = 1_000_000
 
 API_LIMIT_S: Final = 180.0
-"""How long the api lane may show no movement: a whole answer has 60 s, and whoever waits says how long."""
+"""How long who asks others may show no movement: a whole answer has 60 s, and whoever waits says how long."""
 DISK_FACTOR: Final = 15.0
 """How much longer than the main loop a step on a disk may take: to sync a large file to a slow one, say."""
 PATIENCE_S: Final = 60.0
@@ -166,7 +166,7 @@ def limits_s(watchdog_s: float) -> Mapping[Lane, float]:
     a slow disk can give more of both.
     """
     disk_s = DISK_FACTOR * watchdog_s
-    return {Lane.API: API_LIMIT_S, Lane.DISK: disk_s, Lane.FETCH: disk_s}
+    return {Lane.API: API_LIMIT_S, Lane.DISK: disk_s, Lane.FETCH: disk_s, Lane.ARR: API_LIMIT_S}
 
 
 def overdue(busy: Busy, now: float, limits_s: Mapping[Lane, float]) -> Busy:

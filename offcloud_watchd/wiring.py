@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from offcloud_watchd import __version__
+from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.blueprint import Answer, Blueprint, CategoryDestinations, SubfolderDestinations
 from offcloud_watchd.config import Config, Folder, check_places, find_path, load
 from offcloud_watchd.core.lifecycle import Policy
@@ -62,6 +63,7 @@ def blueprint(config: Config) -> Blueprint:
         fetch_jobs=config.fetch.jobs,
         web=web_settings(config),
         notify=notify_settings(config),
+        tools=tool_settings(config),
     )
 
 
@@ -75,6 +77,7 @@ def policy(config: Config) -> Policy:
         stall_s=math.inf if offcloud.stall_s is None else offcloud.stall_s,
         requests_per_minute=offcloud.requests_per_minute,
         remove_published=offcloud.remove == "published",
+        reported=frozenset(category for tool in config.arr for category in tool.categories),
     )
 
 
@@ -133,6 +136,21 @@ def notify_settings(config: Config) -> NotifySettings | None:
         apprise_file=notify.apprise_file,
         on=frozenset(notify.on),
         user_agent=f"offcloud-watchd/{__version__}",
+    )
+
+
+def tool_settings(config: Config) -> tuple[ToolSettings, ...]:
+    """Return which *arr tools are told how jobs end."""
+    return tuple(
+        ToolSettings(
+            name=tool.name,
+            url=tool.url,
+            api_key_file=tool.api_key_file,
+            key_setting=config.located(f"arr[{number}].api_key_file", "").rstrip(": "),
+            categories=tool.categories,
+            user_agent=f"offcloud-watchd/{__version__}",
+        )
+        for number, tool in enumerate(config.arr)
     )
 
 

@@ -43,6 +43,7 @@ NOTES: Final[Mapping[str, str]] = {
     "output directory or the state directory, nor the other way round.",
     "fetch": "How files come home, and what globs mean: [fetch.md](fetch.md).",
     "web": "Who is let in, and how it is bounded: [security.md](security.md). The figures: [metrics.md](metrics.md).",
+    "arr": "What each is told, and when: [arr.md](arr.md).",
     "notify": "Who is told what, and how often: [messages.md](messages.md).",
 }
 

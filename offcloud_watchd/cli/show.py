@@ -67,6 +67,8 @@ def _head(job: Job) -> Iterator[str]:
         yield from map(_checked, done.checks)
     if job.to_clear:
         yield "account:   the request is still to be removed from it"
+    if job.to_report:
+        yield "arr:       the tool is still to be told that it failed"
     if job.delivery is not None:
         yield f"sent:      {sent(job.delivery)}"
     for drop in job.drops:

@@ -129,6 +129,8 @@ def plain(seen: Mapping[str, Any]) -> list[str]:
         )
     if seen.get("to_clear"):
         lines.append(f"{seen['to_clear']} finished requests are still to be removed from the account")
+    if seen.get("to_report"):
+        lines.append(f"{seen['to_report']} failures are still to be reported to an *arr tool")
     lines += [_job_line(job) for job in seen.get("active", [])]
     more = seen.get("active_total", 0) - len(seen.get("active", []))
     return [*lines, f"and {more} more"] if more > 0 else lines

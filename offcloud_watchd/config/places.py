@@ -25,7 +25,7 @@ from typing import Final
 
 from offcloud_watchd.config.settings import Config
 from offcloud_watchd.errors import ConfigError
-from offcloud_watchd.key import read_key
+from offcloud_watchd.key import read_key, read_other_key
 from offcloud_watchd.web.password import read_password
 
 ANSWER_WITHIN_S: Final = 2.0
@@ -118,6 +118,12 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
             read_password(config.web.password_file)
         except ConfigError as error:
             problems += [config.located("web.password_file", text) for text in error.problems]
+    for number, tool in enumerate(config.arr):
+        setting = config.located(f"arr[{number}].api_key_file", "").rstrip(": ")
+        try:
+            read_other_key(tool.api_key_file, setting)
+        except ConfigError as error:
+            problems += error.problems
     problems += [config.located("notify.apprise_file", text) for text in _apprise(config.notify.apprise_file)]
     if problems:
         raise ConfigError(problems)

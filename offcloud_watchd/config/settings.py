@@ -24,12 +24,14 @@ from offcloud_watchd.config.values import (
     Mode,
     Moment,
     Name,
+    NestedCategory,
     ProgramAndArguments,
     Proxy,
     Rate,
     ServiceUrl,
     Size,
     StateDirectory,
+    ToolUrl,
     Username,
     VariableName,
     Webhook,
@@ -47,7 +49,6 @@ UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     "folders.engine": frozenset({"aria2", "rclone"}),
     "folders.shared": frozenset({True}),
     "engines": ANYTHING,
-    "arr": ANYTHING,
 }
 
 
@@ -265,10 +266,12 @@ class Web(Section):
 class Arr(Section):
     """One Sonarr, Radarr or the like that is told how its jobs end."""
 
-    name: Name
-    url: str
-    api_key_file: FilePath
-    categories: tuple[str, ...] = Field(strict=False)
+    name: Name = Field(description="what it is called in the log")
+    url: ToolUrl = Field(description="its address, with its URL Base if it has one")
+    api_key_file: FilePath = Field(description="mode 0600; the key from Settings, General")
+    categories: Annotated[tuple[NestedCategory, ...], BeforeValidator(at_least_one)] = Field(
+        strict=False, description="whose jobs it is told of", json_schema_extra={"minItems": 1}
+    )
 
 
 class Notify(Section):
@@ -308,7 +311,9 @@ class Config(Section):
     engines: dict[Literal["aria2", "rclone"], dict[str, Any]] = _key(
         {}, "{aria2: {url, secret_file, paths}, rclone: {...}}"
     )
-    arr: tuple[Arr, ...] = _key((), "[{name, url, api_key_file, categories}]", strict=False)
+    arr: tuple[Arr, ...] = _key(
+        (), "[{name, url, api_key_file, categories}] are told how jobs end", strict=False
+    )
     notify: Notify = _section(Notify, "messages to people")
     log: Log = _section(Log, "what is logged, and how")
 

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from offcloud_watchd.config.units import parse_duration, parse_mode, parse_rate, parse_size
-from offcloud_watchd.core.categories import checked_category
+from offcloud_watchd.core.categories import checked_category, checked_nested_category
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
@@ -72,6 +72,10 @@ def _category(value: object) -> str:
     return checked_category(_text(value, "must be text; put it in quotes"))
 
 
+def _nested_category(value: object) -> str:
+    return checked_nested_category(_text(value, "must be text; put it in quotes"))
+
+
 def at_least_one(value: object) -> object:
     """Refuse an empty list, whatever its entries should be."""
     if value == []:
@@ -107,6 +111,13 @@ def _service_url(value: object) -> str:
         raise ValueError("may hold no user, password, ? or #; the key has its own setting, api_key_file")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with https:// (the key would be readable on the way)")
+    return text.rstrip("/")
+
+
+def _tool_url(value: object) -> str:
+    text, parts = _address(value, "must be an address such as http://localhost:8989")
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("may hold no user, password, ? or #; the key has its own setting, api_key_file")
     return text.rstrip("/")
 
 
@@ -174,6 +185,8 @@ StateDirectory = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]}),
 ]
 Category = Annotated[str, BeforeValidator(_category)]
+NestedCategory = Annotated[str, BeforeValidator(_nested_category)]
+ToolUrl = Annotated[str, BeforeValidator(_tool_url)]
 ServiceUrl = Annotated[str, BeforeValidator(_service_url)]
 Proxy = Annotated[str, BeforeValidator(_proxy)]
 Webhook = Annotated[str, BeforeValidator(_webhook)]

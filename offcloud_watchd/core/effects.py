@@ -80,6 +80,14 @@ class Inspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Tell the *arr tools of a failed job's category that its release failed."""
+
+    job: Job
+    lane: Lane = Lane.ARR
+
+
+@dataclass(frozen=True, slots=True)
 class Discard:
     """Take away what a removed job left behind."""
 
@@ -87,7 +95,7 @@ class Discard:
     lane: Lane = Lane.DISK
 
 
-Solo = Adopt | Submit | Fetch | Clear | Inspect | Discard
+Solo = Adopt | Submit | Fetch | Clear | Inspect | Report | Discard
 """What a lane carries out for one job by itself."""
 
 Act = Solo | Poll

@@ -196,13 +196,26 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It never will, or the operator cancelled it. ``request_failed``: the service gave its request up."""
+    """It never will, or the operator cancelled it. ``request_failed``: the service gave its request up.
+
+    ``report``: the *arr tools of its category are to be told.
+    """
 
     job_id: str
     at: float
     reason: str
     command: str = ""
     request_failed: bool = False
+    report: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The *arr tools know that it failed; or there was nothing to tell them, for a ``reason``."""
+
+    job_id: str
+    at: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +298,7 @@ Event = (
     | Deferred
     | Resumed
     | Failed
+    | Reported
     | Requeued
     | Removed
     | Discarded

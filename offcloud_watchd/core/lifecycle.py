@@ -34,6 +34,7 @@ from offcloud_watchd.core.events import (
     Recalled,
     Recategorized,
     Removed,
+    Reported,
     Requeued,
     Resumed,
     Stirred,
@@ -97,11 +98,13 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Removed: JobState.REMOVED,
     },
     JobState.FAILED: {
+        Reported: JobState.FAILED,
+        Deferred: JobState.FAILED,
         Requeued: JobState.QUEUED,
         Recategorized: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
-    JobState.REMOVED: {Deferred: JobState.REMOVED},
+    JobState.REMOVED: {Reported: JobState.REMOVED, Deferred: JobState.REMOVED},
 }
 """State and event give the next state. Not in the table: ``Queued``, which makes a job where there is none,
 and ``Discarded``, which takes a REMOVED job out of the fold."""
@@ -113,7 +116,10 @@ OWES: Final[Mapping[JobState, str]] = {
     JobState.CHECKING: "Inspect",
     JobState.REMOVED: "Discard",
 }
-"""The effect each open state owes; FAILED owes nothing, and DONE at the most a Clear (``Job.to_clear``)."""
+"""The effect each open state owes.
+
+DONE owes at the most a Clear (``Job.to_clear``), FAILED a Report (``Job.to_report``), REMOVED that one first.
+"""
 
 MAX_WAIT_S: Final = 6 * 3600.0
 """Nothing waits longer; what seems to was recorded before the clock was set back, and is due."""
@@ -133,9 +139,11 @@ class IllegalTransition(ValueError):  # noqa: N818 - the noun says it
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How patient we are (times in seconds), and whether the account is to be rid of what is published.
+    """How patient we are (times in seconds), and what is done about what has come to its end.
 
     ``stall_s``: a request in which nothing changes for so long is given up (infinity: never).
+    ``remove_published``: the account is to be rid of it. ``reported``: the categories of the *arr tools that
+    are told of a failure.
     """
 
     backoff_min_s: float = 5.0
@@ -147,6 +155,7 @@ class Policy:
     stall_s: float = 24 * 3600.0
     requests_per_minute: int = 120
     remove_published: bool = False
+    reported: frozenset[str] = frozenset()
 
 
 def bounded(reason: str) -> str:
@@ -228,6 +237,8 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return replace(job, attempts=0, retry_at=0.0, reason="", commands=_with_command(job, command))
         case Failed():
             return _failed(job, entered, event)
+        case Reported():
+            return replace(job, attempts=0, retry_at=0.0, to_report=False)
         case Requeued():
             return _requeued(job, entered, event)
         case Recategorized(destination=destination, command=command):
@@ -273,6 +284,7 @@ def _failed(job: Job, entered: Callable[..., Job], event: Failed) -> Job:
     return entered(
         reason=event.reason,
         commands=_with_command(job, event.command),
+        to_report=event.report,
         failed_request=job.submission.request_id if given_up and job.submission else job.failed_request,
     )
 
@@ -292,7 +304,8 @@ def _deferred(job: Job, event: Deferred) -> Job:
         job,
         attempts=job.attempts + event.charged,
         retry_at=event.retry_at,
-        reason=event.reason,
+        # Why a failure could not be told yet is nothing beside why it failed.
+        reason=job.reason if job.state is JobState.FAILED else event.reason,
         unsure=job.unsure and not event.intent_closed,
         doubted_at=event.at if event.maybe_sent else job.doubted_at,
     )
@@ -306,6 +319,7 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
         publication=None,
         delivery=None,
         to_clear=False,
+        to_report=False,
         spent=_with_spent(job),
         published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered

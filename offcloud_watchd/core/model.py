@@ -16,7 +16,8 @@ intent          the record that a POST is about to be made; until an answer is r
 clear           to take a finished request of ours out of the account, with its files there
 staging         the hidden directory in which a release is gathered and checked
 release         the finished directory; it becomes visible by one rename ("published")
-lane            the workers of one resource: ``api``, ``fetch`` or ``disk``
+lane            the workers of one resource: ``api``, ``fetch``, ``disk`` or ``arr``
+*arr tool       Sonarr, Radarr or the like; it is told when a release of its categories fails ("reported")
 effect          work owed to the outside world; always safe to repeat
 
 Times are UTC seconds since the epoch (``_at``), sizes are bytes.
@@ -27,6 +28,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class LinkKind(StrEnum):
@@ -66,11 +68,19 @@ class JobState(StrEnum):
 
 
 class Lane(StrEnum):
-    """The workers of one resource; a lane can be paused as a whole."""
+    """The workers of one resource; a lane can be paused as a whole, all but ``arr``.
+
+    Several tools share that one: one that does not answer must not keep the others waiting.
+    """
 
     API = "api"
     FETCH = "fetch"
     DISK = "disk"
+    ARR = "arr"
+
+
+PAUSING: Final = (Lane.API, Lane.FETCH, Lane.DISK)
+"""The lanes that can be paused, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +311,8 @@ class Job:
     ``to_clear``: the job is done, and its request is still to be taken out of the account. ``mark`` names
     what the request had come to in the cloud when that was last recorded, at ``stirred_at`` (0: never).
     ``vanished`` is the request the account lost, for which there was another one.
+    ``to_report``: the job has failed, and the *arr tools of its category are still to be told. That is owed
+    also when it is removed: a tool that has it removed may not have made a note of the failure yet.
     """
 
     id: str
@@ -330,6 +342,7 @@ class Job:
     mark: str = ""
     stirred_at: float = 0.0
     vanished: str = ""
+    to_report: bool = False
 
 
 class Verb(StrEnum):

@@ -35,7 +35,8 @@ class LanePause:
 class Picture:
     """Lanes that pause, folders, jobs that owe something with their progress, and counts of all jobs.
 
-    ``to_clear`` counts the finished jobs whose request is still to be taken out of the account.
+    ``to_clear`` counts the finished jobs whose request is still to be taken out of the account, ``to_report``
+    the failed ones of which an *arr tool is still to be told.
     ``account`` is what the service told of the account when it was last asked; None: nothing yet.
     """
 
@@ -47,6 +48,7 @@ class Picture:
     journal_problem: str
     to_clear: int = 0
     account: Account | None = None
+    to_report: int = 0
 
 
 @dataclass(frozen=True, slots=True)

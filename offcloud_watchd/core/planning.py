@@ -28,6 +28,7 @@ from offcloud_watchd.core.effects import (
     Fetch,
     Inspect,
     Poll,
+    Report,
     Share,
     Submit,
 )
@@ -64,12 +65,14 @@ class Agenda:
     """The jobs that owe something: a line for each state, in the order in which they came to it.
 
     ``crowds`` are the jobs that want or have the same request, where there are several. ``to_clear`` are the
-    finished ones whose request is still in the account.
+    finished ones whose request is still in the account, ``to_report`` the failed ones of which an *arr tool
+    is still to be told.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self.lines: dict[JobState, dict[str, Job]] = {state: {} for state in OWES}
         self.to_clear: dict[str, Job] = {}
+        self.to_report: dict[str, Job] = {}
         self._groups: dict[Group, dict[str, Job]] = {}
         self._crowded: set[Group] = set()
         for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
@@ -97,6 +100,10 @@ class Agenda:
             self.to_clear[after.id] = after
         elif before is not None:
             self.to_clear.pop(before.id, None)
+        if after is not None and after.state in (JobState.FAILED, JobState.REMOVED) and after.to_report:
+            self.to_report[after.id] = after
+        elif before is not None:
+            self.to_report.pop(before.id, None)
         job = after or before
         if job is not None:
             self._regroup(job, present=after is not None and _wants_request(after))
@@ -167,15 +174,17 @@ def plan(
     places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
     polls, poll_due_at = _round(agenda.lines[JobState.CLOUD], places[Lane.API], gate, rhythm)
     api_places = places[Lane.API] - bool(polls)
-    submits = _first(agenda.lines[JobState.QUEUED], api_places, gate, _submission)
-    fetches = _first(agenda.lines[JobState.FETCHING], places[Lane.FETCH], gate, Fetch)
-    inspects = _first(agenda.lines[JobState.CHECKING], places[Lane.DISK], gate, Inspect)
-    discards = _first(agenda.lines[JobState.REMOVED], places[Lane.DISK], gate, Discard)
+    submits = _first(agenda.lines[JobState.QUEUED].values(), api_places, gate, _submission)
+    fetches = _first(agenda.lines[JobState.FETCHING].values(), places[Lane.FETCH], gate, Fetch)
+    inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
+    reports = _first(agenda.to_report.values(), places[Lane.ARR], gate, Report)
+    removed = (job for job in agenda.lines[JobState.REMOVED].values() if not job.to_report)
+    discards = _first(removed, places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
     unneeded = _unneeded(agenda, api_places, gate, busy)
     api = _in_turns(submits, unneeded)[:api_places]
     next_due_at = min(gate.next_due_at, poll_due_at)
-    return Plan((*shares, *polls, *api, *fetches, *disk), next_due_at)
+    return Plan((*shares, *polls, *api, *fetches, *disk, *reports), next_due_at)
 
 
 def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:
@@ -254,6 +263,16 @@ def needed_by(job: Job, holders: Iterable[Job]) -> Job | None:
     return next((one for one in holders if one.id != job.id and one.state not in finished), None)
 
 
+def twin_of(job: Job, relatives: Iterable[Job]) -> Job | None:
+    """Return another job for the same content and category that was not removed; a tool cannot tell the two.
+
+    ``relatives`` are the jobs with the same key, in any state and category.
+    """
+    category = job.destination.category
+    others = (one for one in relatives if one.id != job.id and one.destination.category == category)
+    return next((one for one in others if one.state is not JobState.REMOVED), None)
+
+
 def _fetch_rank(job: Job, busy: Collection[str], vain: Mapping[str, int], now: float) -> FetchRank:
     far_off = job.retry_at - now > LEADER_WAIT_S
     tries = job.attempts + vain.get(job.id, 0)
@@ -299,9 +318,9 @@ def _submission(job: Job) -> Act:
     return Adopt(job) if job.unsure else Submit(job)
 
 
-def _first(line: Mapping[str, Job], places: int, gate: _Gate, effect: Callable[[Job], Act]) -> list[Act]:
+def _first(line: Iterable[Job], places: int, gate: _Gate, effect: Callable[[Job], Act]) -> list[Act]:
     taken: list[Act] = []
-    for job in line.values():
+    for job in line:
         if len(taken) >= places:
             break
         if gate.due_at(job) <= gate.now:

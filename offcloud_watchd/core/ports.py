@@ -217,6 +217,19 @@ class Shelf(Protocol):
         ...
 
 
+class Tools(Protocol):
+    """The *arr tools that are told of failures. One thread at a time."""
+
+    def report(self, job: Job, stop: Stop) -> str:
+        """Let each tool of a failed job's category know it, so that it looks for another release.
+
+        Safe to repeat, and after a crash at any point: what a tool has marked already is not marked again.
+        Return why there was nothing to tell, empty where a tool was told. ``Transient`` while one of them
+        cannot be told.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """Something a user asks for, with the act that takes the asking away once it is recorded.

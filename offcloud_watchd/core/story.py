@@ -24,6 +24,7 @@ from offcloud_watchd.core.events import (
     Recalled,
     Recategorized,
     Removed,
+    Reported,
     Requeued,
     Resumed,
     Stirred,
@@ -118,6 +119,8 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return f"not now: {reason}" + (f"; again in {retry_at - at:.0f} s" if retry_at > at else "")
         case Failed(reason=reason):
             return f"failed: {reason}"
+        case Reported(reason=reason):
+            return f"not reported: {reason}" if reason else "the *arr tool knows that it failed"
         case Requeued(drop=None, command=""):
             return "begins anew: what was published is not there any more"
         case Requeued(drop=drop):

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from offcloud_watchd.core.effects import Act, Clear, Submit
+from offcloud_watchd.core.effects import Act, Clear, Report, Submit
 from offcloud_watchd.core.events import (
     Cleared,
     Deferred,
@@ -23,6 +23,7 @@ from offcloud_watchd.core.events import (
     Granted,
     NotFound,
     Recalled,
+    Reported,
     Submitted,
     Vanished,
 )
@@ -72,7 +73,7 @@ def _tried_in_vain(effect: Act, error: BaseException, now: float, policy: Policy
     job = effect.job
     asked_s = error.retry_after_s if isinstance(error, Transient) else None
     reason = in_words(error)
-    if job.attempts + 1 >= policy.max_attempts:
+    if job.attempts + 1 >= policy.max_attempts and not isinstance(effect, Report):
         return _given_up(effect, now, f"given up after {policy.max_attempts} attempts, the last: {reason}")
     # A bug may strike after the request went out, so its intent stays open.
     maybe_sent = isinstance(effect, Submit) and (not isinstance(error, Transient) or error.maybe_sent)
@@ -87,11 +88,23 @@ def _tried_in_vain(effect: Act, error: BaseException, now: float, policy: Policy
 
 
 def _given_up(effect: Act, now: float, reason: str) -> Event:
+    if isinstance(effect, Report):
+        return Reported(effect.job.id, now, bounded(reason))
     if effect.job.state is JobState.REMOVED:  # it cannot fail, only wait: what it left must not be forgotten
         return Deferred(effect.job.id, now, bounded(reason), retry_at=now + MAX_WAIT_S)
     if isinstance(effect, Clear):  # the job is done, whatever becomes of the request
         return Cleared(effect.job.id, now, bounded(reason))
     return Failed(effect.job.id, now, bounded(reason))
+
+
+def with_report(event: Failed, job: Job, policy: Policy) -> Failed:
+    """Say of a failure whether it is to be reported: where a tool can know the release by its hash.
+
+    Not what the operator cancelled: nothing is wrong with that release.
+    """
+    known = job.link.info_hash_v1 or job.link.info_hash_v2
+    awaited = bool(known) and not event.command and job.destination.category in policy.reported
+    return replace(event, report=awaited)
 
 
 def in_words(error: BaseException | None) -> str:

@@ -20,7 +20,7 @@ from typing import Final, assert_never
 
 from offcloud_watchd.core import intake as decisions
 from offcloud_watchd.core.categories import heed
-from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Poll, Share, Submit
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Poll, Report, Share, Submit
 from offcloud_watchd.core.events import (
     Cleared,
     Event,
@@ -28,6 +28,7 @@ from offcloud_watchd.core.events import (
     Kept,
     NotFound,
     Removed,
+    Reported,
     Requeued,
     Resumed,
     Submitted,
@@ -55,11 +56,20 @@ from offcloud_watchd.core.planning import (
     needed_by,
     plan,
     room_delay_s,
+    twin_of,
 )
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Subscriber, Wish
 from offcloud_watchd.core.rounds import interval_s, ready_at_once
 from offcloud_watchd.core.story import about
-from offcloud_watchd.core.verdicts import compared, doubted_anew, in_words, judge, recalled, shared
+from offcloud_watchd.core.verdicts import (
+    compared,
+    doubted_anew,
+    in_words,
+    judge,
+    recalled,
+    shared,
+    with_report,
+)
 from offcloud_watchd.engine.flights import Flights, same_life
 from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
@@ -166,6 +176,7 @@ class Engine:
             self._ledger.problem or self._ledger.strain,
             len(self._ledger.agenda.to_clear),
             self._account,
+            len(self._ledger.agenda.to_report),
         )
 
     def _answer(self) -> None:
@@ -331,6 +342,8 @@ class Engine:
 
     def _record(self, event: Event) -> bool:
         before = self._ledger.get(event.job_id)
+        if isinstance(event, Failed) and before is not None:
+            event = with_report(event, before, self._policy)
         try:
             after = self._ledger.add(event)
         except (IllegalTransition, ValueError):
@@ -430,7 +443,7 @@ class Engine:
         if self._looks.begin():
             self._lanes.look()
 
-    def _begin(self, effect: Effect, now: float) -> Act | None:
+    def _begin(self, effect: Effect, now: float) -> Act | None:  # noqa: PLR0911 - flat, one case an effect
         match effect:
             case Submit(job=job):
                 doubt = recalled(job, self._ledger.same_content(job.link), now)
@@ -443,6 +456,8 @@ class Engine:
                 return Adopt(job, held_by_others(job, self._ledger.same_content(job.link)))
             case Clear(job=job):
                 return self._begin_to_clear(effect, job, now)
+            case Report(job=job):
+                return self._begin_to_report(effect, job, now)
             case Fetch(job=job):
                 return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))
             case _:
@@ -464,6 +479,16 @@ class Engine:
         if needing is not None:  # and when that one is done it owes the same
             reason = f"job {needing.id} ({needing.state}) may still need it"
         self._ledger.add(Cleared(job.id, now, reason))
+        return None
+
+    def _begin_to_report(self, effect: Report, job: Job, now: float) -> Report | None:
+        if job.destination.category not in self._policy.reported:
+            reason = f"no `arr` entry has the category {job.destination.category} any more"
+        elif (twin := twin_of(job, self._ledger.same_content(job.link))) is not None:
+            reason = f"it was wanted again since, by job {twin.id}"
+        else:
+            return effect
+        self._ledger.add(Reported(job.id, now, reason))
         return None
 
     def _dispatch(self, effects: Sequence[Act]) -> None:

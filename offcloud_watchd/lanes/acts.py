@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Inspect, Solo, Submit
+from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Inspect, Report, Solo, Submit
 from offcloud_watchd.core.events import (
     Cleared,
     Discarded,
     Granted,
     Kept,
     Published,
+    Reported,
     Requeued,
     Submitted,
 )
-from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.lifecycle import Policy, bounded
 from offcloud_watchd.core.messages import Outcome
 from offcloud_watchd.core.model import Job, RemoteFile, Route, Submission
-from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
+from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Tools, Wish
 from offcloud_watchd.core.rounds import request_of
 from offcloud_watchd.core.verdicts import foreign, searched
 from offcloud_watchd.errors import Gone
@@ -41,7 +42,8 @@ class Ports:
     """The outside world as the lanes see it, with the clock and the patience that belong to it.
 
     ``settle`` settles the wishes of a look together, where that is cheaper than one by one. ``file_of`` gives
-    the file that is to be handed over in place of a job's link, None for the link itself.
+    the file that is to be handed over in place of a job's link, None for the link itself. ``tools`` is None
+    where no *arr tool is told of anything.
     """
 
     cloud: Cloud
@@ -51,9 +53,10 @@ class Ports:
     policy: Policy
     settle: Callable[[Sequence[Wish]], None] = settle_each
     file_of: Callable[[Job], bytes | None] = no_file
+    tools: Tools | None = None
 
 
-def perform(
+def perform(  # noqa: PLR0911 - flat, one case an effect
     effect: Solo, ports: Ports, list_files: ListFiles, on_progress: OnProgress, stop: Stop
 ) -> Outcome:
     """Carry out one effect and return what came of it. Safe to repeat after a crash at any point.
@@ -75,6 +78,9 @@ def perform(
             return _cleared(effect, ports, stop)
         case Inspect():
             return _inspected(effect, ports)
+        case Report(job=job):
+            reason = "there is no `arr` entry" if ports.tools is None else ports.tools.report(job, stop)
+            return Outcome(effect, Reported(job.id, clock.now(), bounded(reason)))
         case Discard(job=job):
             ports.shelf.discard(job, stop)
             return Outcome(effect, Discarded(job.id, clock.now()))

@@ -41,6 +41,8 @@ class Workers:
         self._closing = threading.Event()
         self._signs = _Signs(ports.clock)
         names = [(Lane.API, "api"), (Lane.DISK, "disk")]
+        if ports.tools is not None:
+            names.append((Lane.ARR, "arr"))
         names += [(Lane.FETCH, f"fetch-{number}") for number in range(1, fetchers + 1)]
         self._threads = [
             threading.Thread(target=self._work, args=(lane,), name=name, daemon=True) for lane, name in names
@@ -78,9 +80,12 @@ class Workers:
         """Ask about many jobs in one round; each is answered by an ``Outcome`` of its own."""
         self._queues[Lane.API].put(lambda: self._ask_round(polls, stop))
 
-    def ask(self, question: Callable[[Stop], None]) -> None:
-        """Have the service asked something in its lane, the one thread that may; not answered."""
-        self._queues[Lane.API].put(lambda: question(self._closing))
+    def ask(self, question: Callable[[Stop], None], lane: Lane = Lane.API) -> None:
+        """Have the service, or an *arr tool, asked something in its lane, the one thread that may.
+
+        Not answered.
+        """
+        self._queues[lane].put(lambda: question(self._closing))
 
     def probe(self, lane: Lane) -> None:
         """Try whether a lane can work; answered by ``Probed``."""

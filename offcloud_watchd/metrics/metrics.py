@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from offcloud_watchd import __version__
-from offcloud_watchd.core.model import Job, JobState, Lane
+from offcloud_watchd.core.model import PAUSING, Job, JobState
 from offcloud_watchd.core.picture import Overview, Picture
 from offcloud_watchd.core.ports import Clock, FolderHealth
 from offcloud_watchd.metrics.exposition import Family, Sample, exposed
@@ -114,7 +114,7 @@ def _jobs(picture: Picture, jobs: Sequence[Job]) -> Iterator[Family]:
 
 def _lanes(picture: Picture) -> Iterator[Family]:
     pauses = picture.pauses
-    paused = ((lane in pauses, {"lane": lane}) for lane in Lane)
+    paused = ((lane in pauses, {"lane": lane}) for lane in PAUSING)
     yield _family("lane_paused", "gauge", "Whether a lane waits for the operator.", paused)
     since = ((pause.since, {"lane": lane}) for lane, pause in pauses.items())
     yield _family("lane_paused_since_timestamp_seconds", "gauge", "Since when it waits.", since)

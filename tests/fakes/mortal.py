@@ -147,6 +147,33 @@ class MortalCloud:
 
 
 @dataclass
+class MortalTools:
+    """An *arr tool as seen by a process that may die; ``told``: the jobs and rounds it knows have failed.
+
+    ``check`` is told of each report before it is made.
+    """
+
+    fate: Fate
+    check: Callable[[Job], None]
+    told: set[tuple[str, int]] = field(default_factory=set)
+
+    def report(self, job: Job, stop: Stop) -> str:
+        """Take it in; what is known already is known."""
+        self.fate.at("report before")
+        glitch = self.fate.glitch("report")
+        if glitch == "bug":
+            raise ValueError("a bug of ours")
+        if stop.is_set():
+            raise Cancelled("stopped")
+        self.check(job)
+        self.told.add((job.id, job.round))
+        self.fate.at("report done")
+        if glitch:
+            raise Transient("the answer was lost")
+        return ""
+
+
+@dataclass
 class MortalShelf:
     """The output directory as seen by a process that may die; ``writing``: the jobs of fetches under way.
 

@@ -38,12 +38,12 @@ from tests.fakes.disk import Died
 from tests.fakes.fate import Fate
 from tests.fakes.journal_memory import MemoryJournal
 from tests.fakes.lanes import SlowLanes
-from tests.fakes.mortal import MortalCloud, MortalShelf
+from tests.fakes.mortal import MortalCloud, MortalShelf, MortalTools
 from tests.fakes.shelf import FakeShelf
 
 LAG_S = 120.0
-POLICY = Policy()
-CAPACITY = {Lane.API: 2, Lane.FETCH: 2, Lane.DISK: 1}
+POLICY = Policy(reported=frozenset({"tv"}))
+CAPACITY = {Lane.API: 2, Lane.FETCH: 2, Lane.DISK: 1, Lane.ARR: 1}
 RESCAN_S = 30.0
 ROUTES = {
     "now": (Route.INSTANT, None),
@@ -54,6 +54,7 @@ ROUTES = {
 }
 """The ways of the categories that do not go through the cloud."""
 DONE = (JobState.DONE, JobState.CHECKING)
+ENDED = (JobState.FAILED, JobState.REMOVED)
 
 
 class SurvivingJournal(Protocol):
@@ -139,7 +140,9 @@ class World:
             self.shelf, self.fate, self._go_on, self._wanted, self._check_transfer
         )
         cloud = MortalCloud(self.cloud, self.fate, self._go_on, self._check_post, self._check_removal)
-        self._ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, self.policy, file_of=_file_of)
+        self.tools = MortalTools(self.fate, self._check_report)
+        ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, self.policy, file_of=_file_of)
+        self._ports = replace(ports, tools=self.tools)
         self.live()
 
     # --- lives ---
@@ -180,7 +183,10 @@ class World:
     def drop(self, keys: Sequence[str], category: str) -> str:
         """Put a drop with some links into a folder."""
         drop_id = f"d{next(self._numbers)}"
-        links = tuple(Link(LinkKind.URL, key, f"https://example.invalid/{key}", key) for key in keys)
+        links = tuple(
+            Link(LinkKind.URL, key, f"https://example.invalid/{key}", key, info_hash_v1=f"{ord(key[0]):040x}")
+            for key in keys
+        )
         destination = Destination(category, f"/out/{category}", *ROUTES.get(category, (Route.CLOUD, None)))
         drop = Drop(drop_id, f"{drop_id}.txt", f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
@@ -235,7 +241,9 @@ class World:
         return (
             not self.drops
             and not self.commands
-            and not any(job.state in OWES or job.to_clear for job in self.engine.jobs.values())
+            and not any(
+                job.state in OWES or job.to_clear or job.to_report for job in self.engine.jobs.values()
+            )
         )
 
     def _until_idle(self) -> float:
@@ -336,6 +344,7 @@ class World:
         assert not self.drops, f"never taken away: {list(self.drops)}"
         assert not self.commands, f"never taken away: {list(self.commands)}"
         for job in self.engine.jobs.values():
+            assert not job.to_report, f"never reported: {job}"
             assert not job.to_clear, f"never taken out of the account: {job}"
             assert job.state in (JobState.DONE, JobState.FAILED), (
                 f"stuck: {job} {vars(self.engine)} {self.clock}"
@@ -345,6 +354,9 @@ class World:
                     job.link.key in self.cloud.dead_keys | self.deleted_keys or "cancelled" in job.reason
                 )
                 assert excused, f"failed without need: {job}"
+                awaited = job.destination.category in POLICY.reported and "cancelled" not in job.reason
+                told = (job.id, job.round) in self.tools.told
+                assert told == awaited, f"reported: {told}, awaited: {awaited}: {job}"
 
     # --- inside ---
 
@@ -390,6 +402,14 @@ class World:
         assert not needing, f"removed although it is needed: {needing}"
         kept = [job for job in holders if job.state is not JobState.REMOVED]
         assert all(job.publication is not None for job in kept), "removed before it was published"
+
+    def _check_report(self, job: Job) -> None:
+        """Hold that what is reported has failed, for good and on record."""
+        assert job.destination.category in POLICY.reported
+        known = self.journal.fold().get(job.id) if self.journal.certain else None
+        assert known is None or known.round > job.round or known.state in ENDED, (
+            f"reported too early: {known}"
+        )
 
     def _look(self) -> Look:
         wishes = [Wish(intake, self._archive(drop_id)) for drop_id, intake in self.drops.items()]

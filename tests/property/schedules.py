@@ -46,6 +46,7 @@ ACT_DEATHS = tuple(
         "publish",
         "link",
         "inspect",
+        "report",
         "discard",
         "settle",
         "tidy",
@@ -206,7 +207,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         (dice.choice(["find", "status", "statuses", "files", "publish", "account"]), "bug"),
         (dice.choice(["grant", "granted", "retry", "remove", "upload"]), dice.choice(["lost", "bug"])),
         ("disk tight", not good),
-        (dice.choice(["link", "inspect"]), dice.choice(["lost", "bug"])),
+        (dice.choice(["link", "inspect", "report"]), dice.choice(["lost", "bug"])),
     ]
     return ("fault", *dice.choice(faults))
 

@@ -158,6 +158,9 @@ class Story:
             self.world.drop(KEYS, "tv")
         if place.startswith("send"):
             self.world.drop(KEYS[:2], "away")
+        if place.startswith("report"):
+            self.world.mend()
+            self.world.drop([DEAD], "tv")
         if place.startswith("retry"):
             self._fail_and_retry()
         wanted = {"discard": Verb.FORGET, "find": Verb.RETRY}.get(place.partition(" ")[0])

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Inspect, Poll, Solo, Submit
+from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Inspect, Poll, Report, Solo, Submit
 from offcloud_watchd.core.events import (
     Cleared,
     CloudReady,
@@ -22,6 +22,7 @@ from offcloud_watchd.core.events import (
     Kept,
     NotFound,
     Published,
+    Reported,
     Requeued,
     Resumed,
     Submitted,
@@ -29,6 +30,7 @@ from offcloud_watchd.core.events import (
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Heard, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import (
+    PAUSING,
     Delivery,
     Job,
     JobState,
@@ -43,7 +45,7 @@ from offcloud_watchd.core.model import (
     Submission,
 )
 from offcloud_watchd.core.picture import AtWork
-from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Wish
+from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Tools, Wish
 from offcloud_watchd.core.rounds import ALONE
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient, Untold
 from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, ask_round, minted, perform
@@ -66,6 +68,7 @@ class Rig:
     shelf: Shelf = field(default_factory=FakeShelf)
     look: Callable[[], Look] = field(default=lambda: Look(()))
     policy: Policy = field(default_factory=Policy)
+    tools: Tools | None = None
 
     def __post_init__(self) -> None:
         self.cloud: FakeCloud = FakeCloud(self.clock)
@@ -74,7 +77,8 @@ class Rig:
     @property
     def ports(self) -> Ports:
         """The outside world for the lanes."""
-        return Ports(self.account, self.shelf, self.look, self.clock, self.policy)
+        ports = Ports(self.account, self.shelf, self.look, self.clock, self.policy)
+        return replace(ports, tools=self.tools)
 
     def perform(self, act: Solo) -> Outcome:
         """Carry an act out here and now."""
@@ -187,6 +191,33 @@ def test_a_request_that_was_there_before_is_left() -> None:
     assert isinstance(event, Cleared)
     assert event.reason
     assert list(rig.cloud.items) == ["R1"]
+
+
+@dataclass
+class _Tool:
+    """A tool that was told what is in ``told``; ``reason`` is what it answers."""
+
+    reason: str = ""
+    told: list[str] = field(default_factory=list)
+
+    def report(self, job: Job, stop: Stop) -> str:
+        """Be told."""
+        self.told.append(threading.current_thread().name)
+        return self.reason
+
+
+def test_a_failure_is_reported_in_a_lane_of_its_own() -> None:
+    """Where there is a tool; where there is none any more, that is the reason."""
+    failed = a_job(JobState.FAILED, to_report=True)
+    assert Rig().perform(Report(failed)).event == Reported("job", NOW, "there is no `arr` entry")
+    tool = _Tool("it has not grabbed it")
+    with working(Rig(tools=tool)) as (workers, inbox):
+        workers.dispatch(Report(failed), threading.Event())
+        assert answer(inbox) == Outcome(Report(failed), Reported("job", NOW, tool.reason))
+        asked: SimpleQueue[str] = SimpleQueue()
+        workers.ask(lambda _stop: asked.put(threading.current_thread().name), Lane.ARR)
+        assert asked.get(timeout=ANSWER_WITHIN_S) == "arr"
+    assert tool.told == ["arr"]
 
 
 def test_adopt_passes_over_what_belongs_to_others() -> None:
@@ -828,7 +859,7 @@ def test_progress_is_told_twice_a_second_at_most() -> None:
     assert told == [0, 4, 8]
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("lane", PAUSING)
 def test_a_probe_is_answered(lane: Lane) -> None:
     """A lane that works says so."""
     with working(Rig()) as (workers, inbox):
@@ -838,7 +869,7 @@ def test_a_probe_is_answered(lane: Lane) -> None:
         assert (probed.account is not None) == (lane is Lane.API)
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("lane", PAUSING)
 def test_a_probe_says_what_is_wrong(lane: Lane) -> None:
     """The api lane tries the key, the others the disk."""
     rig = Rig(shelf=FakeShelf(full=True))

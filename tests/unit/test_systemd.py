@@ -163,8 +163,8 @@ def test_each_worker_that_hangs_is_named(signs, caplog):
 
 def test_a_slow_disk_is_given_more_time_with_the_main_loop():
     """The time for a step on a disk grows with WatchdogSec, that for a call of the service does not."""
-    assert limits_s(60.0) == {Lane.API: 180.0, Lane.DISK: 900.0, Lane.FETCH: 900.0}
-    assert limits_s(120.0) == {Lane.API: 180.0, Lane.DISK: 1800.0, Lane.FETCH: 1800.0}
+    assert limits_s(60.0) == {Lane.API: 180.0, Lane.DISK: 900.0, Lane.FETCH: 900.0, Lane.ARR: 180.0}
+    assert limits_s(120.0) == {Lane.API: 180.0, Lane.DISK: 1800.0, Lane.FETCH: 1800.0, Lane.ARR: 180.0}
 
 
 def test_a_wait_on_purpose_is_no_standstill(signs):

@@ -30,12 +30,15 @@ def configure(tmp_path: Path) -> Configure:
     key.chmod(0o600)
 
     def configured(
-        offcloud: str = "", fetch: str = "", folders: str = "[{path: drop, category: tv}, {path: films}]"
+        offcloud: str = "",
+        fetch: str = "",
+        folders: str = "[{path: drop, category: tv}, {path: films}]",
+        arr: str = "[]",
     ) -> Config:
         path = tmp_path / "config.yaml"
         path.write_text(
             f"offcloud: {{api_key_file: key{offcloud}}}\noutput_dir: out\nstate_dir: state\n"
-            f"folders: {folders}\nfetch: {{{fetch}}}\n"
+            f"folders: {folders}\nfetch: {{{fetch}}}\narr: {arr}\n"
         )
         return load(path, {})
 
@@ -52,6 +55,20 @@ def test_patience_comes_from_the_settings(configure: Configure) -> None:
     assert wiring.policy(configure(", stall: null")).stall_s == math.inf
     assert not policy.remove_published
     assert wiring.policy(configure(", remove: published")).remove_published
+
+
+def test_who_is_told_how_jobs_end(configure: Configure) -> None:
+    """The tool hears of its categories, and a failure in one of them is to be reported."""
+    assert wiring.policy(configure("")).reported == frozenset()
+    tool = "{name: sonarr, url: 'http://nas:8989/', api_key_file: k, categories: [tv, tv/4k]}"
+    config = configure(arr=f"[{tool}]")
+    [settings] = wiring.tool_settings(config)
+    assert (settings.name, settings.url, settings.categories) == (
+        "sonarr",
+        "http://nas:8989",
+        ("tv", "tv/4k"),
+    )
+    assert wiring.policy(config).reported == {"tv", "tv/4k"}
 
 
 def test_the_account_is_reached_as_the_settings_say(configure: Configure) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from offcloud_watchd import __version__
-from offcloud_watchd.core.model import Account, Job, JobState, Lane, LinkKind, Progress, Route, Verb
+from offcloud_watchd.core.model import PAUSING, Account, Job, JobState, LinkKind, Progress, Route, Verb
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.views import described, folder_view, lane_view, progressed, without_links
 from offcloud_watchd.web.api.schema import Anything, Flag, Many, Maybe, Number, Record, Schema, Text, Whole
@@ -67,6 +67,7 @@ _JOB_MEMBERS: Final[Mapping[str, Schema]] = {
     "verified": Maybe(Text("how the release was checked")),
     "checks": Many(_CHECK),
     "to_clear": Flag("the request is still to be removed from the account"),
+    "to_report": Flag("an *arr tool is still to be told that it failed"),
     "remote": Maybe(Record({"account": Text(), "folder": Maybe(Text())})),
     "sent": Maybe(_SENT),
     "drops": Many(_DROP),
@@ -113,7 +114,7 @@ def jobs_document(overview: Overview, jobs: Sequence[Job], *, total: int, offset
 
 _LANE: Final = Record(
     {
-        "lane": Text(choices=tuple(Lane)),
+        "lane": Text(choices=PAUSING),
         "paused": Flag(),
         "reason": Text(),
         "since": _AT,
@@ -178,7 +179,7 @@ def status_document(overview: Overview) -> dict[str, Any]:
         "at": picture.at,
         "well": not found,
         "problems": found,
-        "lanes": [lane_view(lane, picture) for lane in Lane],
+        "lanes": [lane_view(lane, picture) for lane in PAUSING],
         "folders": [folder_view(folder) for folder in picture.folders],
         "counts": {str(state): picture.counts.get(state, 0) for state in JobState},
         "bytes_per_s": speed(overview),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from offcloud_watchd.core.model import Job, JobState, Lane
+from offcloud_watchd.core.model import PAUSING, Job, JobState
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.web.page.chart import chart
@@ -157,7 +157,7 @@ def _traffic(front: Front, overview: Overview, traffic: Traffic) -> Html:
 def _lanes(overview: Overview) -> Html:
     picture = overview.picture
     entries = []
-    for lane in Lane:
+    for lane in PAUSING:
         pause = picture.pauses.get(lane)
         if pause is None:
             state = tag("span", "works", class_="badge done")

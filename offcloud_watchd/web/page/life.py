@@ -74,8 +74,7 @@ def _facts(job: Job) -> Iterator[tuple[str, str]]:
             yield f"… by {check.how}", f"{several(check.files, 'file')} {', '.join(check.names)}"
     if job.delivery is not None:
         yield "Sent to", sent(job.delivery)
-    if job.to_clear:
-        yield "Account", "the request is still to be removed from it"
+    yield from _owed(job)
     for drop in job.drops[-5:]:
         line = drop_line(job, drop)
         where = f", line {line}" if line is not None else ""
@@ -83,6 +82,13 @@ def _facts(job: Job) -> Iterator[tuple[str, str]]:
         yield "Came from", f"{drop.name or 'a link'} {place}{where}"
     for remark_ in remarks(job.link):
         yield "Note", remark_
+
+
+def _owed(job: Job) -> Iterator[tuple[str, str]]:
+    if job.to_clear:
+        yield "Account", "the request is still to be removed from it"
+    if job.to_report:
+        yield "*arr", "the tool is still to be told that it failed"
 
 
 def _entry(one: Happening, now: float) -> Html:

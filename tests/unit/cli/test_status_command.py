@@ -143,6 +143,13 @@ def test_what_is_still_in_the_account_is_said():
     assert said not in plain({"running": True, **RUNNING, "to_clear": 0})
 
 
+def test_what_no_tool_knows_yet_is_said():
+    """Only where an *arr tool is to be told of something."""
+    said = "2 failures are still to be reported to an *arr tool"
+    assert said in plain({"running": True, **RUNNING, "to_report": 2})
+    assert said not in plain({"running": True, **RUNNING, "to_report": 0})
+
+
 def test_a_journal_that_takes_nothing_is_said_first():
     """The worst news stand in the first line."""
     lines = plain({"running": True, **RUNNING, "journal_problem": "no space left"})

@@ -11,6 +11,7 @@ from offcloud_watchd.core.model import Destination, RemoteTarget, Route
 from offcloud_watchd.errors import ConfigError
 
 ENV = {"HOME": "/home/someone"}
+ARR = "{name: sonarr, url: 'http://nas:8989/tv', api_key_file: /k"
 GOOD = "output_dir: /srv/out\nfolders: [{path: /srv/drop/tv}]\n"
 
 Write = Callable[[str | bytes], Path]
@@ -218,6 +219,10 @@ def test_fault_110_every_problem_in_one_run(write: Write) -> None:
         ("web: {listen: 'host:80'}", "3:6: web: password_file is required"),
         ("web: {allowed_hosts: localhost}", "3:22: web.allowed_hosts: must be a list"),
         ("web: {allowed_hosts: [1]}", "3:23: web.allowed_hosts[0]: must be text"),
+        (f"arr: [{ARR}, categories: []}}]", "arr[0].categories: must name at least one"),
+        (f"arr: [{ARR}, categories: [a//b]}}]", "arr[0].categories[0]: a category may not be empty"),
+        ("arr: [{url: 'ftp://SECRET'}]", "3:13: arr[0].url: must be an address such as"),
+        ("arr: [{url: 'http://me:SECRET@nas'}]", "3:13: arr[0].url: may hold no user, password"),
         ("notify: {on: [publishe]}", "3:15: notify.on[0]: must be one of published, failed or blocked"),
         ("notify: {command: 'tell me'}", "3:19: notify.command: must be the absolute path of a program"),
         ("notify: {command: '/bin/tell \"SECRET'}", "3:19: notify.command: must be the absolute path"),
@@ -271,7 +276,6 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
     ("line", "key"),
     [
         ("engines: {aria2: {url: x}}", "engines:"),
-        ("arr: [{name: a, url: b, api_key_file: c, categories: []}]", "arr:"),
     ],
 )
 def test_what_this_version_does_not_have_is_refused(write: Write, line: str, key: str) -> None:

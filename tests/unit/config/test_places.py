@@ -9,6 +9,7 @@ import pytest
 
 from offcloud_watchd.config import Config, check_places, load
 from offcloud_watchd.errors import ConfigError
+from offcloud_watchd.key import KeySource
 
 
 @pytest.fixture
@@ -187,6 +188,23 @@ def test_fault_111_mounts(tmp_path: Path, key: Path) -> None:
         f"folders[1].path: {tmp_path}/again is the same folder as {tmp_path}/drop (folders[0].path)" in same
     )
     assert f"{tmp_path}/out/tv and its staging in {tmp_path}/out are on different file systems" in mounted
+
+
+def test_the_key_of_a_tool_is_a_secret(tmp_path: Path, key: Path) -> None:
+    """It must be there, and its owner's alone; the service's own key never stands in for it."""
+    tool = "{name: sonarr, url: 'http://nas:8989', api_key_file: sonarr-key, categories: [tv/4k]}"
+    config = made(tmp_path, f"output_dir: out\nfolders: [{{path: drop}}]\narr: [{tool}]\n")
+    path = tmp_path / "sonarr-key"
+    place = "config.yaml:5:60: arr[0].api_key_file: "
+    [missing] = refused_by_disk(config)
+    assert missing.startswith(f"{place}cannot be read: No such file or directory: {path}")
+    path.write_text("an-arr-key\n")
+    path.chmod(0o640)
+    [open_to_others] = refused_by_disk(config)
+    assert open_to_others.startswith(f"{place}{path} can be reached by others (mode 0640)")
+    path.chmod(0o600)
+    check_places(config, {})
+    assert KeySource(config.key_place, {}).read_other(path, place) == "an-arr-key"
 
 
 def test_a_file_of_apprise_addresses_is_a_secret(tmp_path: Path, key: Path) -> None:

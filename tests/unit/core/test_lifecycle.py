@@ -26,6 +26,7 @@ from offcloud_watchd.core.events import (
     Recalled,
     Recategorized,
     Removed,
+    Reported,
     Requeued,
     Resumed,
     Stirred,
@@ -71,6 +72,7 @@ EVENTS: dict[type[Event], Event] = {
     Deferred: Deferred("job", NOW, "later", NOW + 60),
     Resumed: Resumed("job", NOW),
     Failed: Failed("job", NOW, "no seeds"),
+    Reported: Reported("job", NOW),
     Requeued: Requeued("job", NOW),
     Removed: Removed("job", NOW),
     Discarded: Discarded("job", NOW),
@@ -245,6 +247,26 @@ def test_what_is_to_be_cleared_is_remembered_until_it_is() -> None:
     anew = evolve(looked, EVENTS[Requeued])
     assert anew is not None
     assert not anew.to_clear
+
+
+def test_a_failure_that_is_to_be_reported_is_remembered_until_it_is() -> None:
+    """Why it failed stays in sight; a removal takes nothing from what is owed, beginning anew does."""
+    failed = evolve(a_job(JobState.CLOUD), Failed("job", NOW, "no seeds", report=True))
+    assert failed is not None
+    assert (failed.state, failed.to_report) == (JobState.FAILED, True)
+    later = evolve(failed, Deferred("job", NOW, "the tool is down", NOW + 60))
+    assert later is not None
+    assert (later.attempts, later.retry_at, later.reason) == (1, NOW + 60, "no seeds")
+    assert evolve(later, Reported("job", NOW + 9)) == replace(failed, to_report=False)
+    removed = evolve(later, EVENTS[Removed])
+    assert removed is not None
+    assert (removed.state, removed.to_report, removed.retry_at) == (JobState.REMOVED, True, 0.0)
+    told = evolve(removed, EVENTS[Reported])
+    assert told is not None
+    assert not told.to_report
+    anew = evolve(later, EVENTS[Requeued])
+    assert anew is not None
+    assert not anew.to_report
 
 
 def test_a_request_that_the_service_gave_up_is_remembered_until_there_is_another() -> None:

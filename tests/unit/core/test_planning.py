@@ -22,12 +22,13 @@ from offcloud_watchd.core.planning import (
     needed_by,
     plan,
     room_delay_s,
+    twin_of,
 )
 from offcloud_watchd.core.rounds import Rhythm
 from tests.fakes.jobs import NOW, a_job
 
 POLICY = Policy()
-PLENTY = {Lane.API: 10, Lane.FETCH: 10, Lane.DISK: 10}
+PLENTY = {Lane.API: 10, Lane.FETCH: 10, Lane.DISK: 10, Lane.ARR: 10}
 
 
 def planned(
@@ -318,6 +319,27 @@ def test_what_nobody_needs_is_cleared() -> None:
             free={Lane.API: 2},
         ).effects
     ) == ["Clear a", "Clear b"]
+
+
+def test_a_failure_is_reported_and_only_then_forgotten() -> None:
+    """In a lane of its own; what was removed first waits for it, as a tool may have had it removed."""
+    failed = a_job(JobState.FAILED, id="a", to_report=True)
+    told = a_job(JobState.FAILED, id="b", key="two")
+    assert names(planned(failed, told).effects) == ["Report a"]
+    assert planned(replace(failed, retry_at=NOW + 60)).next_due_at == NOW + 60
+    removed = replace(failed, state=JobState.REMOVED)
+    assert names(planned(removed, replace(told, state=JobState.REMOVED)).effects) == ["Discard b", "Report a"]
+    assert names(planned(replace(removed, to_report=False)).effects) == ["Discard a"]
+    assert names(planned(failed, free={Lane.ARR: 0}).effects) == []
+
+
+def test_who_is_removed_is_no_twin() -> None:
+    """Only another job for the same content and category that still stands for it."""
+    job = a_job(JobState.FAILED, id="a")
+    twin = a_job(JobState.CLOUD, id="b")
+    others = [job, a_job(JobState.CLOUD, id="c", category="film"), a_job(JobState.REMOVED, id="d")]
+    assert twin_of(job, others) is None
+    assert twin_of(job, [*others, twin]) == twin
 
 
 def test_nothing_is_looked_for_while_it_is_taken_away() -> None:

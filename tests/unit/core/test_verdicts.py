@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Submit
-from offcloud_watchd.core.events import Cleared, Deferred, Failed, NotFound, Recalled, Submitted, Vanished
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Report, Submit
+from offcloud_watchd.core.events import (
+    Cleared,
+    Deferred,
+    Failed,
+    NotFound,
+    Recalled,
+    Reported,
+    Submitted,
+    Vanished,
+)
 from offcloud_watchd.core.lifecycle import MAX_REASON_CHARS, MAX_WAIT_S, Policy, bounded, evolve
 from offcloud_watchd.core.model import Destination, JobState, Route, Submission
 from offcloud_watchd.core.verdicts import (
@@ -21,9 +30,10 @@ from offcloud_watchd.core.verdicts import (
     judge,
     recalled,
     searched,
+    with_report,
 )
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Permanent, Transient
-from tests.fakes.jobs import NOW, a_job
+from tests.fakes.jobs import NOW, a_job, a_link
 
 POLICY = Policy()
 
@@ -146,6 +156,29 @@ def test_a_request_that_cannot_be_cleared_stays_and_the_job_is_done(error: Excep
     assert isinstance(verdict, Cleared)
     assert str(error) in verdict.reason
     assert judge(Clear(done), Blocked("api", "no key"), NOW, POLICY) is None
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.REMOVED])
+def test_a_failure_is_reported_however_long_the_tool_is_away(state: JobState) -> None:
+    """Nothing is given up; what will never be told is concluded, and a stop records nothing."""
+    job = a_job(state, to_report=True, attempts=10 * POLICY.max_attempts)
+    assert deferred(Report(job), Transient("down")).retry_at > NOW
+    verdict = judge(Report(job), Permanent("no such call"), NOW, POLICY)
+    assert verdict == Reported("job", NOW, "no such call")
+    assert judge(Report(job), Cancelled("stopped"), NOW, POLICY) is None
+
+
+def test_what_is_reported() -> None:
+    """What a tool may wait for and can know; not what the operator cancelled."""
+    policy = replace(POLICY, reported=frozenset({"tv"}))
+    job = a_job(JobState.CLOUD, link=replace(a_link(), info_hash_v1="ab" * 20))
+    second = a_job(JobState.CLOUD, link=replace(a_link(), info_hash_v2="ab" * 32))
+    failed = Failed("job", NOW, "no seeds")
+    assert with_report(failed, job, policy).report
+    assert with_report(failed, second, policy).report
+    assert not with_report(failed, job, POLICY).report
+    assert not with_report(failed, a_job(JobState.CLOUD), policy).report
+    assert not with_report(replace(failed, command="c1"), job, policy).report
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Desk:
             lanes=self.lanes,
             clock=self.clock,
             policy=policy,
-            capacity={Lane.API: api, Lane.FETCH: 2, Lane.DISK: 1},
+            capacity={Lane.API: api, Lane.FETCH: 2, Lane.DISK: 1, Lane.ARR: 1},
             rescan_s=RESCAN_S,
         )
 

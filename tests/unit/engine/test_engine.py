@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
-from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Poll, Submit
+from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Poll, Report, Submit
 from offcloud_watchd.core.events import (
     CategoryDropped,
     CategoryMade,
@@ -17,6 +18,7 @@ from offcloud_watchd.core.events import (
     NotFound,
     Queued,
     Recalled,
+    Reported,
     Resumed,
     Submitted,
 )
@@ -35,7 +37,7 @@ from offcloud_watchd.core.model import Intake, Job, JobState, Lane, Naming, Prog
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.engine.engine import UNRECORDABLE_MOST
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Transient
-from tests.fakes.jobs import NOW, a_job, an_intake
+from tests.fakes.jobs import NOW, a_job, a_link, an_intake
 from tests.unit.engine.desk import POLICY, RESCAN_S, Desk
 
 CLOUD, FETCHING = JobState.CLOUD, JobState.FETCHING
@@ -384,6 +386,64 @@ def test_a_removal_that_ends_late_settles_nothing() -> None:
     assert desk.take() == []
     desk.turn(Outcome(clear, Cleared("a", NOW)))
     assert [type(act) for act in desk.take()] == [Adopt]
+
+
+REPORTS = Policy(reported=frozenset({"tv"}))
+TORRENT = replace(a_link(), info_hash_v1="ab" * 20)
+
+
+def a_failed(**changes: object) -> Job:
+    """Return a failed job of which a tool is to be told."""
+    return a_job(JobState.FAILED, **{"link": TORRENT, "to_report": True, "reason": "no seeds", **changes})
+
+
+def test_a_failure_is_reported_once() -> None:
+    """It is owed from the failure on until it is done, whatever becomes of the process."""
+    desk = Desk(a_job(CLOUD, link=TORRENT), policy=REPORTS)
+    desk.turn()
+    poll, _ = desk.begun()
+    desk.turn(Outcome(poll, Failed("job", NOW, "no seeds")))
+    report, _ = desk.begun()
+    assert isinstance(report, Report)
+    assert desk.engine.picture().to_report == 1
+    desk.turn(Outcome(report, error=Transient("the tool is down")))
+    assert (desk.job().reason, desk.take()) == ("no seeds", [])
+    desk.later(60)
+    again, _ = desk.begun()
+    desk.turn(Outcome(again, Reported("job", NOW)))
+    desk.later(36_000)
+    assert (desk.take(), desk.engine.picture().to_report) == ([], 0)
+    assert kinds(desk) == ["Failed", "Deferred", "Reported"]
+
+
+def test_a_failure_is_reported_also_when_the_tool_has_it_removed_first() -> None:
+    """A tool deletes the entry before it makes a note, and may get no answer: the note is made sure of."""
+    desk = Desk(a_failed(), policy=REPORTS)
+    desk.turn()
+    report, _ = desk.begun()
+    desk.turn(desk.say(Verb.FORGET))
+    desk.turn(Outcome(report, Reported("job", NOW)))
+    again, _ = desk.begun()
+    assert isinstance(again, Report)
+    desk.turn(Outcome(again, Reported("job", NOW)))
+    assert [type(act) for act in desk.take()] == [Discard]
+
+
+@pytest.mark.parametrize(
+    ("other", "policy", "why"),
+    [
+        (a_job(CLOUD, id="b"), REPORTS, "it was wanted again since, by job b"),
+        (a_job(CLOUD, id="b", key="two"), POLICY, "no `arr` entry has the category tv any more"),
+    ],
+)
+def test_a_failure_that_nobody_waits_for_is_not_reported(other: Job, policy: Policy, why: str) -> None:
+    """The tool would take the newer one for the failed one; or it is not there any more."""
+    desk = Desk(a_failed(), other, policy=policy)
+    desk.turn()
+    assert Report not in [type(act) for act in desk.take()]
+    assert not desk.job().to_report
+    [reported] = [event for event in desk.events() if isinstance(event, Reported)]
+    assert reported.reason == why
 
 
 def test_one_request_for_two_contents_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ import requests
 
 from offcloud_watchd.core.effects import Fetch, Poll, Submit
 from offcloud_watchd.core.events import CloudReady, Published, Submitted
-from offcloud_watchd.core.model import Lane, Progress, Publication, Submission
+from offcloud_watchd.core.model import PAUSING, Lane, Progress, Publication, Submission
 from offcloud_watchd.core.orders import AddLink
 from offcloud_watchd.errors import Blocked, Transient
 from tests.fakes.house import House, wait_until
@@ -47,7 +47,7 @@ def test_an_idle_daemon(open_house):
     names = {name for name, _ in page}
     assert {"offcloud_watchd_build_info", "process_start_time_seconds", "process_open_fds"} <= names
     assert figure(house, "journal_writable") == 1
-    assert [figure(house, "lane_paused", lane=lane) for lane in Lane] == [0, 0, 0]
+    assert [figure(house, "lane_paused", lane=lane) for lane in PAUSING] == [0, 0, 0]
     assert page["process_resident_memory_bytes", ()] > 1_000_000
     free = figure(house, "disk_free_bytes", directory=str(house.root))
     assert free is not None

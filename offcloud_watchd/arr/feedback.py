@@ -1,0 +1,130 @@
+"""What *arr tools are told: a failure, until they know it, once; that something was published, as a hint.
+
+Rules of this file:
+
+* Whether a failure was told already is read in the tool's own history and not remembered here: an answer may
+  have been lost, or the program have died before it was recorded.
+* A release is known by its exact info hash. A name is never enough: it would hit another grab.
+* That something was published is only a hint, as the tool looks every minute anyway: it is not kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import Final
+
+from offcloud_watchd.arr.tool import Record, Tool
+from offcloud_watchd.core.events import Event, Published
+from offcloud_watchd.core.model import Job, JobState, Link
+from offcloud_watchd.core.ports import Clock, Stop
+from offcloud_watchd.errors import Cancelled, Transient
+
+log = logging.getLogger(__name__)
+
+GRABBED: Final = "grabbed"
+SETTLED: Final = frozenset(
+    {"downloadFailed", "downloadIgnored", "downloadFolderImported", "downloadImported"}
+)
+"""What ends a grab, in the words of all tools. Lidarr and Readarr import as ``downloadImported``."""
+
+
+def hashes_of(link: Link) -> frozenset[str]:
+    """Return how a tool may name a torrent: by its v1 hash, else by the v2 one, whole or cut to 40 digits."""
+    v1, v2 = link.info_hash_v1, link.info_hash_v2
+    return frozenset(one.upper() for one in (v1, v2, v2 and v2[:40]) if one)
+
+
+def newest_grab(history: Iterable[Record], hashes: Collection[str]) -> tuple[Record | None, bool]:
+    """Return the newest grab of a torrent and whether it has come to an end since. Reads no further.
+
+    ``history`` begins with the newest. What ends the grab of a blackhole names no hash, only the title.
+    """
+    ended: set[str] = set()
+    for record in history:
+        names = record.hashes or {record.title}
+        if record.event in SETTLED:
+            ended |= names
+        elif record.event == GRABBED and not record.hashes.isdisjoint(hashes):
+            return record, not ended.isdisjoint({record.title, *record.hashes})
+        elif record.event == GRABBED:
+            ended.discard(record.title)  # that end was this grab's
+    return None, False
+
+
+class Feedback:
+    """Tells the tools of failures; implements ``core.ports.Tools``."""
+
+    def __init__(self, tools: Sequence[Tool], clock: Clock) -> None:
+        self._tools = tools
+        self._clock = clock
+
+    def report(self, job: Job, stop: Stop) -> str:
+        """Let each tool of a failed job's category know it; see ``core.ports.Tools``."""
+        reasons = []
+        for tool in self._tools:
+            if job.destination.category in tool.settings.categories:
+                if stop.is_set():
+                    raise Cancelled("stopped before all *arr tools were told")
+                reasons.append(self._report(tool, job))
+        return "" if "" in reasons else "; ".join(reasons)
+
+    def _report(self, tool: Tool, job: Job) -> str:
+        name, hashes = tool.settings.name, hashes_of(job.link)
+        failed_s = self._clock.now() - job.changed_at
+        grab, has_ended = newest_grab(tool.history(), hashes)
+        if has_ended:
+            return ""
+        queued = None
+        if grab is None or grab.has_client:
+            queued = next((one for one in tool.queue() if one.download_id in hashes), None)
+        if queued is not None:
+            tool.drop_failed(queued.id)
+        elif grab is None:
+            if failed_s < tool.settings.history_within_s:  # it notes a grab when we have answered it
+                raise Transient(f"{name}: no record of this release yet")
+            return f"{name} has no record of having grabbed it"
+        elif grab.has_client and job.state is JobState.FAILED and failed_s < tool.settings.queue_within_s:
+            tool.refresh()  # marked without its entry, it would stay in the queue for ever
+            raise Transient(f"{name}: not in its queue yet")
+        else:
+            tool.mark_failed(grab.id)
+        return ""
+
+
+class Refresher:
+    """Lets a tool look at once when something was published for it; implements ``core.ports.Subscriber``.
+
+    ``ask`` has something done in the lane of the tools. What comes while that is still to be done is one.
+    """
+
+    def __init__(self, tools: Sequence[Tool], ask: Callable[[Callable[[Stop], None]], None]) -> None:
+        self._tools = tools
+        self._ask = ask
+        # The engine's thread alone says yes, the lane's alone says no.
+        self._waiting: dict[Tool, bool] = {}
+
+    def recorded(self, event: Event, job: Job) -> None:
+        """Hear of a release."""
+        if not isinstance(event, Published):
+            return
+        for tool in self._tools:
+            if job.destination.category in tool.settings.categories and not self._waiting.get(tool):
+                self._waiting[tool] = True
+                self._ask(partial(self._refresh, tool))
+
+    def _refresh(self, tool: Tool, _stop: Stop) -> None:
+        self._waiting[tool] = False  # first: what is published from now on is told anew
+        try:
+            tool.refresh()
+        except Transient as error:
+            log.warning("not told that something was published: %s", error)
+
+
+def introduce(tool: Tool, _stop: Stop) -> None:
+    """Say at the start, once, what a tool is, or what is in the way."""
+    try:
+        log.info("%s is %s", tool.settings.name, tool.about())
+    except Transient as error:
+        log.error("%s", error)  # noqa: TRY400 - an answer, not a bug

@@ -1,0 +1,225 @@
+"""One Sonarr, Radarr, Lidarr, Readarr or Whisparr: what we ask of its REST API, in its words.
+
+Rules of this file:
+
+* Nothing that comes back is believed: a member that is not what it should be reads as "not told".
+* Everything is ``Transient``: a tool that is down, moved or has a new key is mended by its operator, and
+  what is owed to it waits for that. A tool that did not answer is left alone for a moment, so that many
+  failures do not wait for it one after the other while other tools could be told.
+* The key file is read again for each question.
+
+Source: the API controllers of Sonarr, Radarr, Lidarr and Readarr (``History``, ``Queue``, ``Command``,
+``System``) and ``FailedDownloadService``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from offcloud_watchd.arr.connection import Answer, ask
+from offcloud_watchd.arr.settings import ToolSettings
+from offcloud_watchd.core.ports import Clock
+from offcloud_watchd.errors import ConfigError, Transient
+
+log = logging.getLogger(__name__)
+
+VERSIONS: Final = ("v3", "v1")
+"""Sonarr, Radarr and Whisparr have v3; Lidarr and Readarr have v1."""
+
+HISTORY_PAGE: Final = 250
+HISTORY_PAGES: Final = 20
+QUEUE_PAGE: Final = 1000
+QUEUE_PAGES: Final = 20
+
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event of the history.
+
+    ``hashes`` are upper-case: that of the torrent, and the name the download client has for it, where there
+    is one (``has_client``): a blackhole gives none.
+    """
+
+    id: int
+    event: str
+    title: str
+    hashes: frozenset[str]
+    has_client: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """One entry of the queue."""
+
+    id: int
+    download_id: str
+
+
+class Tool:
+    """One tool; for one thread. Every method may raise ``Transient`` with a text that names the tool."""
+
+    def __init__(self, settings: ToolSettings, read_key: Callable[[], str], clock: Clock) -> None:
+        self.settings = settings
+        self._read_key = read_key
+        self._clock = clock
+        self._base = urlsplit(settings.url)
+        self._version = ""
+        self._rest_until = float("-inf")
+        self._trouble = ""
+
+    def about(self) -> str:
+        """Say what it is and its version; it proves the address and the key."""
+        told = _mapping(self._get("system/status", {}))
+        return f"{_text(told.get('appName')) or 'a tool'} {_text(told.get('version'))}".strip()
+
+    def refresh(self) -> None:
+        """Let it look at its download clients now rather than within a minute. Safe to repeat."""
+        self._call("POST", "command", body={"name": "RefreshMonitoredDownloads"})
+
+    def history(self) -> Iterator[Record]:
+        """Return what happened there, the newest first; no further back than ``HISTORY_PAGES`` pages."""
+        newest_first = {"sortKey": "date", "sortDirection": "descending"}
+        return map(_record, self._paged("history", newest_first, HISTORY_PAGE, HISTORY_PAGES))
+
+    def queue(self) -> Iterator[Queued]:
+        """Return what its download clients have in hand."""
+        unknown = dict.fromkeys(
+            ("includeUnknownSeriesItems", "includeUnknownMovieItems", "includeUnknownArtistItems"), "true"
+        )
+        return map(_queued, self._paged("queue", unknown, QUEUE_PAGE, QUEUE_PAGES))
+
+    def drop_failed(self, queued_id: int) -> None:
+        """Take an entry out of the queue and the client, blocklist its release and let another be searched.
+
+        The tool asks us to delete the entry before it answers.
+        """
+        query = {"removeFromClient": "true", "blocklist": "true", "skipRedownload": "false"}
+        self._call("DELETE", f"queue/{queued_id}", query)
+
+    def mark_failed(self, record_id: int) -> None:
+        """Mark a grab as failed, with the same consequences."""
+        self._call("POST", f"history/failed/{record_id}", body={})
+
+    # --- asking ---
+
+    def _paged(
+        self, path: str, query: Mapping[str, str], size: int, pages: int
+    ) -> Iterator[Mapping[str, object]]:
+        for page in range(1, pages + 1):
+            told = _mapping(self._get(path, {**query, "page": str(page), "pageSize": str(size)}))
+            records = told.get("records")
+            entries = records if isinstance(records, list) else []
+            yield from map(_mapping, entries)
+            if len(entries) < size:
+                return
+
+    def _get(self, path: str, query: Mapping[str, str]) -> object:
+        answer = self._call("GET", path, query)
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError):
+            pass
+        raise Transient(f"{self._called}: GET {path} was not answered with JSON; is `url` the tool's own?")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> Answer:
+        for version in (self._version,) if self._version else VERSIONS:
+            answer = self._ask(method, f"api/{version}/{path}", query or {}, body)
+            if answer.status == _NOT_FOUND and not self._version and version != VERSIONS[-1]:
+                continue
+            if 200 <= answer.status < 300:
+                self._version = version
+                return answer
+            self._version = ""  # another program may have taken its place
+            raise Transient(f"{self._called}: {method} {path}: {self._refused(answer.status)}")
+        raise AssertionError  # pragma: no cover - the last version returns or raises
+
+    def _ask(self, method: str, path: str, query: Mapping[str, str], body: object) -> Answer:
+        left_s = self._rest_until - self._clock.monotonic()
+        if left_s > 0:
+            raise Transient(self._trouble, retry_after_s=left_s)
+        headers = {
+            "X-Api-Key": self._key(),
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": self.settings.user_agent,
+            "Connection": "close",
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        target = f"{self._base.path.rstrip('/')}/{path}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            return ask(
+                self._base,
+                method,
+                target,
+                headers=headers,
+                body=None if body is None else json.dumps(body).encode("ascii"),
+                total_timeout_s=self.settings.total_timeout_s,
+            )
+        except Transient as error:
+            self._rest_until = self._clock.monotonic() + self.settings.rest_s
+            self._trouble = f"{self._called}: {error}"
+        raise Transient(self._trouble)
+
+    @property
+    def _called(self) -> str:
+        return f"{self.settings.name} ({self._base.hostname})"
+
+    def _key(self) -> str:
+        try:
+            return self._read_key()
+        except ConfigError as error:
+            reason = str(error)
+        raise Transient(reason)
+
+    def _refused(self, status: int) -> str:
+        match status:
+            case 401 | 403:
+                file = self.settings.api_key_file
+                return f"the key was refused ({status}): copy it from Settings, General into {file}"
+            case _ if 300 <= status < 400:
+                return f"a redirect ({status}), which is not followed: set `url` to where it leads"
+            case 404:
+                return "not found (404): is `url` the tool's own, with its URL Base?"
+            case _:
+                return f"answered {status}"
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+
+
+def _record(told: Mapping[str, object]) -> Record:
+    download_id = _text(told.get("downloadId"))
+    torrent = _text(_mapping(told.get("data")).get("torrentInfoHash"))
+    hashes = frozenset(one.upper() for one in (download_id, torrent) if one)
+    event, title = _text(told.get("eventType")), _text(told.get("sourceTitle"))
+    return Record(_number(told.get("id")), event, title, hashes, bool(download_id))
+
+
+def _queued(told: Mapping[str, object]) -> Queued:
+    return Queued(_number(told.get("id")), _text(told.get("downloadId")).upper())
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if type(value) is int else 0
