@@ -85,6 +85,7 @@ class Place:
             "web": "{listen: null}",
             "remote": "null",
             "notify": "{}",
+            "arr": "[]",
             **self.settings,
             **more,
         }
@@ -114,6 +115,7 @@ fetch:
   jobs: {values["jobs"]}
 web: {values["web"]}
 notify: {values["notify"]}
+arr: {values["arr"]}
 log:
   level: {values["level"]}
 """
