@@ -86,6 +86,7 @@ class Place:
             "remote": "null",
             "notify": "{}",
             "arr": "[]",
+            "group": "null",
             **self.settings,
             **more,
         }
@@ -113,6 +114,7 @@ folders:
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}
+  group: {values["group"]}
 web: {values["web"]}
 notify: {values["notify"]}
 arr: {values["arr"]}
