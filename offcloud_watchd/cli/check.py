@@ -15,20 +15,23 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from offcloud_watchd import app
+from offcloud_watchd.arr.settings import ToolSettings
+from offcloud_watchd.arr.tool import Tool
 from offcloud_watchd.cli.exits import DAMAGED, FAILED, KEY_REFUSED
 from offcloud_watchd.cli.text import say, say_json, size
 from offcloud_watchd.config import Config, Folder, find_path
 from offcloud_watchd.errors import Blocked, ConfigError, JournalDamaged, OffcloudWatchdError
 from offcloud_watchd.journal import is_locked, read_jobs
-from offcloud_watchd.key import KeySource
+from offcloud_watchd.key import KeySource, read_other_key
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.watch.hints import Flag, Hints
 from offcloud_watchd.watch.mounts import file_system_type, read_mountinfo, silent_type
-from offcloud_watchd.wiring import checked_config, client_settings
+from offcloud_watchd.wiring import checked_config, client_settings, tool_settings
 
 EARLIEST_SANE_TIME_AT: Final = 1_767_225_600.0  # 2026-01-01: a clock before this was never set
 _AS_DAEMON: Final = "give it to the daemon's user, or run this check as that user"
@@ -77,6 +80,8 @@ def _found(config: Config, *, offline: bool) -> Iterator[Finding]:
         [config.output_dir, *(config.directory_of(one).parent for one in config.folders)]
     ):
         yield _disk(directory, config.fetch.min_free_bytes)
+    if not offline:
+        yield from map(_tool, tool_settings(config))
     sane = time.time() >= EARLIEST_SANE_TIME_AT
     yield Finding(
         "clock",
@@ -128,6 +133,16 @@ def _remote_account(client: Client, name: str) -> Finding:
     except OffcloudWatchdError as error:
         return Finding(what, ok=False, says=f"{error}; see folders[].remote.account", code=FAILED)
     return Finding(what, ok=True, says=f"{found.title} ({found.option_id}) {found.status}".strip())
+
+
+def _tool(settings: ToolSettings) -> Finding:
+    what = f"arr {settings.name}"
+    read_key = partial(read_other_key, settings.api_key_file, settings.key_setting)
+    try:
+        about = Tool(settings, read_key, app.SystemClock()).about()
+    except OffcloudWatchdError as error:
+        return Finding(what, ok=False, says=str(error), code=FAILED)
+    return Finding(what, ok=True, says=f"{about}, of the categories {', '.join(settings.categories)}")
 
 
 def _state(directory: Path) -> Finding:

@@ -26,6 +26,8 @@ from offcloud_watchd.journal import lock_state, open_journal
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
 from offcloud_watchd.watch.hints import Hints
 from tests.e2e.process import KEY, Place, clean_environment
+from tests.fakes.arr_tool import KEY as ARR_KEY
+from tests.fakes.arr_tool import FakeTool
 from tests.fakes.clock import FakeClock
 from tests.unit.cli.place import queued
 
@@ -269,6 +271,22 @@ def test_check_of_remote_accounts(tmp_path, capsys):
         assert _run(place, "check") == 1
     out = capsys.readouterr().out
     assert "BAD remote account dropbox: there is no remote account 'dropbox'; there are: googledrive" in out
+
+
+def test_check_of_arr_tools(sandbox, tmp_path, capsys):
+    """Each is asked who it is; one whose key is wrong is named with what to do."""
+    with FakeTool() as tool:
+        entry = f"{{name: sonarr, url: '{tool.url}', api_key_file: arr-key, categories: [tv]}}"
+        place = Place(tmp_path / "arr", sandbox.url, {"arr": f"[{entry}]"})
+        key_file = place.root / "arr-key"
+        key_file.write_text(ARR_KEY)
+        key_file.chmod(0o600)
+        assert _run(place, "check") == 0
+        assert "ok  arr sonarr: Sonarr 4.0.9, of the categories tv" in capsys.readouterr().out
+        key_file.write_text("another-key")
+        assert _run(place, "check") == 1
+        assert "BAD arr sonarr: sonarr (127.0.0.1): " in capsys.readouterr().out
+        assert _run(place, "check", "--offline") == 0
 
 
 def test_check_names_places_that_are_not_there(place, capsys):
