@@ -21,7 +21,7 @@ from typing import Final
 from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.core.categories import checked_nested_category
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import Destination, RemoteTarget, Route
+from offcloud_watchd.core.model import Cached, Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop, ConfigError
 from offcloud_watchd.fetch import ShelfSettings
 from offcloud_watchd.key import KeyPlace
@@ -132,7 +132,8 @@ class SubfolderDestinations:
     parent: Path
     route: Route
     remote: RemoteTarget | None = None
+    cached: Cached = Cached.ANY
 
     def __call__(self, name: str) -> Destination:
         """Return the destination of a subfolder."""
-        return Destination(name, str(self.parent / name), self.route, self.remote)
+        return Destination(name, str(self.parent / name), self.route, self.remote, self.cached)

@@ -160,7 +160,7 @@ def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
     return FolderSettings(
         path=folder.path,
         destination=destination,
-        subfolder_destination=SubfolderDestinations(parent, *destination.way)
+        subfolder_destination=SubfolderDestinations(parent, *destination.way, destination.cached)
         if folder.subfolders == "category"
         else None,
         watch=WatchMode(folder.watch),

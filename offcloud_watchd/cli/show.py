@@ -14,7 +14,7 @@ from typing import Any
 
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.links import remarks
-from offcloud_watchd.core.model import Check, Job, Route
+from offcloud_watchd.core.model import Cached, Check, Job, Route
 from offcloud_watchd.core.story import display_name, sent, whereto
 from offcloud_watchd.core.views import described, drop_line, shown_key, without_links
 from offcloud_watchd.journal import HistoryEntry, read_history
@@ -57,6 +57,8 @@ def _head(job: Job) -> Iterator[str]:
     yield f"link:      {job.link.kind}, {shown_key(job.link.key)}{size}"
     if job.destination.route is not Route.CLOUD:
         yield f"route:     {job.destination.route}"
+    if job.destination.cached is not Cached.ANY:
+        yield f"cached:    {job.destination.cached}"
     if job.submission is not None:
         word = job.submission.status or "no word yet"
         yield f"request:   {job.submission.request_id or 'none was needed'} ({word})"
@@ -65,17 +67,22 @@ def _head(job: Job) -> Iterator[str]:
         files = "1 file" if done.files == 1 else f"{done.files} files"
         yield f"published: {done.path} ({files}, {text.size(done.size_bytes)}, {done.verified})"
         yield from map(_checked, done.checks)
+    yield from _elsewhere(job)
+    for drop in job.drops:
+        line = drop_line(job, drop)
+        where = f", line {line}" if line is not None else ""
+        yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}{where}"
+    yield from (f"note:      {remark}" for remark in remarks(job.link))
+
+
+def _elsewhere(job: Job) -> Iterator[str]:
+    """Say what else there is to do, or was done, at the service and at other tools."""
     if job.to_clear:
         yield "account:   the request is still to be removed from it"
     if job.to_report:
         yield "arr:       the tool is still to be told that it failed"
     if job.delivery is not None:
         yield f"sent:      {sent(job.delivery)}"
-    for drop in job.drops:
-        line = drop_line(job, drop)
-        where = f", line {line}" if line is not None else ""
-        yield f"drop:      {drop.name or 'a link'} from {drop.folder or 'the add command'}{where}"
-    yield from (f"note:      {remark}" for remark in remarks(job.link))
 
 
 def _checked(check: Check) -> str:

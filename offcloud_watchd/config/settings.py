@@ -39,13 +39,12 @@ from offcloud_watchd.config.values import (
     is_loopback,
 )
 from offcloud_watchd.core.categories import checked_category
-from offcloud_watchd.core.model import Destination, RemoteTarget, Route
+from offcloud_watchd.core.model import Cached, Destination, RemoteTarget, Route
 from offcloud_watchd.key import API_KEY, PASSWORD, KeyPlace
 
 ANYTHING: Final = None
 UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
-    "folders.cached": frozenset({"first", "only"}),
     "folders.engine": frozenset({"aria2", "rclone"}),
     "folders.shared": frozenset({True}),
     "engines": ANYTHING,
@@ -167,7 +166,9 @@ class Folder(Section):
     remote: Remote | None = _key(
         None, "{account: id, user name or type, folder: id}; required by route: remote"
     )
-    cached: Literal["any", "first", "only"] = _key("any", "what is done with what is not cached yet")
+    cached: Literal["any", "first", "only"] = _key(
+        "any", "first: what is cached jumps the queue; only: what is not cached is refused"
+    )
     subfolders: Literal["ignore", "category"] = _key(
         "ignore", "with category, each subfolder is a category of its own"
     )
@@ -348,6 +349,7 @@ class Config(Section):
             str(self.directory_of(folder, subfolder)),
             Route(folder.route),
             None if remote is None else RemoteTarget(remote.account, remote.folder),
+            Cached(folder.cached),
         )
 
     def destination_for(self, category: str) -> Destination:

@@ -52,6 +52,14 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class Consult:
+    """Ask whether the service has the content already, in one look with others (``cachelooks``)."""
+
+    job: Job
+    lane: Lane = Lane.API
+
+
+@dataclass(frozen=True, slots=True)
 class Clear:
     """Take the request of a finished job out of the account, if it is ours."""
 
@@ -98,7 +106,10 @@ class Discard:
 Solo = Adopt | Submit | Fetch | Clear | Inspect | Report | Discard
 """What a lane carries out for one job by itself."""
 
-Act = Solo | Poll
+Shared = Poll | Consult
+"""What a lane carries out for many jobs in one go."""
+
+Act = Solo | Shared
 """What a lane carries out in the outside world."""
 
 Effect = Act | Share

@@ -25,7 +25,8 @@ class Heard(StrEnum):
 class Outcome:
     """An effect ended: with an event, with nothing to record, or with an error.
 
-    A poll that was not ``heard`` of leaves its job as due as it was.
+    A poll that was not ``heard`` of leaves its job as due as it was. ``cached``: what a look into the cache
+    told (None: nothing).
     """
 
     effect: Act
@@ -33,6 +34,7 @@ class Outcome:
     progress: Progress | None = None
     error: BaseException | None = None
     heard: Heard = Heard.ALONE
+    cached: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ job             one link for one category; its whole life is in the journal
 request         the service's own word for an item in the account, named by its request id
 route           where the service puts the bytes: its cloud, a remote account, or nowhere (instant: it gives
                 links to the bytes at once)
+cached          what the service has already, and so gives at once
 intent          the record that a POST is about to be made; until an answer is recorded the job is unsure
 clear           to take a finished request of ours out of the account, with its files there
 staging         the hidden directory in which a release is gathered and checked
@@ -50,6 +51,14 @@ class Route(StrEnum):
     def makes_items(self) -> bool:
         """Whether a submission makes what must not be made twice; links that are given are nothing."""
         return self is not Route.INSTANT
+
+
+class Cached(StrEnum):
+    """What is done with what the service does not have already: nothing, it comes later, it is refused."""
+
+    ANY = "any"
+    FIRST = "first"
+    ONLY = "only"
 
 
 class JobState(StrEnum):
@@ -155,12 +164,14 @@ class Destination:
     """Where the jobs of a drop go: ``directory`` is the category's output directory, an absolute path.
 
     ``remote`` is where the service sends them on the remote route, on which nothing comes into the directory.
+    ``cached`` tells what is done with what the service does not have already.
     """
 
     category: str
     directory: str
     route: Route = Route.CLOUD
     remote: RemoteTarget | None = None
+    cached: Cached = Cached.ANY
 
     @property
     def way(self) -> tuple[Route, RemoteTarget | None]:

@@ -6,8 +6,9 @@ Rules of this file:
   running are one code path.
 * One request for one content: of the jobs that want the same, one submits and the others wait for it. One
   transfer for one request: of the jobs that fetch it one goes ahead, and the others are given its files.
-* First come, first served; polls go together, in rounds. A line is read no further than there are places in
-  its lane, so ten thousand jobs that wait cost nothing.
+* First come, first served, and before them what is cached where that was asked for (``cachelooks``); polls go
+  together, in rounds. A line is read no further than there are places in its lane, so ten thousand jobs that
+  wait cost nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Final
 
-from offcloud_watchd.core import rounds
+from offcloud_watchd.core import cachelooks, rounds
 from offcloud_watchd.core.effects import (
     Act,
     Adopt,
     Clear,
+    Consult,
     Discard,
     Effect,
     Fetch,
@@ -33,7 +35,7 @@ from offcloud_watchd.core.effects import (
     Submit,
 )
 from offcloud_watchd.core.lifecycle import MAX_WAIT_S, OWES
-from offcloud_watchd.core.model import Job, JobState, Lane, Route
+from offcloud_watchd.core.model import Cached, Job, JobState, Lane, Route
 
 LEADER_TRIES: Final = 5
 LEADER_WAIT_S: Final = 600.0
@@ -66,13 +68,14 @@ class Agenda:
 
     ``crowds`` are the jobs that want or have the same request, where there are several. ``to_clear`` are the
     finished ones whose request is still in the account, ``to_report`` the failed ones of which an *arr tool
-    is still to be told.
+    is still to be told, ``choosy`` the queued ones for which it matters whether they are cached.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self.lines: dict[JobState, dict[str, Job]] = {state: {} for state in OWES}
         self.to_clear: dict[str, Job] = {}
         self.to_report: dict[str, Job] = {}
+        self.choosy: dict[str, Job] = {}
         self._groups: dict[Group, dict[str, Job]] = {}
         self._crowded: set[Group] = set()
         for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
@@ -104,6 +107,14 @@ class Agenda:
             self.to_report[after.id] = after
         elif before is not None:
             self.to_report.pop(before.id, None)
+        if (
+            after is not None
+            and after.state is JobState.QUEUED
+            and after.destination.cached is not Cached.ANY
+        ):
+            self.choosy[after.id] = after
+        elif before is not None:
+            self.choosy.pop(before.id, None)
         job = after or before
         if job is not None:
             self._regroup(job, present=after is not None and _wants_request(after))
@@ -132,7 +143,7 @@ class _Gate:
     """Lets those jobs through that are due; remembers when the next of the others will be."""
 
     now: float
-    closed: Collection[str]
+    closed: set[str]
     not_before: Mapping[str, float]
     next_due_at: float = field(default=math.inf)
 
@@ -148,7 +159,7 @@ class _Gate:
         return math.inf
 
 
-def plan(
+def plan(  # noqa: PLR0913 - each is another thing that is looked at
     agenda: Agenda,
     now: float,
     *,
@@ -157,6 +168,7 @@ def plan(
     not_before: Mapping[str, float],
     vain: Mapping[str, int],
     rhythm: rounds.Rhythm,
+    cache: cachelooks.Knowledge,
 ) -> Plan:
     """Name the effects that are due, no more of a lane than it has ``free`` places.
 
@@ -164,8 +176,9 @@ def plan(
     vain, or polled, may be turned to again (a job that is not in it: now). ``vain`` counts how often a job
     was blocked in its present state, which charges nobody. All polls of a plan are one round, which takes one
     place and goes first; the ``rhythm`` keeps rounds apart. So a burst of submissions does not keep finished
-    items waiting, nor many polls a new drop. The next due time is told only of lanes that have places left:
-    the others are looked at again when an effect of theirs has ended.
+    items waiting, nor many polls a new drop. A look into the ``cache`` is one for all, too. The next due time
+    is told only of lanes that have places left: the others are looked at again when an effect of theirs has
+    ended.
     """
     shares, followers = _within_crowds(agenda.crowds, busy)
     followers |= _behind_leaders(agenda.crowds, lambda job: _fetch_rank(job, busy, vain, now))
@@ -174,7 +187,11 @@ def plan(
     places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
     polls, poll_due_at = _round(agenda.lines[JobState.CLOUD], places[Lane.API], gate, rhythm)
     api_places = places[Lane.API] - bool(polls)
-    submits = _first(agenda.lines[JobState.QUEUED].values(), api_places, gate, _submission)
+    consults, look_due_at = _look(agenda.choosy, api_places, gate, cache)
+    api_places -= bool(consults)
+    gate.closed.update(consult.job.id for consult in consults)
+    queue = cachelooks.in_order(agenda.lines[JobState.QUEUED], cache, now)
+    submits = _first(queue, api_places, gate, _submission)
     fetches = _first(agenda.lines[JobState.FETCHING].values(), places[Lane.FETCH], gate, Fetch)
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
     reports = _first(agenda.to_report.values(), places[Lane.ARR], gate, Report)
@@ -183,8 +200,8 @@ def plan(
     disk = [*inspects, *discards][: places[Lane.DISK]]
     unneeded = _unneeded(agenda, api_places, gate, busy)
     api = _in_turns(submits, unneeded)[:api_places]
-    next_due_at = min(gate.next_due_at, poll_due_at)
-    return Plan((*shares, *polls, *api, *fetches, *disk, *reports), next_due_at)
+    next_due_at = min(gate.next_due_at, poll_due_at, look_due_at)
+    return Plan((*shares, *polls, *consults, *api, *fetches, *disk, *reports), next_due_at)
 
 
 def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:
@@ -309,9 +326,10 @@ def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
     return frozenset([*held, *(request_id for one in others for request_id in one.spent)])
 
 
-def _rank(job: Job) -> tuple[bool, float, str]:
-    # An unsure job leads: another must not post what may have been taken already.
-    return (not job.unsure, job.queued_at, job.id)
+def _rank(job: Job) -> tuple[bool, bool, float, str]:
+    # An unsure job leads: another must not post what may have been taken already. Who must hear first that it
+    # is cached leads only its like: the others need not wait for that.
+    return (not job.unsure, job.destination.cached is Cached.ONLY, job.queued_at, job.id)
 
 
 def _submission(job: Job) -> Act:
@@ -353,3 +371,14 @@ def _round(
         return [], rhythm.round_at
     jobs, next_due_at = rounds.gather(line.values(), gate.closed, gate.not_before, gate.now, rhythm.policy)
     return [Poll(job) for job in jobs], next_due_at
+
+
+def _look(
+    choosy: Mapping[str, Job], places: int, gate: _Gate, cache: cachelooks.Knowledge
+) -> tuple[list[Act], float]:
+    if places <= 0 or not choosy:
+        return [], math.inf
+    if gate.now < cache.look_at:
+        return [], cache.look_at
+    jobs = cachelooks.wanting(choosy.values(), cache, gate.now)
+    return _first(jobs, cachelooks.BATCH, gate, Consult), math.inf

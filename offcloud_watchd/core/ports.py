@@ -6,11 +6,11 @@ Every method may raise ``Transient``, ``Permanent``, ``Blocked`` or ``Cancelled`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from offcloud_watchd.core.effects import Poll, Solo
+from offcloud_watchd.core.effects import Consult, Poll, Solo
 from offcloud_watchd.core.events import Event, Recorded
 from offcloud_watchd.core.model import (
     Account,
@@ -165,6 +165,13 @@ class Cloud(Protocol):
         """
         ...
 
+    def cached(self, info_hashes: Collection[str], stop: Stop) -> frozenset[str]:
+        """Return which v1 info hashes (40 hex digits) the service has already, in small letters.
+
+        A thousand are one question. ``Permanent`` when the service has no such call.
+        """
+        ...
+
     def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
         """Mint the links of a finished request; the links are secrets with a short life."""
         ...
@@ -310,6 +317,10 @@ class Lanes(Protocol):
 
     def poll(self, polls: Sequence[Poll], stop: Stop) -> None:
         """Ask about many jobs in one round; each is answered by an ``Outcome`` of its own."""
+        ...
+
+    def consult(self, consults: Sequence[Consult], stop: Stop) -> None:
+        """Ask in one look which jobs are cached; each is answered by an ``Outcome`` of its own."""
         ...
 
     def probe(self, lane: Lane) -> None:

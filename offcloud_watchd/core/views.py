@@ -8,8 +8,9 @@ Rules of this file:
 
 A job as a document::
 
-    id, name, category, route (cloud | instant | remote), state, kind (torrent | url), key, size_bytes,
-    release, directory, queued_at, changed_at, attempts, retry_at, reason, request_id,
+    id, name, category, route (cloud | instant | remote), cached (any | first | only), state,
+    kind (torrent | url), key, size_bytes, release, directory,
+    queued_at, changed_at, attempts, retry_at, reason, request_id,
     path, files, published_bytes, verified      (null until published)
     checks: [{how, files, names}]               (how: pieces, pieces in part, size or unverified; names: the
                                                 first 100; empty where all files are what verified says first)
@@ -83,6 +84,7 @@ def described(job: Job) -> dict[str, Any]:
         "name": display_name(job),
         "category": job.destination.category,
         "route": str(job.destination.route),
+        "cached": str(job.destination.cached),
         "state": str(job.state),
         "kind": str(job.link.kind),
         "key": shown_key(job.link.key),

@@ -20,7 +20,18 @@ from typing import Final, assert_never
 
 from offcloud_watchd.core import intake as decisions
 from offcloud_watchd.core.categories import heed
-from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Poll, Report, Share, Submit
+from offcloud_watchd.core.effects import (
+    Act,
+    Adopt,
+    Clear,
+    Consult,
+    Effect,
+    Fetch,
+    Poll,
+    Report,
+    Share,
+    Submit,
+)
 from offcloud_watchd.core.events import (
     Cleared,
     Event,
@@ -70,6 +81,7 @@ from offcloud_watchd.core.verdicts import (
     shared,
     with_report,
 )
+from offcloud_watchd.engine.consulting import Consulting
 from offcloud_watchd.engine.flights import Flights, same_life
 from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
@@ -116,6 +128,7 @@ class Engine:
         self._progress: dict[str, Progress] = {}
         self._pauses = Pauses()
         self._polling = Polling(policy)
+        self._consulting = Consulting(policy)
         self._folders: Sequence[FolderHealth] = ()
         self._account: Account | None = None
         self._plan_is_stale = True
@@ -247,6 +260,7 @@ class Engine:
         if outcome.error is not None:
             event = judge(effect, outcome.error, self._clock.now(), self._policy)
         self._note_progress(effect, outcome)
+        self._consulting.learn(outcome, self._clock.now())
         if isinstance(event, NotFound) and job.doubted_at != effect.job.doubted_at:
             return  # the search began before the doubt did
         if isinstance(event, Submitted):
@@ -263,6 +277,7 @@ class Engine:
         effect, error = outcome.effect, outcome.error
         self._plan_is_stale = True
         self._polling.landed(outcome, self._clock.now())
+        self._consulting.landed(outcome, self._clock.now())
         staged = self._flights.land(effect)
         if staged is not None:
             self._lanes.tidy(staged)
@@ -329,7 +344,7 @@ class Engine:
     def _commanded(self, command: Command, now: float) -> None:
         if command.verb is Verb.RETRY:  # the operator has mended something: do not wait for the next probe
             self._pauses.try_at(now)
-            self._polling.hasten()
+            self._hasten()
         for job_id in command.job_ids:
             job = self._ledger.get(job_id)
             self._record_if(None if job is None else decisions.obey(command, job, now))
@@ -354,6 +369,7 @@ class Engine:
         moved = before is None or after is None or before.state is not after.state
         if moved or (isinstance(event, Resumed) and event.command):
             self._not_before.pop(event.job_id, None)
+            self._consulting.forget(event.job_id)
         if moved:
             self._progress.pop(event.job_id, None)
             self._vain.pop(event.job_id, None)
@@ -395,8 +411,12 @@ class Engine:
         if self._clock_watch.was_set():
             self._time_is_doubtful = self._plan_is_stale = True
             self._not_before.clear()
-            self._polling.hasten()
+            self._hasten()
             self._pauses.try_at(self._clock.now())
+
+    def _hasten(self) -> None:
+        self._polling.hasten()
+        self._consulting.hasten()
 
     def _renew_doubts(self) -> None:
         """At the start, and when the clock was set, nobody knows how long ago an unanswered POST was made."""
@@ -421,6 +441,7 @@ class Engine:
             not_before=self._not_before,
             vain=self._vain,
             rhythm=self._polling.rhythm,
+            cache=self._consulting.knowledge,
         )
         return due, [self._begin(effect, now) for effect in due.effects]
 
@@ -495,8 +516,12 @@ class Engine:
         polls = self._polling.begin([effect for effect in effects if isinstance(effect, Poll)])
         if polls:
             self._lanes.poll(polls, self._flights.begin_round(polls))
+        consults = [effect for effect in effects if isinstance(effect, Consult)]
+        if consults:
+            self._consulting.begin(consults)
+            self._lanes.consult(consults, self._flights.begin_round(consults))
         for effect in effects:
-            if not isinstance(effect, Poll):
+            if not isinstance(effect, (Poll, Consult)):
                 self._lanes.dispatch(effect, self._flights.begin(effect))
 
     def _free(self) -> dict[Lane, int]:

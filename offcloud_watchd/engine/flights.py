@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Poll, Submit
+from offcloud_watchd.core.effects import Act, Consult, Poll, Shared, Submit
 from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop
 
@@ -32,11 +32,11 @@ class Flights:
 
     @property
     def used(self) -> Mapping[Lane, int]:
-        """How many places of each lane are taken; a round of polls takes one."""
+        """How many places of each lane are taken; a round of polls takes one, and so does a look."""
         effects = [flight.effect for flight in self._flights.values()]
-        used = Counter(effect.lane for effect in effects if not isinstance(effect, Poll))
+        used = Counter(effect.lane for effect in effects if not isinstance(effect, (Poll, Consult)))
         if len(effects) > used.total():
-            used[Lane.API] += 1
+            used[Lane.API] += len({type(effect) for effect in effects if isinstance(effect, (Poll, Consult))})
         return used
 
     @property
@@ -50,11 +50,11 @@ class Flights:
         self._flights[effect.job.id] = flight
         return flight.stop
 
-    def begin_round(self, polls: Sequence[Poll]) -> Stop:
-        """Note that a round of polls begins; return the one flag of all of them."""
+    def begin_round(self, effects: Sequence[Shared]) -> Stop:
+        """Note that a round of polls or a look begins; return the one flag of all of them."""
         stop = threading.Event()
-        for poll in polls:
-            self._flights[poll.job.id] = _Flight(poll, stop)
+        for effect in effects:
+            self._flights[effect.job.id] = _Flight(effect, stop)
         return stop
 
     def land(self, effect: Act) -> Job | None:
@@ -71,7 +71,7 @@ class Flights:
     def call_back(self, job_id: str) -> None:
         """Ask the effect of a job to end, if there is one. A round goes on for the others."""
         flight = self._flights.get(job_id)
-        if flight is not None and not isinstance(flight.effect, Poll):
+        if flight is not None and not isinstance(flight.effect, (Poll, Consult)):
             flight.stop.set()
 
     def call_all_back(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from offcloud_watchd.core.effects import Poll, Solo
+from offcloud_watchd.core.effects import Consult, Poll, Solo
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Job, Lane, Progress, RemoteFile
 from offcloud_watchd.core.picture import AtWork
@@ -18,6 +18,7 @@ from offcloud_watchd.core.story import about
 from offcloud_watchd.errors import NO_THREAD, Cancelled, Transient
 from offcloud_watchd.lanes.acts import Ports, minted, perform
 from offcloud_watchd.lanes.asking import ask_round
+from offcloud_watchd.lanes.consulting import consult
 from offcloud_watchd.lanes.noting import noted
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,10 @@ class Workers:
         """Ask about many jobs in one round; each is answered by an ``Outcome`` of its own."""
         self._queues[Lane.API].put(lambda: self._ask_round(polls, stop))
 
+    def consult(self, consults: Sequence[Consult], stop: Stop) -> None:
+        """Ask in one look which jobs are cached; each is answered by an ``Outcome`` of its own."""
+        self._queues[Lane.API].put(lambda: self._consult(consults, stop))
+
     def ask(self, question: Callable[[Stop], None], lane: Lane = Lane.API) -> None:
         """Have the service, or an *arr tool, asked something in its lane, the one thread that may.
 
@@ -118,6 +123,11 @@ class Workers:
     def _ask_round(self, polls: Sequence[Poll], stop: Stop) -> None:
         self._signs.say(f"asking about {len(polls)} jobs")
         for outcome in ask_round(polls, self._ports, _Felt(stop, self._signs)):
+            self._inbox.put(outcome)
+
+    def _consult(self, consults: Sequence[Consult], stop: Stop) -> None:
+        self._signs.say(f"asking which of {len(consults)} jobs are cached")
+        for outcome in consult(consults, self._ports, _Felt(stop, self._signs)):
             self._inbox.put(outcome)
 
     def _carry_out(self, effect: Solo, stop: Stop) -> None:

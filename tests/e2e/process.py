@@ -82,6 +82,7 @@ class Place:
             "remove": "never",
             "torrent_upload": "never",
             "route": "cloud",
+            "cached": "any",
             "web": "{listen: null}",
             "remote": "null",
             "notify": "{}",
@@ -111,6 +112,7 @@ folders:
     watch: {values["watch"]}
     route: {values["route"]}
     remote: {values["remote"]}
+    cached: {values["cached"]}
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}

@@ -1,7 +1,7 @@
 """An Offcloud account in memory: a real adapter of the port that survives the death of its client."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from offcloud_watchd.core.model import (
@@ -18,6 +18,7 @@ from offcloud_watchd.core.model import (
 from offcloud_watchd.core.ports import Stop
 from offcloud_watchd.errors import Blocked, Gone, Permanent, Transient
 from tests.fakes.clock import FakeClock
+from tests.fakes.jobs import hash_of
 
 
 @dataclass
@@ -47,7 +48,7 @@ class FakeCloud:
     used again where the port allows it. ``retries``: failed requests can begin anew, and ``revived`` are
     those that did. ``no_account``: remote accounts there are none of. ``asked`` counts the questions about
     requests, together and alone. Fewer than ``together_from`` are not told together. ``cached_keys``: what
-    is ready when it is handed in.
+    is ready when it is handed in. ``no_cache``: nobody can ask about that.
     """
 
     clock: FakeClock
@@ -68,6 +69,7 @@ class FakeCloud:
     no_account: frozenset[str] = frozenset()
     together_from: int = 5
     cached_keys: frozenset[str] = frozenset()
+    no_cache: bool = False
     asked: Counter[str] = field(default_factory=Counter)
     _granted: dict[str, str] = field(default_factory=dict)
     _listings: dict[Route, tuple[float, float, list[Item]]] = field(default_factory=dict)
@@ -180,6 +182,14 @@ class FakeCloud:
             for own_id, one in wanted.items()
             if (item := self.items.get(own_id)) and not item.fails and item.posted_tick + self.lag_s <= tick
         }
+
+    def cached(self, info_hashes: Collection[str], stop: Stop) -> frozenset[str]:
+        """Tell which of the content that is there at once was asked about."""
+        self._check_key()
+        self.asked["cached"] += 1
+        if self.no_cache:
+            raise Permanent("POST cache is not there: this service has no cache to look into")
+        return frozenset(info_hashes) & {hash_of(key) for key in self.cached_keys}
 
     def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
         """Mint one link for one file named after the content."""

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 from offcloud_watchd.app import SystemClock
 from offcloud_watchd.blueprint import CategoryDestinations
-from offcloud_watchd.core.effects import Act, Poll, Solo
+from offcloud_watchd.core.effects import Act, Consult, Poll, Solo
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Account, Job, Lane, Progress
@@ -54,6 +54,10 @@ class _Lanes:
     def poll(self, polls: Sequence[Poll], stop: Stop) -> None:
         """Write down, one by one."""
         self.open |= {poll.job.id: poll for poll in polls}
+
+    def consult(self, consults: Sequence[Consult], stop: Stop) -> None:
+        """Write down, one by one."""
+        self.open |= {one.job.id: one for one in consults}
 
     def probe(self, lane: Lane) -> None:
         """All is well, unless the house is told otherwise."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 from offcloud_watchd.core.model import (
+    Cached,
     Destination,
     Drop,
     Intake,
@@ -21,6 +23,11 @@ from offcloud_watchd.core.model import (
 
 NOW = 1_800_000_000.0
 DRIVE = RemoteTarget("googledrive", "f1")
+
+
+def hash_of(key: str) -> str:
+    """Return an info hash for a key."""
+    return hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
 
 
 def a_link(key: str = "one") -> Link:
@@ -42,15 +49,22 @@ def an_intake(*keys: str, drop_id: str = "d1", category: str = "tv", is_list: bo
 
 
 def a_job(state: JobState = JobState.QUEUED, /, **changes: object) -> Job:
-    """Return a job as it is in a state, with some members changed, or ``key``, ``category`` or ``route``."""
+    """Return a job as it is in a state, with some members changed.
+
+    Besides: ``key``, ``category``, ``route``; ``cached`` of a destination, with it the link has an info hash.
+    """
     key, category = str(changes.pop("key", "one")), str(changes.pop("category", "tv"))
     route = Route(str(changes.pop("route", Route.CLOUD)))
+    cached = Cached(str(changes.pop("cached", Cached.ANY)))
+    link = a_link(key)
+    if cached is not Cached.ANY:
+        link = replace(link, info_hash_v1=hash_of(key))
     remote = DRIVE if route is Route.REMOTE else None
     job = Job(
         id="job",
-        link=a_link(key),
+        link=link,
         drops=(a_drop(),),
-        destination=Destination(category, f"/out/{category}", route, remote),
+        destination=Destination(category, f"/out/{category}", route, remote, cached),
         release="release",
         state=state,
         queued_at=NOW - 1000,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Poll, Solo
+from offcloud_watchd.core.effects import Act, Consult, Poll, Solo
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop, Wish
 from offcloud_watchd.errors import Cancelled
-from offcloud_watchd.lanes import Ports, ask_round, minted, perform
+from offcloud_watchd.lanes import Ports, ask_round, consult, minted, perform
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ class SlowLanes:
         for poll in polls:
             self._begins(poll)
         self.tasks.append(Task("poll", lambda: self.inbox.extend(ask_round(polls, self.ports, stop))))
+
+    def consult(self, consults: Sequence[Consult], stop: Stop) -> None:
+        """Queue a look into the cache; it is carried out as a whole."""
+        self.before_dispatch()
+        assert all(task.word != "consult" for task in self.tasks), "two looks in the air"
+        for one in consults:
+            self._begins(one)
+        self.tasks.append(Task("consult", lambda: self.inbox.extend(consult(consults, self.ports, stop))))
 
     def _begins(self, effect: Act) -> None:
         assert effect.job.id not in self._in_the_air, "two effects of one job in the air"

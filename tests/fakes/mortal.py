@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from offcloud_watchd.core.model import (
@@ -124,6 +124,14 @@ class MortalCloud:
         answer = self.inner.statuses(submissions, stop, route)
         self.fate.at("statuses done")
         self._fail(self.fate.glitch("statuses"))
+        return answer
+
+    def cached(self, info_hashes: Collection[str], stop: Stop) -> frozenset[str]:
+        """Pass on."""
+        self.fate.at("cached before")
+        answer = self.inner.cached(info_hashes, stop)
+        self.fate.at("cached done")
+        self._fail(self.fate.glitch("cached"))
         return answer
 
     def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:

@@ -15,6 +15,7 @@ from typing import Protocol
 from offcloud_watchd.core.events import Cleared, Event, Kept, Removed, Requeued
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
+    Cached,
     Command,
     Destination,
     Drop,
@@ -36,6 +37,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.disk import Died
 from tests.fakes.fate import Fate
+from tests.fakes.jobs import hash_of
 from tests.fakes.journal_memory import MemoryJournal
 from tests.fakes.lanes import SlowLanes
 from tests.fakes.mortal import MortalCloud, MortalShelf, MortalTools
@@ -53,6 +55,10 @@ ROUTES = {
     "afar": (Route.REMOTE, RemoteTarget("drive", "f2")),
 }
 """The ways of the categories that do not go through the cloud."""
+CHOOSY = {"picky": Cached.ONLY, "hasty": Cached.FIRST}
+"""The categories for which it matters what is cached."""
+UNTELLABLE = "three"
+"""Of this content nobody can tell whether it is cached."""
 DONE = (JobState.DONE, JobState.CHECKING)
 ENDED = (JobState.FAILED, JobState.REMOVED)
 
@@ -184,10 +190,10 @@ class World:
         """Put a drop with some links into a folder."""
         drop_id = f"d{next(self._numbers)}"
         links = tuple(
-            Link(LinkKind.URL, key, f"https://example.invalid/{key}", key, info_hash_v1=f"{ord(key[0]):040x}")
-            for key in keys
+            Link(LinkKind.URL, key, f"https://example.invalid/{key}", key, _info_hash(key)) for key in keys
         )
-        destination = Destination(category, f"/out/{category}", *ROUTES.get(category, (Route.CLOUD, None)))
+        way = ROUTES.get(category, (Route.CLOUD, None))
+        destination = Destination(category, f"/out/{category}", *way, CHOOSY.get(category, Cached.ANY))
         drop = Drop(drop_id, f"{drop_id}.txt", f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
         return drop_id
@@ -351,10 +357,13 @@ class World:
             )
             if job.state is JobState.FAILED:
                 excused = (
-                    job.link.key in self.cloud.dead_keys | self.deleted_keys or "cancelled" in job.reason
+                    job.link.key in self.cloud.dead_keys | self.deleted_keys
+                    or "cancelled" in job.reason
+                    or (self._is_refused(job) and "`cached: only`" in job.reason)
                 )
                 assert excused, f"failed without need: {job}"
-                awaited = job.destination.category in POLICY.reported and "cancelled" not in job.reason
+                known = job.link.info_hash_v1 is not None and job.destination.category in POLICY.reported
+                awaited = known and "cancelled" not in job.reason
                 told = (job.id, job.round) in self.tools.told
                 assert told == awaited, f"reported: {told}, awaited: {awaited}: {job}"
 
@@ -388,6 +397,12 @@ class World:
         jobs = self.journal.fold() if self.journal.certain else self.engine.jobs
         intents = [job for job in jobs.values() if job.link.key == link.key and job.unsure]
         assert any(job.state is JobState.QUEUED for job in intents), "a POST without a durable intent"
+        assert not all(self._is_refused(job) for job in intents), "a POST of what is not cached"
+
+    def _is_refused(self, job: Job) -> bool:
+        """Tell whether a job must not be handed in."""
+        tellable = job.link.key in self.cloud.cached_keys and job.link.key != UNTELLABLE
+        return job.destination.cached is Cached.ONLY and not tellable
 
     def _check_removal(self, request_id: str) -> None:
         """Hold that what is removed was published from here, and that nobody needs it any more."""
@@ -451,3 +466,7 @@ class World:
         if isinstance(event, Removed) and job is not None:
             self.forgotten |= {drop.id for drop in job.drops}
             self.forgotten_keys.add(job.link.key)
+
+
+def _info_hash(key: str) -> str | None:
+    return None if key == UNTELLABLE else hash_of(key)

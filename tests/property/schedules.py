@@ -20,8 +20,8 @@ from tests.fakes.world import LAG_S, MakeJournal, SurvivingJournal, in_memory
 
 ASKED = (Verb.RETRY, Verb.CANCEL, Verb.FORGET)
 """What moves a job on; another category moves nothing and would only part the twins the laws count."""
-CATEGORIES = ("tv", "film", "now", "soon", "away", "abroad", "afar")
-TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now"}
+CATEGORIES = ("tv", "film", "now", "soon", "away", "abroad", "afar", "picky", "hasty")
+TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now", "picky": "tv", "hasty": "picky"}
 """The other category on the same route."""
 USUAL = (*CATEGORIES[:2] * 6, *CATEGORIES[2:])
 """The same, as often as each is dropped into."""
@@ -42,6 +42,7 @@ ACT_DEATHS = tuple(
         "find",
         "status",
         "statuses",
+        "cached",
         "files",
         "publish",
         "link",
@@ -207,6 +208,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         (dice.choice(["find", "status", "statuses", "files", "publish", "account"]), "bug"),
         (dice.choice(["grant", "granted", "retry", "remove", "upload"]), dice.choice(["lost", "bug"])),
         ("disk tight", not good),
+        ("cached", dice.choice(["lost", "bug"])),
         (dice.choice(["link", "inspect", "report"]), dice.choice(["lost", "bug"])),
     ]
     return ("fault", *dice.choice(faults))

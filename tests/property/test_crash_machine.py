@@ -156,6 +156,8 @@ class Story:
             self.world.drop(KEYS[:3], "tv")
         if place.startswith("upload"):
             self.world.drop(KEYS, "tv")
+        if place.startswith("cached"):
+            self.world.drop([CACHED, *KEYS[:1]], self.dice.choice(["picky", "hasty"]))
         if place.startswith("send"):
             self.world.drop(KEYS[:2], "away")
         if place.startswith("report"):

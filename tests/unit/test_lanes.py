@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
 import pytest
 
-from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Inspect, Poll, Report, Solo, Submit
+from offcloud_watchd.core.effects import (
+    Adopt,
+    Clear,
+    Consult,
+    Discard,
+    Fetch,
+    Inspect,
+    Poll,
+    Report,
+    Solo,
+    Submit,
+)
 from offcloud_watchd.core.events import (
     Cleared,
     CloudReady,
     Deferred,
     Delivered,
     Discarded,
+    Failed,
     Granted,
     Kept,
     NotFound,
@@ -47,8 +59,8 @@ from offcloud_watchd.core.model import (
 from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Tools, Wish
 from offcloud_watchd.core.rounds import ALONE
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, Transient, Untold
-from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, ask_round, minted, perform
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, OffcloudWatchdError, Transient, Untold
+from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, ask_round, consult, minted, perform
 from offcloud_watchd.systemd import limits_s, overdue
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
@@ -94,6 +106,10 @@ class Rig:
     def ask(self, *polls: Poll) -> list[Outcome]:
         """Ask about some jobs in one round."""
         return list(ask_round(polls, self.ports, threading.Event()))
+
+    def consult(self, *jobs: Job) -> list[Outcome]:
+        """Ask in one look which jobs are cached."""
+        return list(consult([Consult(job) for job in jobs], self.ports, threading.Event()))
 
     def requested(self, state: JobState = JobState.CLOUD, **changes: object) -> Job:
         """Return a job whose request is in the account."""
@@ -928,3 +944,74 @@ def test_wishes_are_settled_and_staging_tidied(caplog: pytest.LogCaptureFixture)
             inbox.get_nowait()
     assert done == ["settle", "tidy job"]
     assert "lane disk: a task failed" in caplog.text
+
+
+# --- looks into the cache ---
+
+
+def _choosy(name: str, cached: str = "only") -> Job:
+    return a_job(id=name, key=name, cached=cached)
+
+
+def test_one_question_tells_what_is_cached() -> None:
+    """Each job has its answer, the hits first; the service is not asked about what it cannot tell."""
+    rig = Rig()
+    rig.cloud.cached_keys = frozenset({"a"})
+    told = rig.consult(_choosy("b"), _choosy("c", "first"), _choosy("a"), a_job(id="d"))
+    assert [(one.cached, type(one.event)) for one in told] == [
+        (True, type(None)),
+        (False, Failed),
+        (False, type(None)),
+        (False, type(None)),
+    ]
+    assert rig.cloud.asked["cached"] == 1
+    unasked = _choosy("e")
+    rig.consult(replace(unasked, link=replace(unasked.link, info_hash_v1=None)))
+    assert rig.cloud.asked["cached"] == 1
+
+
+def test_a_service_without_a_cache_is_not_asked_again_and_again() -> None:
+    """That is an answer: who wants nothing else is refused, a wish keeps its place."""
+    rig = Rig()
+    rig.cloud.no_cache = True
+    only, first = rig.consult(_choosy("a"), _choosy("b", "first"))
+    assert isinstance(only.event, Failed)
+    assert (first.event, first.cached, first.heard) == (None, False, Heard.TOGETHER)
+
+
+@dataclass
+class _Cacheless(FakeCloud):
+    error: Exception = field(default_factory=lambda: Transient("no answer"))
+
+    def cached(self, info_hashes: Collection[str], stop: Stop) -> frozenset[str]:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [Transient("no answer"), ValueError("a bug of ours")])
+def test_a_look_in_vain_tells_nothing(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """A promise says why it waits, and the log why the look failed."""
+    rig = Rig()
+    rig.account = _Cacheless(rig.clock, error=error)
+    only, first = rig.consult(_choosy("a"), _choosy("b", "first"))
+    assert isinstance(only.event, Deferred)
+    assert first.event is None
+    assert {(one.error, one.cached, one.heard) for one in (only, first)} == {(None, None, Heard.NOT)}
+    assert "asking which of 2 jobs are cached" in caplog.text
+
+
+@pytest.mark.parametrize("error", [Blocked("api", "the key was refused"), Cancelled("stopped")])
+def test_what_ends_a_look_ends_it_for_all(error: OffcloudWatchdError) -> None:
+    """The engine lets the lane pause; nobody was told anything."""
+    rig = Rig()
+    rig.account = _Cacheless(rig.clock, error=error)
+    told = rig.consult(_choosy("a"), _choosy("b", "first"))
+    assert {(one.error, one.event, one.cached, one.heard) for one in told} == {(error, None, None, Heard.NOT)}
+
+
+def test_a_worker_looks_into_the_cache() -> None:
+    """In the api lane; the answers come through the inbox."""
+    rig = Rig()
+    with working(rig) as (workers, inbox):
+        workers.consult([Consult(_choosy("a")), Consult(_choosy("b"))], threading.Event())
+        told = [inbox.get(timeout=ANSWER_WITHIN_S) for _ in range(2)]
+    assert [one.effect.job.id for one in told if isinstance(one, Outcome)] == ["a", "b"]

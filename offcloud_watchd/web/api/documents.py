@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from offcloud_watchd import __version__
-from offcloud_watchd.core.model import PAUSING, Account, Job, JobState, LinkKind, Progress, Route, Verb
+from offcloud_watchd.core.model import (
+    PAUSING,
+    Account,
+    Cached,
+    Job,
+    JobState,
+    LinkKind,
+    Progress,
+    Route,
+    Verb,
+)
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.views import described, folder_view, lane_view, progressed, without_links
 from offcloud_watchd.web.api.schema import Anything, Flag, Many, Maybe, Number, Record, Schema, Text, Whole
@@ -49,6 +59,7 @@ _JOB_MEMBERS: Final[Mapping[str, Schema]] = {
     "name": Text("as it came from outside: escape it where you show it"),
     "category": Text(),
     "route": Text(choices=tuple(Route)),
+    "cached": Text("what is done with what the service does not have already", choices=tuple(Cached)),
     "state": STATE,
     "kind": Text(choices=tuple(LinkKind)),
     "key": Text("the info hash as btih:HEX or btmh:HEX, or url: and the address up to its ?"),

@@ -88,6 +88,7 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "name": "First.Release",
         "category": "tv",
         "route": "cloud",
+        "cached": "any",
         "state": "done",
         "kind": "torrent",
         "key": f"btih:{HASH}",

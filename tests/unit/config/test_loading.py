@@ -285,7 +285,7 @@ def test_what_this_version_does_not_have_is_refused(write: Write, line: str, key
     assert "not available in this version" in problem
 
 
-@pytest.mark.parametrize("keys", ["cached: first", "cached: only", "engine: rclone", "shared: true"])
+@pytest.mark.parametrize("keys", ["engine: rclone", "shared: true"])
 def test_what_a_folder_cannot_do_yet_is_refused(write: Write, keys: str) -> None:
     """The same inside a folder."""
     (problem,) = refused(write(f"output_dir: /o\nfolders:\n  - path: /d\n    {keys}\n"))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from offcloud_watchd.core.cachelooks import Finding, Knowledge
 from offcloud_watchd.core.effects import Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit
 from offcloud_watchd.core.lifecycle import MAX_WAIT_S, Policy
 from offcloud_watchd.core.model import Destination, Job, JobState, Lane, RemoteTarget, Route, Submission
@@ -28,6 +29,7 @@ from offcloud_watchd.core.rounds import Rhythm
 from tests.fakes.jobs import NOW, a_job
 
 POLICY = Policy()
+KNOWN_OF_NONE = Knowledge()
 PLENTY = {Lane.API: 10, Lane.FETCH: 10, Lane.DISK: 10, Lane.ARR: 10}
 
 
@@ -38,6 +40,7 @@ def planned(
     not_before: Mapping[str, float] | None = None,
     vain: Mapping[str, int] | None = None,
     round_at: float = 0.0,
+    cache: Knowledge = KNOWN_OF_NONE,
 ) -> Plan:
     """Plan for some jobs."""
     return plan(
@@ -48,6 +51,7 @@ def planned(
         not_before=not_before or {},
         vain=vain or {},
         rhythm=Rhythm(POLICY, round_at),
+        cache=cache,
     )
 
 
@@ -396,7 +400,16 @@ def test_a_line_is_read_no_further_than_there_are_places() -> None:
         agenda.lines[state] = Watched(
             {f"{state}{n}": a_job(state, id=f"{state}{n}", key=f"{n}") for n in range(99)}
         )
-    due = plan(agenda, NOW, busy=(), free={Lane.FETCH: 2}, not_before={}, vain={}, rhythm=Rhythm(POLICY))
+    due = plan(
+        agenda,
+        NOW,
+        busy=(),
+        free={Lane.FETCH: 2},
+        not_before={},
+        vain={},
+        rhythm=Rhythm(POLICY),
+        cache=KNOWN_OF_NONE,
+    )
     assert names(due.effects) == ["Fetch fetching0", "Fetch fetching1"]
     assert len(looked_at) < 10
 
@@ -409,3 +422,60 @@ def test_who_waits_for_room_looks_now_and_then(age_s: float, wait_s: float) -> N
     }
     assert len(waits) == 20
     assert wait_s <= min(waits) < max(waits) <= wait_s * 1.25
+
+
+# --- looks into the cache ---
+
+
+def choosy(name: str, cached: str = "only", **changes: object) -> Job:
+    """Return a queued job for which it matters whether it is cached."""
+    return a_job(id=name, key=name, cached=cached, **changes)
+
+
+def test_all_that_wait_are_asked_about_in_one_look() -> None:
+    """It takes one place and goes before the submissions; who is asked about is not handed in meanwhile."""
+    jobs = [choosy("a"), a_job(id="b", key="b"), choosy("c", "first"), a_job(id="d", key="d")]
+    due = planned(*jobs, free={Lane.API: 2})
+    assert names(due.effects) == ["Consult a", "Consult c", "Submit b"]
+    due = planned(*jobs, free={Lane.API: 0})
+    assert (names(due.effects), due.next_due_at) == ([], math.inf)
+
+
+def test_nobody_is_asked_about_who_is_not_due() -> None:
+    """Not the busy, not those that wait for their time, not those behind another with the same content."""
+    jobs = [choosy("a"), choosy("b", retry_at=NOW + 9), choosy("c"), choosy("d", queued_at=NOW)]
+    jobs += [replace(choosy("e", queued_at=NOW - 2000), link=jobs[3].link)]
+    due = planned(*jobs, busy={"a"})
+    assert (names(due.effects), due.next_due_at) == (["Consult c", "Consult e"], NOW + 9)
+
+
+def test_nobody_waits_for_a_look_that_only_another_needs() -> None:
+    """Of two with the same content the one that takes it in any case goes ahead; an open intent before it."""
+    early = choosy("a", queued_at=NOW - 2000)
+    late = replace(a_job(id="b", queued_at=NOW), link=early.link)
+    assert names(planned(early, late).effects) == ["Submit b"]
+    assert names(planned(replace(early, unsure=True, posted_at=NOW), late).effects) == ["Adopt a"]
+
+
+def test_while_no_look_may_begin_a_wish_waits_for_none() -> None:
+    """A promise does: until the next look, or until the one under way has landed."""
+    jobs = [choosy("a"), choosy("b", "first")]
+    for look_at in (NOW + 3, math.inf):
+        due = planned(*jobs, cache=Knowledge(look_at=look_at))
+        assert (names(due.effects), due.next_due_at) == (["Submit b"], look_at)
+
+
+def test_what_is_cached_is_handed_in_first() -> None:
+    """Before what came earlier, to any folder."""
+    jobs = [a_job(id="a", key="a"), choosy("b"), choosy("c", "first")]
+    yes = Finding(cached=True, at=NOW)
+    due = planned(*jobs, free={Lane.API: 2}, cache=Knowledge({"b": yes, "c": yes}, ["c"]))
+    assert names(due.effects) == ["Submit c", "Submit a"]
+
+
+def test_who_is_not_queued_any_more_is_not_choosy() -> None:
+    """The line of those that are asked about follows the jobs."""
+    agenda = Agenda([choosy("a")])
+    assert list(agenda.choosy) == ["a"]
+    agenda.replace(agenda.choosy["a"], a_job(JobState.FAILED, id="a", cached="only"))
+    assert not agenda.choosy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Poll, Solo, Submit
+from offcloud_watchd.core.effects import Act, Consult, Poll, Solo, Submit
 from offcloud_watchd.core.events import CloudReady, Event, Published, Submitted
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
@@ -25,6 +25,7 @@ class OpenLanes:
 
     flights: list[tuple[Act, Stop]] = field(default_factory=list)
     rounds: int = 0
+    consulted: int = 0
     probes: list[Lane] = field(default_factory=list)
     looks: int = 0
     settled: list[Wish] = field(default_factory=list)
@@ -38,6 +39,11 @@ class OpenLanes:
         """Write down, one by one."""
         self.rounds += 1
         self.flights += [(poll, stop) for poll in polls]
+
+    def consult(self, consults: Sequence[Consult], stop: Stop) -> None:
+        """Write down, one by one."""
+        self.consulted += 1
+        self.flights += [(one, stop) for one in consults]
 
     def probe(self, lane: Lane) -> None:
         """Write down."""

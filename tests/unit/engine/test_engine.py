@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from offcloud_watchd.core.effects import Adopt, Clear, Discard, Fetch, Poll, Report, Submit
+from offcloud_watchd.core.effects import Adopt, Clear, Consult, Discard, Fetch, Poll, Report, Submit
 from offcloud_watchd.core.events import (
     CategoryDropped,
     CategoryMade,
@@ -988,3 +988,81 @@ def test_categories_are_recorded_and_shown():
     assert [type(event) for event in desk.events()] == [CategoryMade, CategoryMade, CategoryDropped]
     assert [overview.categories for overview in heard] == [{"tv/4k", "film"}, {"tv/4k"}]
     assert len(desk.lanes.settled) == 4
+
+
+# --- looks into the cache ---
+
+
+def choosy(name: str, cached: str = "only") -> Job:
+    """Return a queued job for which it matters whether it is cached."""
+    return a_job(id=name, key=name, cached=cached)
+
+
+def test_one_look_tells_who_goes_first_and_who_not_at_all() -> None:
+    """The queue is jumped, the uncached is refused with the reason; one look in the air, then a rest."""
+    desk = Desk(choosy("a"), choosy("b"), choosy("c", "first"), choosy("d", "first"), api=2)
+    desk.turn(desk.found([]))
+    looks = desk.take()
+    assert [f"{type(act).__name__} {act.job.id}" for act in looks] == [f"Consult {name}" for name in "abcd"]
+    assert desk.lanes.consulted == 1
+    told = [Outcome(look, heard=Heard.TOGETHER, cached=look.job.id in "bd") for look in looks]
+    desk.turn(*told[1:])
+    assert [act.job.id for act in desk.take()] == ["d"], "the look still has a place"
+    desk.turn(replace(told[0], event=Failed("a", NOW, "not cached")))
+    assert [(type(act), act.job.id) for act in desk.take()] == [(Submit, "b")]
+    assert desk.job("a").state is JobState.FAILED
+    desk.later(60)
+    assert desk.lanes.consulted == 1
+
+
+def test_a_retry_looks_again_at_once() -> None:
+    """What was refused, and what waits."""
+    desk = Desk(choosy("a"), choosy("b"))
+    desk.turn(desk.found([]))
+    first, second = desk.take()
+    desk.turn(
+        Outcome(first, Failed("a", NOW, "not cached"), heard=Heard.TOGETHER, cached=False),
+        Outcome(second, heard=Heard.NOT),
+    )
+    assert desk.take() == []
+    desk.turn(desk.say(Verb.RETRY, "a"))
+    assert sorted((type(act), act.job.id) for act in desk.take()) == [(Consult, "a"), (Consult, "b")]
+
+
+def test_looks_in_vain_come_less_and_less_often() -> None:
+    """A promise waits for them; nobody is charged."""
+    desk = Desk(choosy("a"))
+    desk.turn(desk.found([]))
+    for wait_s in (10.0, 20.0, 40.0):
+        [look] = desk.take()
+        desk.turn(Outcome(look, heard=Heard.NOT))
+        desk.later(wait_s - 0.1)
+        assert desk.take() == []
+        desk.later(0.1)
+    assert [type(act) for act in desk.take()] == [Consult]
+    assert desk.job("a").attempts == 0
+
+
+def test_a_refused_key_pauses_the_lane_and_the_look_comes_again() -> None:
+    """Nothing was told, nothing is recorded of the job."""
+    desk = Desk(choosy("a"))
+    desk.turn(desk.found([]))
+    [look] = desk.take()
+    desk.turn(Outcome(look, error=Blocked("api", "the key was refused"), heard=Heard.NOT))
+    desk.later(60)
+    assert (desk.take(), desk.events()) == ([], [])
+    desk.turn(desk.refuse(Lane.API, None))
+    assert [type(act) for act in desk.take()] == [Consult]
+
+
+def test_what_is_told_of_a_job_that_began_anew_does_not_count() -> None:
+    """It was cancelled and retried while the look was in the air: it is asked about again."""
+    desk = Desk(choosy("a"))
+    desk.turn(desk.found([]))
+    [look] = desk.take()
+    desk.turn(desk.say(Verb.CANCEL, "a", "c1"))
+    desk.turn(desk.say(Verb.RETRY, "a", "c2"))
+    desk.turn(Outcome(look, Failed("a", NOW, "not cached"), heard=Heard.TOGETHER, cached=False))
+    assert desk.job("a").state is JobState.QUEUED
+    desk.later(3)
+    assert [type(act) for act in desk.take()] == [Consult]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from offcloud_watchd.core.effects import Fetch, Poll, Submit
+from offcloud_watchd.core.effects import Consult, Fetch, Poll, Submit
 from offcloud_watchd.core.model import JobState, Lane
 from offcloud_watchd.engine.flights import Flights
 from tests.fakes.jobs import a_job
@@ -66,3 +66,14 @@ def test_staging_waits_for_the_landing() -> None:
     flights.begin(fetch)
     assert flights.tidy_after(fetch.job)
     assert flights.land(fetch) is fetch.job
+
+
+def test_a_look_takes_one_place_beside_a_round() -> None:
+    """Each of both is one call."""
+    flights = Flights()
+    flights.begin_round([Poll(a_job(JobState.CLOUD, id=name)) for name in "abc"])
+    looks = [Consult(a_job(id=name)) for name in "de"]
+    stop = flights.begin_round(looks)
+    assert dict(flights.used) == {Lane.API: 2}
+    flights.call_back("d")
+    assert not stop.is_set()
