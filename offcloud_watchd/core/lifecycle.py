@@ -218,7 +218,7 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
         case Stirred(at=at, mark=mark):
             return replace(job, attempts=0, retry_at=0.0, reason="", mark=mark, stirred_at=at)
         case Vanished():
-            return _vanished(job, entered)
+            return _vanished(job, entered, event)
         case CloudReady(submission=submission):
             return entered(submission=submission)
         case Published(at=at, publication=publication, clear=clear):
@@ -289,11 +289,13 @@ def _failed(job: Job, entered: Callable[..., Job], event: Failed) -> Job:
     )
 
 
-def _vanished(job: Job, entered: Callable[..., Job]) -> Job:
+def _vanished(job: Job, entered: Callable[..., Job], event: Vanished) -> Job:
     return entered(
         submission=None,
         # What was lost may only be hidden: the account is searched before anything is posted again.
         unsure=job.posted_at is not None and job.destination.route.makes_items,
+        # The clock may have been set back since: a search would wait until it is that late again.
+        doubted_at=min(job.doubted_at, event.at),
         round=job.round + 1,
         vanished=job.submission.request_id if job.submission is not None else job.vanished,
     )

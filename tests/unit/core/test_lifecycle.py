@@ -439,6 +439,13 @@ def test_requeued_after_the_clock_was_set_back_counts_from_now() -> None:
     assert after.doubted_at == NOW
 
 
+def test_a_clock_that_was_set_back_does_not_hold_up_what_vanished() -> None:
+    """Nor the search for a request that is not there any more."""
+    after = evolve(a_job(JobState.FETCHING, posted_at=NOW + 9e8, doubted_at=NOW + 9e8), EVENTS[Vanished])
+    assert after is not None
+    assert (after.unsure, after.doubted_at) == (True, NOW)
+
+
 def test_removed_says_whether_the_files_go() -> None:
     """Forgetting with files is remembered until it is done."""
     after = evolve(a_job(JobState.DONE), Removed("job", NOW, files=True, command="c1"))
