@@ -7,6 +7,7 @@ import pytest
 
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
 from tests.e2e.process import KEY, Daemon, Place
+from tests.e2e.secrecy import assert_no_secret
 
 
 @pytest.fixture
@@ -25,9 +26,17 @@ def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
 
 
 @pytest.fixture
-def make_place(tmp_path: Path) -> Callable[..., Place]:
-    """Make a place below the test's own directory."""
-    return lambda base_url, **settings: Place(tmp_path / "place", base_url, settings)
+def make_place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
+    """Make a place below the test's own directory; at the end it is searched for secrets."""
+    made: list[Place] = []
+
+    def make(base_url: str, **settings: str) -> Place:
+        made.append(Place(tmp_path / "place", base_url, settings))
+        return made[-1]
+
+    yield make
+    for place in made:
+        assert_no_secret(place)
 
 
 @pytest.fixture
@@ -42,4 +51,5 @@ def run_daemon() -> Iterator[Callable[..., Daemon]]:
 
     yield run
     for daemon in running:
+        daemon.look(web=True)
         daemon.kill()

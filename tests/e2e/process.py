@@ -14,6 +14,7 @@ from pathlib import Path
 
 from offcloud_watchd.core.model import Job, JobState
 from offcloud_watchd.journal import read_jobs
+from tests.e2e import secrecy
 
 KEY = "a-key-for-tests-0123456789abcdef"
 
@@ -30,11 +31,16 @@ def wait_until(what: Callable[[], bool], *, within_s: float, why: Callable[[], s
 
 @dataclass
 class Place:
-    """A configuration, a drop folder, a state and an output directory below one root."""
+    """A configuration, a drop folder, a state and an output directory below one root.
+
+    ``secrets`` are looked for at the end, in the place and in ``seen``: what was shown, and where.
+    """
 
     root: Path
     base_url: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=lambda: [KEY])
+    seen: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make the directories, the key file and the configuration."""
@@ -136,7 +142,7 @@ log:
 
     def command(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command of the program and return what it printed."""
-        return subprocess.run(
+        ended = subprocess.run(
             [sys.executable, "-m", "offcloud_watchd", *arguments, "--config", str(self.config)],
             capture_output=True,
             text=True,
@@ -144,6 +150,8 @@ log:
             check=False,
             env=clean_environment(),
         )
+        self.seen += [(f"what {arguments[0]} printed", text) for text in (ended.stdout, ended.stderr)]
+        return ended
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -188,6 +196,13 @@ class Daemon:
                 env=clean_environment(**self.environment),
             )
 
+    def look(self, *, web: bool = False) -> None:
+        """Note what the process list shows of it, and what it serves."""
+        if self.alive():
+            self.place.seen += secrecy.arguments(self.pid).items()
+            if web:
+                self.place.seen += secrecy.pages(self.place.config.read_text()).items()
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         assert self.process is not None
@@ -200,12 +215,14 @@ class Daemon:
 
     def stop(self, within_s: float = 25) -> int:
         """Stop it in order and return the exit code."""
+        self.look(web=True)
         self.send(signal.SIGTERM)
         return self.ended(within_s)
 
     def kill(self) -> None:
         """Kill it without warning; harmless when it is not running."""
         if self.process is not None:
+            self.look()
             self.process.kill()
             self.process.wait(10)
 

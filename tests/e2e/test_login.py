@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from offcloud_watchd.core.model import JobState
-from tests.e2e.process import KEY, Place, wait_until
+from tests.e2e.process import Place, wait_until
 from tests.e2e.releases import assert_home
 
 USER, PASSWORD = "me@mail.invalid", "correct horse battery"
@@ -17,6 +17,7 @@ def _place(make_place, url: str, password: str = PASSWORD) -> Place:
         url, auth="login", settle="100ms", account=f"username: {USER}\n  password_file: password"
     )
     (place.root / "api-key").unlink()
+    place.secrets.append(PASSWORD)
     _write_password(place, password)
     return place
 
@@ -47,12 +48,6 @@ def test_a_password_is_all_it_takes(start_sandbox, make_place, run_daemon, gener
     assert checked.returncode == 0, checked.stdout
     assert f"ok  login: accepted by {sandbox.url}" in checked.stdout
     assert daemon.stop() == 0
-    shown = refused.stdout + checked.stdout + daemon.log
-    for path in place.root.rglob("*"):
-        if path.is_file() and path.name != "password":
-            shown += path.read_text(errors="replace")
-    assert PASSWORD not in shown
-    assert KEY not in shown
 
 
 def test_a_service_without_passwords_says_so(start_sandbox, make_place):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from offcloud_watchd.core.model import JobState
 from tests.e2e.process import wait_until
-from tests.e2e.releases import assert_all_home, assert_no_key
+from tests.e2e.releases import assert_all_home
 from tests.faults.namespace import mount, with_own_mounts
 
 SIZE = "size=28m"  # the ballast is laid beside 16 MiB
@@ -55,4 +55,3 @@ def test_a_full_disk_is_waited_for(start_sandbox, make_place, run_daemon):
     assert (place.state / "journal.ballast").exists()
     assert daemon.stop() == 0
     assert_all_home(place, sandbox, place.jobs())
-    assert_no_key(place)
