@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.cli import COMMANDS
+from offcloud_watchd.config.settings import UNAVAILABLE
 from offcloud_watchd.sandbox.api import ROUTES
 
 ROOT = Path(__file__).parents[3]
@@ -45,3 +46,18 @@ def test_every_command_that_asks_the_service_is_named() -> None:
     named = {"login", "account", "accounts", "proxies", "history", "cached", "check"}
     assert named <= set(COMMANDS)
     assert all(re.search(rf"`{word}[` ]", PAGE) for word in named)
+
+
+def test_every_setting_that_uses_a_call_is_in_this_version() -> None:
+    """The table promises nobody a key that is refused."""
+    users = [
+        row.split(" | ")[2]
+        for row in re.findall(r"^\| .*(?:GET|POST|`).* \|$", PAGE, re.MULTILINE)
+        if row.count(" | ") == 3
+    ]
+    named = {(key, value) for cell in users for key, value in re.findall(r"`(\w+): (\w+)`", cell)}
+    assert {("route", "remote"), ("auth", "login"), ("torrent_upload", "auto")} <= named
+    refused = {
+        (key.rpartition(".")[2], value) for key, values in UNAVAILABLE.items() for value in values or ()
+    }
+    assert not named & refused
