@@ -380,7 +380,7 @@ class Engine:
         if isinstance(event, (Requeued, Vanished)) and after is not None:
             # An answered POST is long in the history, unless the clock only says that it was long ago.
             measured = self._clock_watch.measures(self._policy.history_lag_s)
-            self._record_if(None if measured else doubted_anew(after, event.at))
+            self._record_if(None if measured else doubted_anew(after, self._clock.now()))
         return True
 
     def _refused_to_record(self, event: Event) -> None:

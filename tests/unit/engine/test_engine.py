@@ -21,6 +21,7 @@ from offcloud_watchd.core.events import (
     Reported,
     Resumed,
     Submitted,
+    Vanished,
 )
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import (
@@ -591,6 +592,18 @@ def test_a_clock_set_back_holds_nothing_up() -> None:
     desk.turn()
     assert [type(act) for act in desk.take()] == [Poll]
     assert desk.lanes.probes == [Lane.FETCH]
+
+
+def test_what_vanished_before_the_clock_was_set_back_is_doubted_from_now() -> None:
+    """The lane still told the old time: a doubt in the future would last until the clock gets there."""
+    desk = Desk(a_job(CLOUD, posted_at=NOW))
+    desk.later(10)
+    [poll] = desk.take()
+    seen_at = desk.clock.now()
+    desk.clock.time_s -= 100_000
+    desk.turn(Outcome(poll, Vanished("job", seen_at)))
+    job = desk.job()
+    assert (job.unsure, job.doubted_at) == (True, desk.clock.now())
 
 
 # --- lanes that cannot work ---
