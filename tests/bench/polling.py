@@ -74,9 +74,9 @@ class HurriedCloud:
     client: Client
     waiter: Waiter
 
-    def submit(self, link: Link, stop: Stop) -> Submission:
+    def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
         """Pass on."""
-        return self.client.submit(link, self.waiter)
+        return self.client.submit(link, self.waiter, file)
 
     def find(
         self, link: Link, not_before: float, stop: Stop, route: Route = Route.CLOUD
@@ -214,8 +214,9 @@ def burst(generation: Generation, count: int) -> tuple[list[Mapping[str, int]], 
         began = day.clock.monotonic()
         drop = Drop("burst", "links.txt", "/drop")
         day.intakes.append(Intake(drop, Links(_links(count), is_list=True), TV, "links"))
-        minutes = []
+        minutes: list[Mapping[str, int]] = []
         while sum(minute.get("cloud", 0) for minute in minutes) < count:
+            assert len(minutes) * BUDGET_A_MINUTE < 10 * count, "what is dropped is not handed in"
             minutes.append(day.calls_in(60))
         posted = max(job.posted_at or 0.0 for job in day.engine.jobs.values()) - FakeClock().time_s
         return minutes, posted - (began - FakeClock().tick_s)

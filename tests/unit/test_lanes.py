@@ -608,7 +608,7 @@ def test_the_api_lane_asks_for_links() -> None:
     class Watched(FakeCloud):
         """Notes who uses it."""
 
-        def submit(self, link: Link, stop: Stop) -> Submission:
+        def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
             users.add(threading.current_thread().name)
             return super().submit(link, stop)
 
