@@ -610,7 +610,7 @@ def test_the_api_lane_asks_for_links() -> None:
 
         def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
             users.add(threading.current_thread().name)
-            return super().submit(link, stop)
+            return super().submit(link, stop, file)
 
         def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
             users.add(threading.current_thread().name)
