@@ -76,8 +76,9 @@ class Orders:
         if expected is None:
             return None
         try:
-            # Commands come whole, by rename: what cannot be read as expected is gone, and as good as empty.
-            data = read_settled(directory, name, expected, MAX_COMMAND_BYTES) or b""
+            data = read_settled(directory, name, expected, MAX_COMMAND_BYTES)
+            if data is None:  # gone, or exchanged since: the next look reads what is there then
+                return None
             what = self._meant(name.removesuffix(SUFFIX), data)
         except BadDrop as error:
             self._set_aside(directory, name, str(error))

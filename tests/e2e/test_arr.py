@@ -14,7 +14,7 @@ from tests.e2e.process import Daemon, Place, wait_until
 from tests.e2e.releases import assert_no_key
 from tests.fakes.arr_importer import Client, Importer, WatchFolder
 from tests.fakes.arr_tool import KEY, FakeTool
-from tests.fakes.ports import free_port
+from tests.fakes.ports import held_port
 
 FAIL_EACH = 4
 """Every so many releases never come."""
@@ -59,7 +59,8 @@ class Theatre:
         self.sandbox = sandbox
         self.tool = tool
         self.kills = kills
-        self.port = free_port()
+        self.held = held_port()  # nobody else answers while the daemon is down
+        self.port = self.held.getsockname()[1]
         entry = f"{{name: sonarr, url: '{tool.url}', api_key_file: arr-key, categories: [tv]}}"
         self.place = make_place(
             sandbox.url,
@@ -151,7 +152,8 @@ WAYS = pytest.mark.parametrize("way", [through_blackhole, through_client], ids=[
 def _played(way, start_sandbox, make_place, run_daemon, tool, importer, *, count: int, kills: int) -> None:
     sandbox = start_sandbox(release_bytes=200_000, queued_s=0.3, download_s=0.7)
     theatre = Theatre(make_place, sandbox, tool, kills=kills, seed=7)
-    way(theatre, run_daemon(theatre.place), importer, count)
+    with theatre.held:
+        way(theatre, run_daemon(theatre.place), importer, count)
 
 
 @WAYS

@@ -20,3 +20,19 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def held_port() -> socket.socket:
+    """Return a socket that keeps a port for a server that is started anew, until it is closed.
+
+    It does not listen: a client is refused while the server is down. The server must set ``SO_REUSEADDR``.
+    """
+    while True:
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind(("127.0.0.1", random.randint(FIRST, LAST)))
+        except OSError:
+            held.close()
+            continue
+        return held

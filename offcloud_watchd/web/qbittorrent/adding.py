@@ -50,7 +50,7 @@ class Adding:
 
     async def _add(self, call: Call) -> Response:
         category = self._category(call)
-        name = call.get("rename").strip() or None
+        name = call.get("rename").strip()[:MAX_STEM] or None
         read = await self._desk.aside(
             partial(_read, call.uploads, call.get("urls").splitlines(), category, name)
         )

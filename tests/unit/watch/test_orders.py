@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,28 @@ def test_giant_command_is_set_aside_unread(state: Path, orders: Orders) -> None:
         file.truncate(1 << 40)
     assert orders.read(10) == ([], False)
     assert listed(commands_dir(state) / "bad") == ["0.json"]
+
+
+def test_command_that_is_touched_meanwhile_is_not_set_aside(state: Path, orders: Orders) -> None:
+    """By a backup that is put back, say: the command was answered, so the next look reads it."""
+    path = put(state, "0.json", {"verb": "retry", "jobs": ["a"]})
+    ended = threading.Event()
+
+    def touch() -> None:
+        for number in count(1):
+            os.utime(path, ns=(number, number))
+            if ended.is_set():
+                return
+
+    toucher = threading.Thread(target=touch)
+    toucher.start()
+    for _ in range(2000):
+        orders.read(10)
+    ended.set()
+    toucher.join()
+    assert not (commands_dir(state) / "bad").exists()
+    [wish], _ = orders.read(10)
+    assert wish.what == Command("0", Verb.RETRY, ("a",))
 
 
 def test_other_names_and_kinds_are_left_alone(state: Path, orders: Orders) -> None:

@@ -49,6 +49,13 @@ def test_the_name_of_a_file_names_the_release(open_house, given, name):
     assert flow.the_job(house, TORRENT_HASH).release == name
 
 
+def test_a_name_of_ones_own_is_bounded(open_house):
+    """What is answered with Ok. is taken, however long the name that a client wants for it."""
+    house = open_house()
+    assert post(house, "torrents/add", urls=MAGNET, rename="x" * 3000).text == "Ok."
+    assert flow.the_job(house, HASH).release == "x" * 1000
+
+
 @pytest.mark.parametrize(
     ("named", "release"),
     [
