@@ -140,6 +140,13 @@ class Generation:
         """
         with _collector_paused():
             self._read_on(file, visit)
+            reached_bytes = -1
+            # A line that was being written when it was read may be whole by now, with others behind it, which
+            # would make it look damaged. Damage is what is still there when it is read again.
+            while self.flaw is not None and not self.flaw.torn and self.offset_bytes > reached_bytes:
+                reached_bytes = self.offset_bytes
+                file.seek(0, os.SEEK_END)  # lets go of what is buffered
+                self._read_on(file, visit)
 
     def _read_on(self, file: BinaryIO, visit: Visit) -> None:
         file.seek(self.offset_bytes)

@@ -66,7 +66,7 @@ def _memory() -> Iterator[MakeJournal]:
 @contextmanager
 def _disk() -> Iterator[MakeJournal]:
     fast = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=fast if fast.is_dir() else None) as name:
+    with tempfile.TemporaryDirectory(prefix="crash-machine-", dir=fast if fast.is_dir() else None) as name:
         made: list[DiskJournal] = []
 
         def on_disk(fate: Fate, clock: FakeClock) -> SurvivingJournal:

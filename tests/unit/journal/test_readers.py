@@ -5,6 +5,7 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,18 @@ from offcloud_watchd.core.events import Attached, Queued, Submitting
 from offcloud_watchd.core.lifecycle import fold
 from offcloud_watchd.core.model import Drop
 from offcloud_watchd.errors import JournalDamaged, JournalUnwritable
-from offcloud_watchd.journal import Follower, Journal, open_journal, read_history, read_jobs, verify
+from offcloud_watchd.journal import (
+    JOURNAL_NAME,
+    Follower,
+    Journal,
+    open_journal,
+    read_history,
+    read_jobs,
+    verify,
+)
 from offcloud_watchd.journal.readers import _History
+from offcloud_watchd.journal.reading import Fold, Generation, open_for_reading
+from offcloud_watchd.journal.records import Translator
 from tests.fakes.clock import FakeClock
 from tests.fakes.disk import FaultyDisk, fails_at, fails_in, quick
 from tests.unit.journal.lives import T0, life, queued
@@ -38,6 +49,20 @@ def kinds(state_dir: Path, job_id: str) -> list[str]:
 LIFE = ["queued", "submitting", "deferred", "submitted", "cloud_ready", "published"]
 
 
+def reading_meanwhile(path: Path, meanwhile: dict[int, bytes]) -> Generation:
+    """Read a journal's file, while by the N-th read of it somebody has written it as it is given here."""
+    generation, reads = Generation(path), count(1)
+
+    def write() -> None:
+        if (content := meanwhile.get(next(reads))) is not None:
+            with path.open("r+b") as file:
+                file.write(content)
+
+    with open_for_reading(path, write) as file:
+        generation.read(file, Fold(Translator()).take)
+    return generation
+
+
 # --- read_jobs ---
 
 
@@ -54,6 +79,25 @@ def test_jobs_are_read_while_the_journal_is_open(tmp_path: Path, journal: Journa
     """No lock is needed: what was appended is seen at once."""
     journal.append(life("a"))
     assert read_jobs(tmp_path) == fold(life("a"))
+
+
+def test_a_line_that_is_written_while_it_is_read_is_no_damage(tmp_path: Path, journal: Journal) -> None:
+    """The reader meets half of it; when it looks behind it the line is whole, and the next one is there."""
+    path = tmp_path / JOURNAL_NAME
+    journal.append([queued("a")])
+    journal.append([queued("b")])
+    half = path.read_bytes()[:-40]
+    journal.append([queued("c")])
+    whole = path.read_bytes()
+    path.write_bytes(half)
+    generation = reading_meanwhile(path, {3: whole})
+    assert (generation.flaw, generation.offset_bytes) == (None, len(whole))
+    flipped = bytearray(whole)
+    flipped[len(half) - 5] ^= 1
+    path.write_bytes(half)
+    generation = reading_meanwhile(path, {3: bytes(flipped)})
+    assert generation.flaw is not None
+    assert not generation.flaw.torn
 
 
 def test_a_line_that_is_being_written_is_not_there_yet(tmp_path: Path, journal: Journal) -> None:
@@ -187,10 +231,10 @@ def test_a_follower_sees_what_is_added(tmp_path: Path, journal: Journal) -> None
     """Each look brings the jobs up to date, also over a new generation."""
     follower = Follower(tmp_path)
     assert follower.jobs() == {}
-    for count in range(1, 7):
-        journal.append(life("a")[count - 1 : count])
-        assert follower.jobs() == fold(life("a")[:count])
-        assert follower.jobs() == fold(life("a")[:count])
+    for number in range(1, 7):
+        journal.append(life("a")[number - 1 : number])
+        assert follower.jobs() == fold(life("a")[:number])
+        assert follower.jobs() == fold(life("a")[:number])
     journal.renew(fold([*life("a"), queued("b")]))
     assert follower.jobs() == fold([*life("a"), queued("b")])
     journal.append([Submitting("b", T0)])
