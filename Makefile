@@ -21,16 +21,13 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/offcloud-watchd demo
 
-# Each test runs once. In CI coverage is measured on the way, but where whole processes run: it would slow
-# them, and learn little.
+# Each test runs once. Those of whole processes mostly wait, so they run four at a time. In CI the others
+# also measure coverage; of whole processes it would slow them, and learn little.
 WHOLE := tests/e2e tests/faults tests/packaging
+COVERAGE := --cov --cov-report=term:skip-covered
 test: $(STAMP)
-ifdef CI
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(WHOLE:%=--ignore=%)
-	$(BIN)/python -m pytest $(WHOLE)
-else
-	$(BIN)/python -m pytest
-endif
+	$(BIN)/python -m pytest $(if $(CI),$(COVERAGE)) $(WHOLE:%=--ignore=%)
+	$(BIN)/python -m pytest -n 4 $(WHOLE)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -40,7 +37,7 @@ check: $(STAMP)
 	$(BIN)/codespell
 
 coverage: $(STAMP)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(WHOLE:%=--ignore=%)
+	$(BIN)/python -m pytest $(COVERAGE) $(WHOLE:%=--ignore=%)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -106,4 +106,5 @@ def test_a_full_disk_pauses_the_lane_and_goes_on(start_sandbox, make_place, run_
     (place.output / "ballast").unlink()
     assert place.command("retry", job.id).returncode == 0  # asks for a probe at once
     assert_home(await_state(place, daemon, "Small.5", JobState.DONE), sandbox)
-    assert paused(place) == {}
+    # What is shown follows what is recorded by half a second.
+    wait_until(lambda: paused(place) == {}, within_s=10, why=lambda: daemon.log)
