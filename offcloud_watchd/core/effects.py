@@ -15,10 +15,14 @@ from offcloud_watchd.core.model import Job, Lane, Submission
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Look for an open intent in the account; ``held`` are ids of requests that belong to others."""
+    """Look for an open intent in the account; ``held`` are ids of requests that belong to others.
+
+    ``rivals`` are the ``posted_at`` of the open intents by which others have the content sent elsewhere.
+    """
 
     job: Job
     held: frozenset[str] = frozenset()
+    rivals: frozenset[float] = frozenset()
     lane: Lane = Lane.API
 
 

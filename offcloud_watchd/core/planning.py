@@ -326,6 +326,20 @@ def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
     return frozenset([*held, *(request_id for one in others for request_id in one.spent)])
 
 
+def rivals_of(job: Job, relatives: Iterable[Job]) -> frozenset[float]:
+    """Return when others had a job's content sent elsewhere that still wait for an answer, in any state.
+
+    A cancelled job keeps its open intent, and one that was done may begin anew: so there can be several.
+    """
+    own = job.destination
+    return frozenset(
+        one.posted_at
+        for one in relatives
+        if one.destination.route is own.route and one.destination.way != own.way
+        if one.unsure and one.posted_at is not None
+    )
+
+
 def _rank(job: Job) -> tuple[bool, bool, float, str]:
     # An unsure job leads: another must not post what may have been taken already. Who must hear first that it
     # is cached leads only its like: the others need not wait for that.

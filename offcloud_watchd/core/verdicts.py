@@ -186,6 +186,24 @@ def foreign(job: Job, made_at: float | None) -> str:
     return ""
 
 
+def meant_for_another(job: Job, rivals: Iterable[float], made_at: float | None) -> bool:
+    """Tell whether a request that was found is rather the effect of another open intent than of the job's.
+
+    The account does not tell where it sends a request, but when it was made: it belongs to the latest POST
+    before that. ``rivals`` are the times of the other POSTs. By its own clock the service may have made it
+    somewhat earlier than our POST. Where the times tell nothing, whoever looks first has it.
+    """
+    own = job.posted_at
+    if made_at is None or own is None:
+        return False
+    for rival in rivals:
+        earlier, later = sorted((own, rival))
+        after_both = made_at >= later - min(OURS_WITHIN_S, (later - earlier) / 2)
+        if rival != own and after_both is (rival > own):
+            return True
+    return False
+
+
 def searched(job: Job, found: Submission | None, as_of: float, now: float, policy: Policy) -> Event:
     """Judge a search of the account for an open intent; ``as_of`` is when the listing was taken.
 

@@ -66,6 +66,7 @@ from offcloud_watchd.core.planning import (
     held_by_others,
     needed_by,
     plan,
+    rivals_of,
     room_delay_s,
     twin_of,
 )
@@ -474,7 +475,8 @@ class Engine:
                 self._share(effect, now)
                 return None
             case Adopt(job=job):
-                return Adopt(job, held_by_others(job, self._ledger.same_content(job.link)))
+                relatives = self._ledger.same_content(job.link)
+                return Adopt(job, held_by_others(job, relatives), rivals_of(job, relatives))
             case Clear(job=job):
                 return self._begin_to_clear(effect, job, now)
             case Report(job=job):

@@ -22,7 +22,7 @@ from offcloud_watchd.core.messages import Outcome
 from offcloud_watchd.core.model import Job, RemoteFile, Route, Submission
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Tools, Wish
 from offcloud_watchd.core.rounds import request_of
-from offcloud_watchd.core.verdicts import foreign, searched
+from offcloud_watchd.core.verdicts import foreign, meant_for_another, searched
 from offcloud_watchd.errors import Gone
 
 
@@ -123,7 +123,14 @@ def _adopted(effect: Adopt, ports: Ports, stop: Stop) -> Outcome:
     not_before = max(job.changed_at, job.doubted_at, job.retry_at)
     entries, as_of = ports.cloud.find(job.link, not_before, stop, job.destination.route)
     others = {*effect.held, *job.spent}
-    found = next((entry for entry in entries if entry.request_id not in others), None)
+    found = next(
+        (
+            entry
+            for entry in entries
+            if entry.request_id not in others and not meant_for_another(job, effect.rivals, entry.created_at)
+        ),
+        None,
+    )
     return Outcome(effect, searched(job, found, as_of, ports.clock.now(), ports.policy))
 
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from offcloud_watchd.core.model import Verb
 from tests.fakes.fate import Manner
 from tests.fakes.mortal import POST_TAKES_S
-from tests.fakes.world import LAG_S, MakeJournal, World
+from tests.fakes.world import LAG_S, RESCAN_S, ROUTES, MakeJournal, World
 from tests.property.schedules import (
     ASKED,
     CACHED,
@@ -204,6 +204,30 @@ class Story:
                 case "command":
                     world.command(dice.choice(ASKED), sorted(world.engine.jobs)[:1])
                     world.run_disk()
+
+
+def test_a_job_that_begins_anew_leaves_another_what_it_sent() -> None:
+    """Two are unsure at once, and the account does not tell to which folder a transfer goes."""
+    world = World()
+    sent = world.drop(["one"], "afar")
+    world.run(60.0)
+    world.drop(["one"], "away")
+    world.cloud.lag_s = LAG_S
+    world.fate.glitches["submit"] = "lost"
+    world.run(RESCAN_S)
+    assert world.cloud.posts == 2
+    again = next(job for job in world.engine.jobs.values() if job.drops[0].id == sent)
+    world.command(Verb.RETRY, [again.id])
+    world.run(3600.0, until_ended=True)
+    world.check()
+    world.check_end()
+    for job in world.engine.jobs.values():
+        assert job.submission is not None
+        assert world.cloud.items[job.submission.request_id].target == job.destination.remote
+    assert Counter(item.target for item in world.cloud.items.values()) == {
+        ROUTES["afar"][1]: 2,
+        ROUTES["away"][1]: 1,
+    }
 
 
 def live_through(medium: Medium, steps: Sequence[Step], dice: random.Random) -> Counter[str]:

@@ -248,6 +248,25 @@ def test_adopt_passes_over_what_belongs_to_others() -> None:
     assert isinstance(rig.perform(Adopt(job)).event, Deferred), "the cloud has a history of its own"
 
 
+def test_adopt_leaves_another_intent_its_request() -> None:
+    """Of two transfers that were not answered each is found by the job that asked for it."""
+    rig = Rig()
+    for _ in range(2):
+        rig.perform(Submit(a_job(route="remote")))
+        rig.clock.advance(40)
+    first, second = (
+        a_job(id=f"{sent_s}", route="remote", unsure=True, posted_at=NOW + sent_s, doubted_at=NOW)
+        for sent_s in (0, 40)
+    )
+    for job, rival_at, request_id in [(second, NOW, "R2"), (first, NOW + 40, "R1")]:
+        event = rig.perform(Adopt(job, rivals=frozenset({rival_at}))).event
+        assert isinstance(event, Submitted)
+        assert event.submission.request_id == request_id
+    rig.cloud.items.pop("R1")
+    alone = rig.perform(Adopt(first, rivals=frozenset({NOW + 40}))).event
+    assert isinstance(alone, Deferred), "the other's is not taken in place of it"
+
+
 def test_adopt_takes_the_oldest_request() -> None:
     """What is in the account already is used."""
     rig = Rig()

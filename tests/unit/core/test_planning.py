@@ -22,6 +22,7 @@ from offcloud_watchd.core.planning import (
     held_by_others,
     needed_by,
     plan,
+    rivals_of,
     room_delay_s,
     twin_of,
 )
@@ -302,6 +303,17 @@ def test_each_account_gets_its_own_and_one_after_the_other() -> None:
     assert names(planned(sent, same, other).effects) == ["Share b", "Poll a", "Submit c"]
     assert held_by_others(other, [sent, same, replace(sent, id="d", spent=("R0",))]) == {"R0", "R1"}
     assert held_by_others(same, [sent]) == set()
+
+
+def test_open_intents_of_others_are_known_in_any_state() -> None:
+    """Of the same route, for another account, and unanswered; a cancelled one is among them."""
+    job = a_job(id="a", route="remote", unsure=True, posted_at=NOW)
+    ftp = Destination("c", "/c", Route.REMOTE, RemoteTarget("ftp"))
+    cancelled = a_job(JobState.FAILED, id="b", unsure=True, posted_at=NOW - 5)
+    elsewhere = replace(cancelled, destination=ftp)
+    answered = replace(elsewhere, id="c", unsure=False, posted_at=NOW - 6)
+    same = replace(job, id="d", posted_at=NOW - 7)
+    assert rivals_of(job, [job, cancelled, elsewhere, answered, same]) == {NOW - 5}
 
 
 def test_what_nobody_needs_is_cleared() -> None:

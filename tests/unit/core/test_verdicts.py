@@ -28,6 +28,7 @@ from offcloud_watchd.core.verdicts import (
     foreign,
     in_words,
     judge,
+    meant_for_another,
     recalled,
     searched,
     with_report,
@@ -271,6 +272,33 @@ def test_what_is_found_is_adopted() -> None:
     found = Submission("R9")
     verdict = searched(a_job(unsure=True, doubted_at=NOW), found, NOW, NOW, POLICY)
     assert verdict == Submitted("job", NOW, found, adopted=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "rivals", "made_at", "another"),
+    [
+        (0, [], -900, False),
+        (0, [40], 0, False),
+        (0, [40], 19, False),
+        (0, [40], 20, True),
+        (0, [900], 839, False),
+        (0, [900], 840, True),
+        (40, [0], 19, True),
+        (40, [0], 20, False),
+        (40, [0, 80], 50, False),
+        (40, [0, 80], 70, True),
+        (0, [0], -1, False),
+        (0, [0], 1, False),
+        (40, [0], None, False),
+    ],
+)
+def test_a_request_belongs_to_the_latest_post_before_it(
+    own: float, rivals: list[float], made_at: float | None, *, another: bool
+) -> None:
+    """With some grace for a clock that is late: half of what lies between two POSTs, a minute at the most."""
+    job = a_job(route="remote", unsure=True, posted_at=NOW + own)
+    made = None if made_at is None else NOW + made_at
+    assert meant_for_another(job, [NOW + rival for rival in rivals], made) is another
 
 
 @pytest.mark.parametrize(
