@@ -108,7 +108,7 @@ def test_nobody_there_and_no_such_host() -> None:
         tool_at(f"http://127.0.0.1:{free_port()}").refresh()
     with pytest.raises(Transient, match="there is no such host"):
         tool_at("http://no-such-host.invalid").refresh()
-    with WireServer(says({})) as server, pytest.raises(Transient, match="speaks no TLS|broke off"):
+    with WireServer(says({})) as server, pytest.raises(Transient, match=r"speaks no TLS|broke off"):
         tool_at(server.url.replace("http:", "https:")).refresh()
 
 
