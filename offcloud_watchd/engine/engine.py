@@ -22,14 +22,8 @@ from offcloud_watchd.core import intake as decisions
 from offcloud_watchd.core.categories import heed
 from offcloud_watchd.core.effects import (
     Act,
-    Adopt,
-    Clear,
     Consult,
-    Effect,
-    Fetch,
     Poll,
-    Report,
-    Share,
     Submit,
 )
 from offcloud_watchd.core.events import (
@@ -39,11 +33,9 @@ from offcloud_watchd.core.events import (
     Kept,
     NotFound,
     Removed,
-    Reported,
     Requeued,
     Resumed,
     Submitted,
-    Submitting,
     Vanished,
 )
 from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
@@ -62,13 +54,8 @@ from offcloud_watchd.core.model import Account, Command, Intake, Job, JobState, 
 from offcloud_watchd.core.picture import Overview, Picture
 from offcloud_watchd.core.planning import (
     Plan,
-    donors_of,
-    held_by_others,
-    needed_by,
     plan,
-    rivals_of,
     room_delay_s,
-    twin_of,
 )
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Subscriber, Wish
 from offcloud_watchd.core.rounds import interval_s, ready_at_once
@@ -78,10 +65,9 @@ from offcloud_watchd.core.verdicts import (
     doubted_anew,
     in_words,
     judge,
-    recalled,
-    shared,
     with_report,
 )
+from offcloud_watchd.engine.beginning import Beginning
 from offcloud_watchd.engine.consulting import Consulting
 from offcloud_watchd.engine.flights import Flights, same_life
 from offcloud_watchd.engine.ledger import Ledger
@@ -120,6 +106,7 @@ class Engine:
         self._policy = policy
         self._capacity = capacity
         self._rescan_s = rescan_s
+        self._beginning = Beginning(self._ledger, policy)
         self._flights = Flights()
         self._looks = Looks(clock, rescan_s)
         self._clock_watch = ClockWatch(clock)
@@ -444,7 +431,7 @@ class Engine:
             rhythm=self._polling.rhythm,
             cache=self._consulting.knowledge,
         )
-        return due, [self._begin(effect, now) for effect in due.effects]
+        return due, [self._beginning.begin(effect, now) for effect in due.effects]
 
     def _begin_due(self, due: Plan | None, begun: Sequence[Act | None]) -> None:
         """Begin what was decided, now that it is durable, with the looks and probes that are due."""
@@ -464,55 +451,6 @@ class Engine:
             self._probe(lane)
         if self._looks.begin():
             self._lanes.look()
-
-    def _begin(self, effect: Effect, now: float) -> Act | None:  # noqa: PLR0911 - flat, one case an effect
-        match effect:
-            case Submit(job=job):
-                doubt = recalled(job, self._ledger.same_content(job.link), now)
-                after = self._ledger.add(doubt or Submitting(job.id, now))
-                return None if doubt or after is None else Submit(after)
-            case Share():
-                self._share(effect, now)
-                return None
-            case Adopt(job=job):
-                relatives = self._ledger.same_content(job.link)
-                return Adopt(job, held_by_others(job, relatives), rivals_of(job, relatives))
-            case Clear(job=job):
-                return self._begin_to_clear(effect, job, now)
-            case Report(job=job):
-                return self._begin_to_report(effect, job, now)
-            case Fetch(job=job):
-                return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))
-            case _:
-                return effect
-
-    def _share(self, effect: Share, now: float) -> None:
-        event = shared(effect.job, effect.submission, effect.posted_at, now)
-        self._ledger.add(event)
-        ready = ready_at_once(effect.job, event) if isinstance(event, Submitted) else None
-        if ready is not None:
-            self._ledger.add(ready)
-
-    def _begin_to_clear(self, effect: Clear, job: Job, now: float) -> Clear | None:
-        holders = self._ledger.holding(job.submission.request_id) if job.submission is not None else []
-        needing = needed_by(job, holders)
-        if self._policy.remove_published and needing is None:
-            return effect
-        reason = "`offcloud.remove` is not `published` any more"
-        if needing is not None:  # and when that one is done it owes the same
-            reason = f"job {needing.id} ({needing.state}) may still need it"
-        self._ledger.add(Cleared(job.id, now, reason))
-        return None
-
-    def _begin_to_report(self, effect: Report, job: Job, now: float) -> Report | None:
-        if job.destination.category not in self._policy.reported:
-            reason = f"no `arr` entry has the category {job.destination.category} any more"
-        elif (twin := twin_of(job, self._ledger.same_content(job.link))) is not None:
-            reason = f"it was wanted again since, by job {twin.id}"
-        else:
-            return effect
-        self._ledger.add(Reported(job.id, now, reason))
-        return None
 
     def _dispatch(self, effects: Sequence[Act]) -> None:
         polls = self._polling.begin([effect for effect in effects if isinstance(effect, Poll)])
