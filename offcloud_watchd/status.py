@@ -75,7 +75,7 @@ def write(folder: Path, status: Mapping[str, Any]) -> None:
         temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
     )
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        json.dump(status, file)
+        file.write(json.dumps(status))  # in one piece: the other way is not done by the C encoder
     temporary.replace(folder / FILE_NAME)
 
 

@@ -57,10 +57,14 @@ Group = tuple[str, Route]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is due now, and when the next thing will be (infinity: nothing waits for the clock)."""
+    """What is due now, and when the next thing will be (infinity: nothing waits for the clock).
+
+    ``poll_due_at`` is the same for the polls alone.
+    """
 
     effects: tuple[Effect, ...]
     next_due_at: float
+    poll_due_at: float = math.inf
 
 
 class Agenda:
@@ -201,7 +205,7 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     unneeded = _unneeded(agenda, api_places, gate, busy)
     api = _in_turns(submits, unneeded)[:api_places]
     next_due_at = min(gate.next_due_at, poll_due_at, look_due_at)
-    return Plan((*shares, *polls, *consults, *api, *fetches, *disk, *reports), next_due_at)
+    return Plan((*shares, *polls, *consults, *api, *fetches, *disk, *reports), next_due_at, poll_due_at)
 
 
 def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:

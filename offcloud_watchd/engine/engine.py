@@ -431,6 +431,7 @@ class Engine:
             rhythm=self._polling.rhythm,
             cache=self._consulting.knowledge,
         )
+        self._polling.nobody_due(due.poll_due_at, now)
         return due, [self._beginning.begin(effect, now) for effect in due.effects]
 
     def _begin_due(self, due: Plan | None, begun: Sequence[Act | None]) -> None:

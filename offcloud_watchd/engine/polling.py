@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from offcloud_watchd.core import rounds
 from offcloud_watchd.core.effects import Poll
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Heard, Outcome
 from offcloud_watchd.errors import Transient
+
+LOOK_EVERY_S: Final = 0.25
 
 
 class Polling:
@@ -38,6 +41,11 @@ class Polling:
             self._calls = rounds.calls_of_round([poll.job for poll in told])
             self._heard = False
         return told
+
+    def nobody_due(self, next_due_at: float, now: float) -> None:
+        """Take it that a plan found nobody due: a long line is not gone through anew for every message."""
+        if not self._in_the_air and self._round_at <= now < next_due_at < math.inf:
+            self._round_at = min(next_due_at, now + LOOK_EVERY_S)
 
     def landed(self, outcome: Outcome, now: float) -> None:
         """Take the answer to a poll; one that was taken in already is passed over."""

@@ -16,12 +16,11 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
 from typing import Final
 
+from offcloud_watchd import kernel
 from offcloud_watchd.errors import Blocked, Permanent, Transient
 
-_RENAME_NOREPLACE: Final = 1
 _FALLOC_FL_KEEP_SIZE: Final = 1
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -203,7 +202,7 @@ def allocate(fd: int, offset: int, length: int) -> bool:
         return True
     arguments = (fd, _FALLOC_FL_KEEP_SIZE, ctypes.c_int64(offset), ctypes.c_int64(length))
     # musl knows the second name only, and its offsets are always wide.
-    code = call(("fallocate64", "fallocate"), *arguments)
+    code = kernel.call(("fallocate64", "fallocate"), *arguments)
     if code not in (0, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EINTR):
         raise OSError(code, os.strerror(code))
     return code == 0
@@ -231,12 +230,8 @@ def rename_new(source: str, source_fd: int, target: str, target_fd: int) -> None
 
     Source: renameat2(2). Where the file system does not know RENAME_NOREPLACE: ``rename_checked``.
     """
-    names = (os.fsencode(source), os.fsencode(target))
-    code = call(("renameat2",), source_fd, names[0], target_fd, names[1], _RENAME_NOREPLACE)
-    if code in (errno.ENOSYS, errno.EINVAL):
+    if not kernel.renamed_new(source, source_fd, target, target_fd):
         rename_checked(source, source_fd, target, target_fd)
-    elif code:
-        raise OSError(code, os.strerror(code), target)
 
 
 def rename_checked(source: str, source_fd: int, target: str, target_fd: int) -> None:
@@ -247,19 +242,3 @@ def rename_checked(source: str, source_fd: int, target: str, target_fd: int) -> 
     if is_there(target, target_fd):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
     os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)
-
-
-def call(names: Sequence[str], *arguments: object) -> int:
-    """Call a function of the C library that Python does not offer, by the first of its names that is known.
-
-    Return 0 or the error's number: ``ENOSYS`` where the library does not have it.
-    """
-    found = next((function for name in names if (function := getattr(_libc(), name, None))), None)
-    if found is None:
-        return errno.ENOSYS
-    return 0 if found(*arguments) == 0 else ctypes.get_errno()
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

@@ -99,6 +99,7 @@ class Journal:
 
     def __init__(self, place: Place, file: OpenFile, categories: frozenset[str] = frozenset()) -> None:
         self._place = place
+        self._path = str(place.current)
         self._disk = place.disk
         self._file = file
         self._categories = categories
@@ -241,13 +242,14 @@ class Journal:
     def _check_place(self) -> None:
         """Notice before writing that somebody deleted, exchanged, cut or filled the file under our hands."""
         try:
-            same = same_file(self._file.descriptor, self._place.current)
-            size_bytes = os.fstat(self._file.descriptor).st_size
+            opened, named = os.fstat(self._file.descriptor), os.lstat(self._path)
+        except FileNotFoundError:
+            raise self._distrusted("it was deleted or replaced by somebody else") from None
         except OSError as error:
             raise self._distrusted(f"it cannot be looked at: {error.strerror}") from error
-        if not same:
+        if not os.path.samestat(opened, named):
             raise self._distrusted("it was deleted or replaced by somebody else")
-        if size_bytes != self._file.size_bytes:
+        if opened.st_size != self._file.size_bytes:
             raise self._distrusted("it was cut or written to by somebody else")
 
     def _write(self, content: bytes) -> None:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from offcloud_watchd import kernel
 from offcloud_watchd.core.settle import Stamp
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.names import (
@@ -103,20 +104,29 @@ def _shelf(root: int, name: str) -> Iterator[int]:
 def _moved(source: Source, shelf: int, name: str) -> bool:
     """Move the file to a name that is free; False when the name is taken. Raises ``OSError``."""
     try:
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=shelf))
+        if not kernel.renamed_new(source.name, source.directory, name, shelf):
+            renamed_onto_a_placeholder(source, shelf, name)
     except FileExistsError:
         return False
-    try:
-        os.rename(source.name, name, src_dir_fd=source.directory, dst_dir_fd=shelf)
-    except OSError:
-        os.unlink(name, dir_fd=shelf)
-        raise
     arrived = stamp_at(shelf, name)
     if arrived is not None and not _same_content(arrived, source.stamp):
         # Another file took the drop's name at the last moment: it is a drop of its own and goes back.
         stray = Source(source.root, shelf, name, arrived)
         next(back for back in alternatives(source.name) if _moved(stray, source.directory, back))
     return True
+
+
+def renamed_onto_a_placeholder(source: Source, shelf: int, name: str) -> None:
+    """Move the file to a name that nobody can take meanwhile, where the file system knows no better way.
+
+    Raises ``FileExistsError`` when the name is taken, and ``OSError``.
+    """
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=shelf))
+    try:
+        os.rename(source.name, name, src_dir_fd=source.directory, dst_dir_fd=shelf)
+    except OSError:
+        os.unlink(name, dir_fd=shelf)
+        raise
 
 
 def _same_content(one: Stamp, other: Stamp) -> bool:

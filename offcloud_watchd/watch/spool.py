@@ -40,7 +40,7 @@ def store(spool_dir: Path, contents: Sequence[bytes]) -> list[str]:
     if not names:
         return names
     spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wanted = [(spool_dir / name, data) for name, data in dict(zip(names, contents, strict=True)).items()]
+    wanted = [(f"{spool_dir}/{name}", data) for name, data in dict(zip(names, contents, strict=True)).items()]
     groups = [wanted[start : start + AT_ONCE] for start in range(0, len(wanted), AT_ONCE)]
     if len(groups) == 1:
         _keep(groups[0])
@@ -52,9 +52,9 @@ def store(spool_dir: Path, contents: Sequence[bytes]) -> list[str]:
     return names
 
 
-def _keep(wanted: Sequence[tuple[Path, bytes]]) -> None:
+def _keep(wanted: Sequence[tuple[str, bytes]]) -> None:
     """Put files in their places and sync them; a new one that is not on the disk does not keep its name."""
-    placed: list[Path] = []
+    placed: list[str] = []
     with ExitStack() as opened:
         descriptors = []
         for target, data in wanted:
@@ -69,14 +69,14 @@ def _keep(wanted: Sequence[tuple[Path, bytes]]) -> None:
                 os.fsync(descriptor)
         except OSError:
             for target in placed:
-                target.unlink(missing_ok=True)
+                Path(target).unlink(missing_ok=True)
             raise
 
 
-def _held(target: Path, size_bytes: int) -> int | None:
+def _held(target: str, size_bytes: int) -> int | None:
     """Open a file that is there already, with all its bytes; None when it is not."""
     try:
-        descriptor = _privately(str(target), os.O_RDONLY)
+        descriptor = _privately(target, os.O_RDONLY)
     except FileNotFoundError:
         return None
     if os.fstat(descriptor).st_size == size_bytes:
@@ -85,20 +85,20 @@ def _held(target: Path, size_bytes: int) -> int | None:
     return None
 
 
-def _placed(target: Path, data: bytes) -> int:
+def _placed(target: str, data: bytes) -> int:
     """Write a file, whole or not at all, and have the kernel begin to bring it to the disk; keep it open."""
-    beside = target.parent / f"{OWN_PREFIX}{secrets.token_hex(8)}"
-    descriptor = _privately(str(beside), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    beside = f"{target.rpartition('/')[0]}/{OWN_PREFIX}{secrets.token_hex(8)}"
+    descriptor = _privately(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         # Begun now, many are on their way when the first sync waits. Source: mm/fadvise.c of Linux.
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        beside.replace(target)
+        Path(beside).rename(target)
     except OSError:
         os.close(descriptor)
-        beside.unlink(missing_ok=True)
+        Path(beside).unlink(missing_ok=True)
         raise
     return descriptor
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from offcloud_watchd import kernel
 from offcloud_watchd.errors import Blocked, OffcloudWatchdError, Permanent, Transient
 from offcloud_watchd.fetch import disk
 
@@ -136,7 +137,7 @@ def test_reserving_more_than_a_file_can_be_is_an_error(tmp_path: Path) -> None:
 
 def test_a_function_the_library_lacks_is_not_implemented() -> None:
     """So the caller takes its other way."""
-    assert disk.call(("no_such_function",)) == errno.ENOSYS
+    assert kernel.call(("no_such_function",)) == errno.ENOSYS
 
 
 @pytest.mark.parametrize("rename", [disk.rename_new, disk.rename_checked])

@@ -154,3 +154,18 @@ def test_what_is_no_reason_is_left_alone(tmp_path: Path) -> None:
     with opened_directory(tmp_path) as root:
         archive.report(root, "a", "because")
     assert (shelf / "a (3).reason.txt").read_text() == "because"
+
+
+def test_a_file_system_that_knows_no_better_way_gets_a_placeholder(tmp_path: Path) -> None:
+    """NFS and some of FUSE cannot rename without replacing."""
+    file, shelf = drop(tmp_path, "a.magnet", "new"), tmp_path / "processed"
+    shelf.mkdir()
+    (shelf / "taken").write_text("old")
+    with source_of(file) as source, opened_directory(shelf) as directory:
+        with pytest.raises(FileExistsError):
+            archive.renamed_onto_a_placeholder(source, directory, "taken")
+        assert file.exists()
+        archive.renamed_onto_a_placeholder(source, directory, "free")
+        with pytest.raises(FileNotFoundError):
+            archive.renamed_onto_a_placeholder(source, directory, "gone")
+    assert {path.name: path.read_text() for path in shelf.iterdir()} == {"taken": "old", "free": "new"}
