@@ -11,7 +11,9 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -28,6 +30,7 @@ from offcloud_watchd.fetch.watch import Watch
 
 _BRAKE_S: Final = 0.02
 _TOLD_PER_BRAKE: Final = 8
+_NICER: Final = 5
 
 
 class Task:
@@ -146,6 +149,16 @@ class Crew:
                 thread.join(_BRAKE_S)
 
 
+def _step_back() -> None:
+    """Let this thread take what processor and disk the others leave: a drop is not to wait for a film.
+
+    Source: setpriority(2), whose niceness is a thread's own on Linux; ioprio_set(2), which follows from it.
+    """
+    thread = threading.get_native_id()
+    with suppress(OSError):  # it is a courtesy
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
+
+
 class _Pump:
     """What one thread does."""
 
@@ -165,6 +178,7 @@ class _Pump:
 
     def work(self, tasks: SimpleQueue[Task | None]) -> None:
         """Carry out tasks until there are none."""
+        _step_back()
         while (task := tasks.get()) is not None:
             error: Exception | None = AssertionError("a fault of ours ended a line; the log shows where")
             try:
