@@ -38,6 +38,7 @@ from offcloud_watchd.lanes import Ports, Workers
 from offcloud_watchd.loop import LockKeeper, Loop, Signals, StatusWriter
 from offcloud_watchd.metrics.tally import Tally
 from offcloud_watchd.offcloud import Client
+from offcloud_watchd.offcloud.places import Proxy, RemoteAccount
 from offcloud_watchd.systemd import Notifier, Patience, Watchdog
 from offcloud_watchd.watch import Watcher, sweep_spool
 from offcloud_watchd.watch.commands import write_command
@@ -175,18 +176,23 @@ def _assemble(
             stack.callback(web.stop, CLOSE_WITHIN_S)
     targets = [folder.destination.remote for folder in plan.watch.folders]
     for account in dict.fromkeys(target.account for target in targets if target is not None):
-        workers.ask(partial(check_remote_account, client, account))
+        workers.ask(
+            partial(check_named, f"remote account {account}", partial(client.remote_account, account))
+        )
+    for proxy in dict.fromkeys(folder.destination.proxy for folder in plan.watch.folders):
+        if proxy is not None:
+            workers.ask(partial(check_named, f"proxy {proxy}", partial(client.proxy, proxy)))
     return loop
 
 
-def check_remote_account(client: Client, account: str, stop: Stop) -> None:
-    """Say at the start, once, which remote account is meant, or that there is none."""
+def check_named(what: str, look_up: Callable[[Stop], RemoteAccount | Proxy], stop: Stop) -> None:
+    """Say at the start, once, what of the service a folder means by a name, or that there is none."""
     try:
-        found = client.remote_account(account, stop)
+        found = look_up(stop)
     except OffcloudWatchdError as error:
-        log.error("remote account %s: %s", account, error)  # noqa: TRY400 - an answer, not a bug
+        log.error("%s: %s", what, error)  # noqa: TRY400 - an answer, not a bug
     else:
-        log.info("remote account %s: %s (%s)", account, found.title, found.option_id)
+        log.info("%s: %s", what, found.label)
 
 
 def _tools(plan: Blueprint, keys: KeySource, clock: Clock) -> Sequence[Tool]:

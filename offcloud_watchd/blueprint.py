@@ -133,7 +133,9 @@ class SubfolderDestinations:
     route: Route
     remote: RemoteTarget | None = None
     cached: Cached = Cached.ANY
+    proxy: str | None = None
 
     def __call__(self, name: str) -> Destination:
         """Return the destination of a subfolder."""
-        return Destination(name, str(self.parent / name), self.route, self.remote, self.cached)
+        directory = str(self.parent / name)
+        return Destination(name, directory, self.route, self.remote, self.cached, self.proxy)

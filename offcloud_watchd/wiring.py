@@ -160,7 +160,9 @@ def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
     return FolderSettings(
         path=folder.path,
         destination=destination,
-        subfolder_destination=SubfolderDestinations(parent, *destination.way, destination.cached)
+        subfolder_destination=SubfolderDestinations(
+            parent, *destination.way, destination.cached, destination.proxy
+        )
         if folder.subfolders == "category"
         else None,
         watch=WatchMode(folder.watch),

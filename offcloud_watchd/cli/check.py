@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -123,16 +123,27 @@ def _account(config: Config, *, offline: bool) -> Iterator[Finding]:
     yield Finding("plan", ok=usable, says=says, code=0 if usable else FAILED)
     remotes = [folder.remote for folder in config.folders if folder.remote is not None]
     for name in dict.fromkeys(remote.account for remote in remotes):
-        yield _remote_account(client, name)
+        yield _named(f"remote account {name}", "remote.account", partial(_remote_account, client, name))
+    proxies = [folder.proxy for folder in config.folders if folder.proxy is not None]
+    for name in dict.fromkeys(proxies):
+        yield _named(f"proxy {name}", "proxy", partial(_proxy, client, name))
 
 
-def _remote_account(client: Client, name: str) -> Finding:
-    what = f"remote account {name}"
+def _named(what: str, key: str, look_up: Callable[[], str]) -> Finding:
+    """Look for something of the service that a folder names by ``key``."""
     try:
-        found = client.remote_account(name, threading.Event())
+        return Finding(what, ok=True, says=look_up())
     except OffcloudWatchdError as error:
-        return Finding(what, ok=False, says=f"{error}; see folders[].remote.account", code=FAILED)
-    return Finding(what, ok=True, says=f"{found.title} ({found.option_id}) {found.status}".strip())
+        return Finding(what, ok=False, says=f"{error}; see folders[].{key}", code=FAILED)
+
+
+def _remote_account(client: Client, name: str) -> str:
+    found = client.remote_account(name, threading.Event())
+    return f"{found.label} {found.status}".strip()
+
+
+def _proxy(client: Client, name: str) -> str:
+    return client.proxy(name, threading.Event()).label
 
 
 def _tool(settings: ToolSettings) -> Finding:

@@ -56,7 +56,8 @@ def _head(job: Job) -> Iterator[str]:
     size = f", {text.size(job.link.size_bytes)}" if job.link.size_bytes is not None else ""
     yield f"link:      {job.link.kind}, {shown_key(job.link.key)}{size}"
     if job.destination.route is not Route.CLOUD:
-        yield f"route:     {job.destination.route}"
+        proxy = f", proxy {job.destination.proxy}" if job.destination.proxy is not None else ""
+        yield f"route:     {job.destination.route}{proxy}"
     if job.destination.cached is not Cached.ANY:
         yield f"cached:    {job.destination.cached}"
     if job.submission is not None:

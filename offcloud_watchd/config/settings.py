@@ -166,6 +166,9 @@ class Folder(Section):
     remote: Remote | None = _key(
         None, "{account: id, user name or type, folder: id}; required by route: remote"
     )
+    proxy: Name | None = _key(
+        None, "with route: instant, the id, name or region of the service's own server to go through"
+    )
     cached: Literal["any", "first", "only"] = _key(
         "any", "first: what is cached jumps the queue; only: what is not cached is refused"
     )
@@ -203,6 +206,8 @@ class Folder(Section):
             raise ValueError("route: remote needs remote: {account: ...}")
         if self.route != "remote" and self.remote is not None:
             raise ValueError(f"remote is for route: remote, and this folder has route: {self.route}")
+        if self.route != "instant" and self.proxy is not None:
+            raise ValueError(f"proxy is for route: instant, and this folder has route: {self.route}")
         return self
 
 
@@ -350,6 +355,7 @@ class Config(Section):
             Route(folder.route),
             None if remote is None else RemoteTarget(remote.account, remote.folder),
             Cached(folder.cached),
+            folder.proxy,
         )
 
     def destination_for(self, category: str) -> Destination:

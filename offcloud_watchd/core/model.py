@@ -164,7 +164,8 @@ class Destination:
     """Where the jobs of a drop go: ``directory`` is the category's output directory, an absolute path.
 
     ``remote`` is where the service sends them on the remote route, on which nothing comes into the directory.
-    ``cached`` tells what is done with what the service does not have already.
+    ``cached`` tells what is done with what the service does not have already. ``proxy`` is the service's own
+    server through which it has to get what it gives at once, as the operator names it: an id, name or region.
     """
 
     category: str
@@ -172,6 +173,7 @@ class Destination:
     route: Route = Route.CLOUD
     remote: RemoteTarget | None = None
     cached: Cached = Cached.ANY
+    proxy: str | None = None
 
     @property
     def way(self) -> tuple[Route, RemoteTarget | None]:

@@ -126,16 +126,17 @@ class Cloud(Protocol):
         """
         ...
 
-    def grant(self, link: Link, stop: Stop) -> Submission:
+    def grant(self, link: Link, stop: Stop, proxy: str | None = None) -> Submission:
         """Have links to what is behind a link given at once. Safe to repeat: it makes nothing but links.
 
-        They are kept for the ``granted`` that follows, and stand in no answer. ``Permanent`` when the service
-        gives none for such a link.
+        They are kept for the ``granted`` that follows, and stand in no answer. ``proxy`` is the server of the
+        service that is to get it, by id, name or region. ``Permanent`` when the service gives none for such a
+        link, or has no such server.
         """
         ...
 
-    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
-        """Return the links that were given, once; when that was done already, or is long ago, new ones."""
+    def granted(self, link: Link, stop: Stop, proxy: str | None = None) -> Sequence[RemoteFile]:
+        """Return the links that were given by this proxy, once; if that is done, or long ago, new ones."""
         ...
 
     def find(

@@ -17,6 +17,7 @@ A job as a document::
     to_clear                                    (true while the request is to be removed from the account)
     to_report                                   (true while an *arr tool is to be told that it failed)
     remote: {account, folder}                   (null but on the remote route)
+    proxy                                       (null but on the instant route, where one was chosen)
     sent: {account, folder, name, size_bytes}   (null until the remote account has it)
     drops: [{name, folder, line}]               (line: of a list, else null)
 
@@ -105,6 +106,7 @@ def described(job: Job) -> dict[str, Any]:
         "to_clear": job.to_clear,
         "to_report": job.to_report,
         "remote": None if job.destination.remote is None else asdict(job.destination.remote),
+        "proxy": job.destination.proxy,
         "sent": None if job.delivery is None else asdict(job.delivery),
         "drops": [
             {"name": drop.name, "folder": drop.folder, "line": drop_line(job, drop)} for drop in job.drops

@@ -91,7 +91,7 @@ def perform(  # noqa: PLR0911 - flat, one case an effect
 def minted(cloud: Cloud, job: Job, stop: Stop) -> Sequence[RemoteFile]:
     """Have links to a job's files: those of its request, or, where the service keeps none, new ones."""
     if job.destination.route is Route.INSTANT:
-        return cloud.granted(job.link, stop)
+        return cloud.granted(job.link, stop, job.destination.proxy)
     return cloud.files(request_of(job), stop)
 
 
@@ -99,7 +99,7 @@ def _submitted(effect: Submit, ports: Ports, stop: Stop) -> Outcome:
     job, cloud, clock = effect.job, ports.cloud, ports.clock
     route, target = job.destination.way
     if route is Route.INSTANT:
-        submission = cloud.grant(job.link, stop)
+        submission = cloud.grant(job.link, stop, job.destination.proxy)
         return Outcome(effect, Granted(job.id, clock.now(), submission))
     failed = Submission(job.failed_request, "created")
     if job.failed_request and _begins_anew(cloud, failed, route, stop):

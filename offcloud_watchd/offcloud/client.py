@@ -35,7 +35,7 @@ from offcloud_watchd.offcloud.answer import request_id
 from offcloud_watchd.offcloud.asker import Asker
 from offcloud_watchd.offcloud.grants import Grants
 from offcloud_watchd.offcloud.listing import Missing
-from offcloud_watchd.offcloud.places import RemoteAccount, chosen
+from offcloud_watchd.offcloud.places import Proxy, RemoteAccount, chosen, chosen_proxy
 from offcloud_watchd.offcloud.service import MAX_HISTORY_BYTES, Service
 from offcloud_watchd.offcloud.session import Question
 from offcloud_watchd.offcloud.settings import ClientSettings
@@ -65,6 +65,7 @@ class Client:
         self._removal = 0
         self._grants = Grants(clock)
         self._remote_accounts: Sequence[RemoteAccount] = ()
+        self._proxies: Sequence[Proxy] = ()
 
     def close(self) -> None:
         """Close the connections that are kept; it may be called again."""
@@ -121,30 +122,39 @@ class Client:
 
     # --- Links that are given at once: nothing is left to follow ---
 
-    def grant(self, link: Link, stop: Stop) -> Submission:
+    def grant(self, link: Link, stop: Stop, proxy: str | None = None) -> Submission:
         """Have links to what is behind a link given at once, and keep them for ``granted``. Safe to repeat.
 
-        What is cached is given without an item in the account where the service can: then there is no id.
-        Raises ``Permanent`` where the service takes such a link into its cloud only, or has no such call.
+        What is cached is given without an item in the account where the service can: then there is no id, and
+        no ``proxy`` is needed. Raises ``Permanent`` where the service takes such a link into its cloud only,
+        has no such call, or no such proxy.
         """
         if link.kind is LinkKind.NZB:
             raise Permanent("an NZB file goes into the service's cloud only: use `route: cloud`")
         cached = self.cached_files(link, stop) if link.kind is LinkKind.TORRENT else None
         if cached is not None:
-            self._grants.keep(link.key, cached)
+            self._grants.keep((link.key, proxy), cached)
             return Submission("", "cached", link.name)
-        taken = self.submit_instant(link, None, stop)
+        taken = self._given(link, proxy, stop)
         file = listing.single(taken, None, allow_http=self._allow_http)
-        self._grants.keep(link.key, () if file is None else (file,))
+        self._grants.keep((link.key, proxy), () if file is None else (file,))
         return replace(taken, url=None)
 
-    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
+    def granted(self, link: Link, stop: Stop, proxy: str | None = None) -> Sequence[RemoteFile]:
         """Return the links that were given, once; else have new ones given. Safe to repeat."""
-        files = self._grants.take(link.key)
+        files = self._grants.take((link.key, proxy))
         if files is None:
-            self.grant(link, stop)
-            files = self._grants.take(link.key)
+            self.grant(link, stop, proxy)
+            files = self._grants.take((link.key, proxy))
         return files or ()
+
+    def _given(self, link: Link, proxy: str | None, stop: Stop) -> Submission:
+        proxy_id = None if proxy is None else self.proxy(proxy, stop).id
+        try:
+            return self.submit_instant(link, proxy_id, stop)
+        except Permanent:
+            self._proxies = ()  # it may have been taken away there
+            raise
 
     # --- Following ---
 
@@ -286,6 +296,14 @@ class Client:
         except Permanent:
             self._remote_accounts = self.remote_accounts(stop)
             return chosen(self._remote_accounts, wanted)
+
+    def proxy(self, wanted: str, stop: Stop) -> Proxy:
+        """Return the proxy that is meant by an id, a name or a region; as of ``remote_account``."""
+        try:
+            return chosen_proxy(self._proxies, wanted)
+        except Permanent:
+            self._proxies = self.service.proxies(stop)
+            return chosen_proxy(self._proxies, wanted)
 
     # --- Questions ---
 

@@ -12,22 +12,25 @@ LIFE_S: Final = 300.0
 """Nobody tells how long such a link lives; one that is older is rather asked for anew."""
 MOST: Final = 64
 
+Key = tuple[str, str | None]
+"""The key of a link, and the proxy as the operator names it."""
+
 
 class Grants:
-    """The links by the key of what they lead to. One thread."""
+    """The links by what they lead to and the proxy that gave them. One thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[float, tuple[RemoteFile, ...]]] = {}
+        self._kept: dict[Key, tuple[float, tuple[RemoteFile, ...]]] = {}
 
-    def keep(self, key: str, files: Sequence[RemoteFile]) -> None:
+    def keep(self, key: Key, files: Sequence[RemoteFile]) -> None:
         """Keep links in the place of older ones; where there are too many the oldest go."""
         self._kept.pop(key, None)
         self._kept[key] = (self._clock.monotonic(), tuple(files))
         while len(self._kept) > MOST:
             del self._kept[next(iter(self._kept))]
 
-    def take(self, key: str) -> tuple[RemoteFile, ...] | None:
+    def take(self, key: Key) -> tuple[RemoteFile, ...] | None:
         """Return the links, and forget them; None where there are none or they are too old."""
         given_at, files = self._kept.pop(key, (0.0, ()))
         return files if files and self._clock.monotonic() - given_at < LIFE_S else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from offcloud_watchd.errors import Permanent
 from offcloud_watchd.offcloud.answer import Answer, decode, size_bytes, text
@@ -20,6 +20,19 @@ from offcloud_watchd.offcloud.refusals import refusal
 from offcloud_watchd.offcloud.wire import first, not_understood
 
 Listed = TypeVar("Listed")
+
+
+class _Named(Protocol):
+    """What a person can choose: ``names`` come in their order of belief, ``label`` is name and id."""
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], ...]: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+Choice = TypeVar("Choice", bound=_Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,16 @@ class RemoteAccount:
         """What a person calls it."""
         return f"{self.type or 'account'} {self.username or self.account_id}".strip()
 
+    @property
+    def label(self) -> str:
+        """The same with the id that names it for certain."""
+        return f"{self.title} ({self.option_id})"
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """What it can be meant by, in the order of belief."""
+        return (self.option_id, self.account_id), (self.username,), (self.type,)
+
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
@@ -51,6 +74,16 @@ class Proxy:
     id: str
     name: str
     region: str
+
+    @property
+    def label(self) -> str:
+        """What a person calls it, with its id."""
+        return f"{self.name or self.region} ({self.id})".strip()
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """What it can be meant by, in the order of belief."""
+        return (self.id,), (self.name,), (self.region,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +114,27 @@ def chosen(accounts: Sequence[RemoteAccount], wanted: str) -> RemoteAccount:
 
     Raises ``Permanent``, naming what there is, when none is meant or several are.
     """
-    for names in (
-        lambda one: (one.option_id, one.account_id),
-        lambda one: (one.username.casefold(),),
-        lambda one: (one.type.casefold(),),
-    ):
-        meant = [one for one in accounts if wanted in names(one) or wanted.casefold() in names(one)]
+    return _meant(accounts, wanted, "remote account")
+
+
+def chosen_proxy(servers: Sequence[Proxy], wanted: str) -> Proxy:
+    """Return the proxy that is meant by an id, a name or a region; otherwise as ``chosen``."""
+    return _meant(servers, wanted, "proxy")
+
+
+def _meant(entries: Sequence[Choice], wanted: str, what: str) -> Choice:
+    wanted_name = wanted.casefold()
+    for belief in range(3):
+        meant = [one for one in entries if wanted_name in map(str.casefold, one.names[belief])]
         if len(meant) == 1:
             return meant[0]
         if meant:
-            ids = ", ".join(f"{one.title} ({one.option_id})" for one in meant)
-            raise Permanent(f"the remote account {wanted!r} may be {ids}: name it by its id")
-    there = ", ".join(f"{one.title} ({one.option_id})" for one in accounts) or "none"
-    raise Permanent(f"there is no remote account {wanted!r}; there are: {there}")
+            raise Permanent(f"the {what} {wanted!r} may be {_all(meant)}: name it by its id")
+    raise Permanent(f"there is no {what} {wanted!r}; there are: {_all(entries) or 'none'}")
+
+
+def _all(entries: Sequence[_Named]) -> str:
+    return ", ".join(one.label for one in entries)
 
 
 def _listed(

@@ -71,7 +71,7 @@ class Service:
 
     def proxies(self, stop: Stop) -> Sequence[places.Proxy]:
         """List the proxies of instant downloads. Raises ``Permanent`` where the service has none at all."""
-        return self._listed("proxy", places.proxies, "proxies", stop)
+        return self._listed("proxy", places.proxies, "proxies: leave `proxy` out", stop)
 
     def sites(self, stop: Stop) -> Sequence[places.Site]:
         """List the sites whose links are taken. Raises ``Permanent`` where the service does not tell."""

@@ -42,7 +42,8 @@ class Item:
 
     ``started_at`` moves when it is tried again, ``attempt`` counts the tries. ``at_once``: it was cached.
     ``minted_at`` is when its links were last asked for; ``epoch`` changes when they are made to expire.
-    ``account_id`` and ``folder_id`` say where a remote transfer goes.
+    ``account_id`` and ``folder_id`` say where a remote transfer goes, ``proxy_id`` through which server
+    comes what is given at once.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Item:
     way: Way = "cloud"
     account_id: str = ""
     folder_id: str = ""
+    proxy_id: str = ""
 
     @property
     def book_key(self) -> str:
@@ -118,7 +120,15 @@ class Account:
                 raise TooManyItems
             self._releases[key] = release
 
-    def submit(self, source: Source, way: Way = "cloud", account_id: str = "", folder_id: str = "") -> Item:
+    def submit(
+        self,
+        source: Source,
+        way: Way = "cloud",
+        *,
+        account_id: str = "",
+        folder_id: str = "",
+        proxy_id: str = "",
+    ) -> Item:
         """Take a link; raise ``TooManyItems`` at the cap.
 
         In a generation that keeps one item for each magnet, a live item is returned again, and one that
@@ -131,7 +141,9 @@ class Account:
             if len(self._items) >= self._settings.max_items:
                 raise TooManyItems
             item = self._made(source, way, attempt=known.attempt + 1 if known else 1)
-            return self._kept_item(replace(item, account_id=account_id, folder_id=folder_id))
+            return self._kept_item(
+                replace(item, account_id=account_id, folder_id=folder_id, proxy_id=proxy_id)
+            )
 
     def find(self, request_id: str, way: Way = "cloud") -> Item | None:
         """Return a live item of one way."""

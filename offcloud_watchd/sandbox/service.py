@@ -70,6 +70,14 @@ class Transfer:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One link that was given at once: the content's key, and the server through which it was got."""
+
+    key: str
+    proxy_id: str
+
+
 class Sandbox:
     """An Offcloud of one's own on this machine; also a context manager.
 
@@ -153,6 +161,10 @@ class Sandbox:
             Transfer(item.source.key, item.account_id, item.folder_id, stage.word)
             for item, stage in self._account.history("remote")
         ]
+
+    def given(self) -> list[Given]:
+        """Return what was given at once, newest first."""
+        return [Given(item.source.key, item.proxy_id) for item, _ in self._account.history("instant")]
 
     def end_sessions(self) -> None:
         """Log everybody out who logged in with a password."""
@@ -244,7 +256,8 @@ class Sandbox:
                 )
             case "GET", "/sandbox/books":
                 transfers = [asdict(transfer) for transfer in self.transfers()]
-                return as_json({**asdict(self.books()), "transfers": transfers})
+                given = [asdict(one) for one in self.given()]
+                return as_json({**asdict(self.books()), "transfers": transfers, "given": given})
             case "POST", "/sandbox/activate":
                 return self._desk_activate(request)
             case method, "/sandbox/faults":

@@ -67,7 +67,7 @@ def instant(site: Site, call: Call) -> Answer:
     if proxy_id and proxy_id not in {proxy["id"] for proxy in PROXIES}:
         return as_json({"not_available": "proxy"})
     try:
-        item = site.account.submit(source, "instant")
+        item = site.account.submit(source, "instant", proxy_id=proxy_id)
     except TooManyItems:
         return full(site)
     told = {**shapes.submission(site.view(item)), "status": "created", "url": site.files.links(item)[0]}
@@ -89,7 +89,8 @@ def remote(site: Site, call: Call) -> Answer:
     if account_id not in {account["remoteOptionId"] for account in ACCOUNTS}:
         return site.error(400, "Remote account not found." if account_id else "Missing remoteOptionId.")
     try:
-        item = site.account.submit(source, "remote", account_id, call.form.one("folderId"))
+        folder_id = call.form.one("folderId")
+        item = site.account.submit(source, "remote", account_id=account_id, folder_id=folder_id)
     except TooManyItems:
         return full(site)
     # Its name is not known yet, and there is no link to it.

@@ -64,7 +64,11 @@ class World:
 def _fake() -> World:
     clock = FakeClock()
     cloud = FakeCloud(
-        clock, takes_s=TAKES_S, dead_keys=frozenset({DEAD.key}), no_account=frozenset({"nobody"})
+        clock,
+        takes_s=TAKES_S,
+        dead_keys=frozenset({DEAD.key}),
+        no_account=frozenset({"nobody"}),
+        no_proxy=frozenset({"Mars"}),
     )
 
     def refuse() -> None:
@@ -256,6 +260,19 @@ def test_links_are_given_at_once(world: World, stop: Stop, link: Link) -> None:
     assert not world.cloud.find(link, world.now(), stop)[0]
     with pytest.raises(Permanent):
         world.cloud.grant(DEAD, stop)
+
+
+def test_links_are_given_through_the_proxy_that_is_meant(world: World, stop: Stop) -> None:
+    """By its region as well; what one gave is not another's; one that is not there gives nothing."""
+    try:
+        world.cloud.grant(WEB, stop, "EU")
+    except Permanent as error:
+        assert "this service has no proxies" in str(error)
+        return
+    urls = {world.cloud.granted(WEB, stop, proxy)[0].url for proxy in ("EU", None, "EU")}
+    assert all(url.startswith("http") for url in urls)
+    with pytest.raises(Permanent, match="there is no proxy"):
+        world.cloud.granted(WEB, stop, "Mars")
 
 
 def test_what_is_sent_is_found_and_followed_by_itself(world: World, stop: Stop) -> None:

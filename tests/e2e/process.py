@@ -91,6 +91,7 @@ class Place:
             "cached": "any",
             "web": "{listen: null}",
             "remote": "null",
+            "proxy": "null",
             "notify": "{}",
             "arr": "[]",
             "group": "null",
@@ -118,6 +119,7 @@ folders:
     watch: {values["watch"]}
     route: {values["route"]}
     remote: {values["remote"]}
+    proxy: {values["proxy"]}
     cached: {values["cached"]}
 fetch:
   min_free: {values["min_free"]}

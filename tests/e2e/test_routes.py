@@ -9,6 +9,7 @@ import requests
 
 from offcloud_watchd.core.model import JobState
 from offcloud_watchd.sandbox import Fault
+from offcloud_watchd.sandbox.transfers import PROXIES
 from tests.e2e.process import KEY, Place, wait_until
 from tests.e2e.releases import assert_all_home, assert_home
 
@@ -68,6 +69,50 @@ def test_what_is_given_at_once_is_fetched_at_once(start_sandbox, make_place, run
     assert "granted" in {entry["event"] for entry in told["history"]}
     assert daemon.stop() == 0
     _assert_no_link(place, sandbox.file_url)
+
+
+def test_what_is_given_at_once_goes_through_the_proxy_of_its_folder(start_sandbox, make_place, run_daemon):
+    """Named by its region, also of who starts again; one that is not there fails its jobs and says so."""
+    sandbox = start_sandbox(generation="classic", release_bytes=400_000, file_rate_bytes_per_s=150_000)
+    place = make_place(sandbox.url, route="instant", proxy="EU", settle="100ms", auth="query")
+    daemon = run_daemon(place)
+    (place.drop / "One.txt").write_text(f"{WEB}\n")
+    wait_until(lambda: place.all_in(JobState.FETCHING, count=1), within_s=20, why=lambda: daemon.log)
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=40, why=lambda: daemon.log)
+    (job,) = place.jobs().values()
+    assert_home(job, sandbox)
+    second = PROXIES[1]["id"]
+    assert {(one.key, one.proxy_id) for one in sandbox.given()} == {(f"url:{WEB}", second)}
+    assert f"proxy EU: Second (Germany) ({second})" in daemon.log
+    assert "route:     instant, proxy EU" in _show(place, job.id)
+    assert daemon.stop() == 0
+    place.write_config(proxy="Mars")
+    daemon.start()
+    (place.drop / "Two.txt").write_text(f"{OTHER}\n")
+    wait_until(
+        lambda: place.all_in(JobState.DONE, JobState.FAILED, count=2), within_s=20, why=lambda: daemon.log
+    )
+    (failed,) = (job for job in place.jobs().values() if job.state is JobState.FAILED)
+    assert "there is no proxy 'Mars'; there are: Main (US)" in failed.reason
+    assert daemon.stop() == 0
+
+
+def test_a_service_without_proxies_says_so(start_sandbox, make_place, run_daemon):
+    """At the start, in a check and of each job."""
+    sandbox = start_sandbox(generation="current")
+    place = make_place(sandbox.url, route="instant", proxy="EU", settle="100ms")
+    checked = place.command("check")
+    assert checked.returncode == 1
+    assert "this service has no proxies: leave `proxy` out; see folders[].proxy" in checked.stdout
+    daemon = run_daemon(place)
+    (place.drop / "One.txt").write_text(f"{WEB}\n")
+    wait_until(lambda: place.all_in(JobState.FAILED, count=1), within_s=20, why=lambda: daemon.log)
+    (failed,) = place.jobs().values()
+    assert "this service has no proxies: leave `proxy` out" in failed.reason
+    assert "proxy EU: POST " in daemon.log
+    assert daemon.stop() == 0
 
 
 def _show(place: Place, job_id: str) -> str:

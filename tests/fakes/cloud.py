@@ -46,9 +46,9 @@ class FakeCloud:
     ``lag_s``: how late, in true time, a request shows in the history.
     ``effect_after_s``: how long after its POST ended a request really begins to be. ``caches``: a listing is
     used again where the port allows it. ``retries``: failed requests can begin anew, and ``revived`` are
-    those that did. ``no_account``: remote accounts there are none of. ``asked`` counts the questions about
-    requests, together and alone. Fewer than ``together_from`` are not told together. ``cached_keys``: what
-    is ready when it is handed in. ``no_cache``: nobody can ask about that.
+    those that did. ``no_account``, ``no_proxy``: remote accounts and proxies there are none of. ``asked``
+    counts the questions about requests, together and alone. Fewer than ``together_from`` are not told
+    together. ``cached_keys``: what is ready when it is handed in. ``no_cache``: nobody can ask about that.
     """
 
     clock: FakeClock
@@ -67,11 +67,12 @@ class FakeCloud:
     removed: list[str] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
     no_account: frozenset[str] = frozenset()
+    no_proxy: frozenset[str] = frozenset()
     together_from: int = 5
     cached_keys: frozenset[str] = frozenset()
     no_cache: bool = False
     asked: Counter[str] = field(default_factory=Counter)
-    _granted: dict[str, str] = field(default_factory=dict)
+    _granted: dict[tuple[str, str | None], str] = field(default_factory=dict)
     _listings: dict[Route, tuple[float, float, list[Item]]] = field(default_factory=dict)
 
     def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
@@ -115,21 +116,23 @@ class FakeCloud:
         self.items[request_id] = Item(request_id, link.key, now, ready_tick, fails, tick, target)
         return Submission(request_id, "downloaded" if cached else "created", link.name)
 
-    def grant(self, link: Link, stop: Stop) -> Submission:
+    def grant(self, link: Link, stop: Stop, proxy: str | None = None) -> Submission:
         """Give a link at once; nothing comes to be in the account."""
         self._check_key()
+        if proxy in self.no_proxy:
+            raise Permanent(f"there is no proxy {proxy!r}")
         if link.key in self.dead_keys:
             raise Permanent("the service takes this link into its cloud only")
         self.grants += 1
-        self._granted[link.key] = f"https://files.invalid/at-once/{self.grants}"
+        self._granted[link.key, proxy] = f"https://files.invalid/at-once/{self.grants}"
         return Submission(f"I{self.grants}", "created", link.name)
 
-    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
+    def granted(self, link: Link, stop: Stop, proxy: str | None = None) -> Sequence[RemoteFile]:
         """Return the link that was given, once."""
         self._check_key()
-        if link.key not in self._granted:
-            self.grant(link, stop)
-        return [RemoteFile(f"{link.key}.bin", self._granted.pop(link.key), 100)]
+        if (link.key, proxy) not in self._granted:
+            self.grant(link, stop, proxy)
+        return [RemoteFile(f"{link.key}.bin", self._granted.pop((link.key, proxy)), 100)]
 
     def find(
         self, link: Link, not_before: float, stop: Stop, route: Route = Route.CLOUD

@@ -81,19 +81,19 @@ class MortalCloud:
         self.fate.at("remove done")
         self._fail(self.fate.glitch("remove"))
 
-    def grant(self, link: Link, stop: Stop) -> Submission:
+    def grant(self, link: Link, stop: Stop, proxy: str | None = None) -> Submission:
         """Pass on; the asking takes its time like a POST."""
         self.fate.at("grant before")
         self.meanwhile()
-        answer = self.inner.grant(link, stop)
+        answer = self.inner.grant(link, stop, proxy)
         self.fate.at("grant done")
         self._fail(self.fate.glitch("grant"), maybe_sent=True)
         return answer
 
-    def granted(self, link: Link, stop: Stop) -> Sequence[RemoteFile]:
+    def granted(self, link: Link, stop: Stop, proxy: str | None = None) -> Sequence[RemoteFile]:
         """Pass on."""
         self.fate.at("granted before")
-        answer = self.inner.granted(link, stop)
+        answer = self.inner.granted(link, stop, proxy)
         self.fate.at("granted done")
         self._fail(self.fate.glitch("granted"))
         return answer

@@ -94,6 +94,8 @@ def test_where_a_subfolder_goes() -> None:
     drive = RemoteTarget("drive")
     sent = SubfolderDestinations(Path("/out"), Route.REMOTE, drive)("tv")
     assert sent == Destination("tv", "/out/tv", Route.REMOTE, drive)
+    given = SubfolderDestinations(Path("/out"), Route.INSTANT, proxy="EU")("tv")
+    assert given == Destination("tv", "/out/tv", Route.INSTANT, proxy="EU")
 
 
 def test_a_reader_that_takes_its_time_is_told_of(

@@ -154,6 +154,14 @@ def test_a_remote_account_reaches_the_watcher_and_not_the_shelf(configure: Confi
     assert wiring.shelf_settings(config).outputs == (str(config.output_dir / "films"),)
 
 
+def test_a_proxy_reaches_the_watcher(configure: Configure) -> None:
+    """For what lies in the folder and in its subfolders."""
+    folder = "{path: drop, category: tv, route: instant, proxy: EU, subfolders: category}"
+    (first,) = wiring.watch_settings(configure(folders=f"[{folder}]")).folders
+    assert first.subfolder_destination is not None
+    assert first.destination.proxy == first.subfolder_destination("kids").proxy == "EU"
+
+
 def test_the_shelf_knows_every_output_once(configure: Configure, tmp_path: Path) -> None:
     """Two folders of one category share an output; modes and limits are passed on."""
     config = configure(

@@ -80,6 +80,7 @@ _JOB_MEMBERS: Final[Mapping[str, Schema]] = {
     "to_clear": Flag("the request is still to be removed from the account"),
     "to_report": Flag("an *arr tool is still to be told that it failed"),
     "remote": Maybe(Record({"account": Text(), "folder": Maybe(Text())})),
+    "proxy": Maybe(Text("the service's server that gets what it gives at once")),
     "sent": Maybe(_SENT),
     "drops": Many(_DROP),
     "progress": Maybe(_PROGRESS),

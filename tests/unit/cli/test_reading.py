@@ -109,6 +109,7 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "to_clear": False,
         "to_report": False,
         "remote": None,
+        "proxy": None,
         "sent": None,
         "drops": [{"name": f"{A}.magnet", "folder": "/srv/drop", "line": None}],
     }

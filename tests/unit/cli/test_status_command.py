@@ -273,6 +273,19 @@ def test_check_of_remote_accounts(tmp_path, capsys):
     assert "BAD remote account dropbox: there is no remote account 'dropbox'; there are: googledrive" in out
 
 
+def test_check_of_proxies(tmp_path, capsys):
+    """Each one that a folder names is looked up, and what there is is named."""
+    with Sandbox(SandboxSettings(key=KEY, generation="classic")) as classic:
+        place = Place(tmp_path, classic.url, {"route": "instant", "proxy": "EU"})
+        assert _run(place, "check") == 0
+        assert "ok  proxy EU: Second (Germany) (58a1f0000000000000000002)" in capsys.readouterr().out
+        place.write_config(proxy="Mars")
+        assert _run(place, "check") == 1
+    out = capsys.readouterr().out
+    assert "BAD proxy Mars: there is no proxy 'Mars'; there are: Main (US) (58a1f" in out
+    assert "see folders[].proxy" in out
+
+
 def test_check_of_arr_tools(sandbox, tmp_path, capsys):
     """Each is asked who it is; one whose key is wrong is named with what to do."""
     with FakeTool() as tool:

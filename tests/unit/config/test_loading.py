@@ -311,6 +311,16 @@ def test_route_remote_names_what_it_needs(write: Write) -> None:
     assert config.destination_for("new") == Destination("new", "/o/new")
 
 
+def test_a_proxy_belongs_to_the_route_that_gives_links(write: Write) -> None:
+    """Nothing else goes through it; it is named as a person likes."""
+    (problem,) = refused(write("output_dir: /o\nfolders: [{path: /d, proxy: EU}]\n"))
+    assert problem.endswith("folders[0]: proxy is for route: instant, and this folder has route: cloud")
+    (problem,) = refused(write("output_dir: /o\nfolders: [{path: /d, route: instant, proxy: ''}]\n"))
+    assert "folders[0].proxy: " in problem
+    config = settings(write("output_dir: /o\nfolders: [{path: /d, route: instant, proxy: EU}]\n"))
+    assert config.destination_for("d") == Destination("d", "/o/d", Route.INSTANT, proxy="EU")
+
+
 def test_defaults_of_missing_features_may_be_written_out(write: Write) -> None:
     """The example holds every key, so the defaults must be taken."""
     settings(

@@ -656,6 +656,21 @@ def test_a_link_that_was_given_is_fetched_once_and_then_asked_for_anew(
     assert len(server.asked) == 3
 
 
+def test_a_link_is_given_through_the_proxy_that_is_meant(play: Play, stop: threading.Event) -> None:
+    """They are listed once, and again when the service does not take one any more."""
+    proxies = says({"list": [{"id": "p1", "name": "Main", "region": "EU"}]})
+    client, server = play(proxies, says(GIVEN), says(GIVEN), says({"not_available": "proxy"}), proxies)
+    client.grant(FILE_LINK, stop, "EU")
+    assert client.granted(FILE_LINK, stop, "eu")[0].url.startswith("http://files.invalid/t/a")
+    with pytest.raises(Permanent):
+        client.grant(FILE_LINK, stop, "main")
+    with pytest.raises(Permanent, match="there is no proxy 'Mars'; there are: Main"):
+        client.grant(FILE_LINK, stop, "Mars")
+    bodies = [asked.json().get("proxyId") for asked in server.asked if asked.path == "/api/instant"]
+    assert bodies == ["p1", "p1", "p1"]
+    assert len(server.asked) == 5
+
+
 CACHED = [{"url": "http://files.invalid/t/a", "filename": "a", "size": 3, "folder": ["Root"]}]
 
 

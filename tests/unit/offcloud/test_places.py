@@ -7,7 +7,7 @@ import pytest
 from offcloud_watchd.errors import Blocked, Permanent, Transient
 from offcloud_watchd.offcloud import places
 from offcloud_watchd.offcloud.answer import Answer
-from offcloud_watchd.offcloud.places import Proxy, RemoteAccount, Site, chosen
+from offcloud_watchd.offcloud.places import Proxy, RemoteAccount, Site, chosen, chosen_proxy
 
 DRIVE = RemoteAccount("a1", "o1", "googledrive", "Me@Mail.invalid", "active")
 FTP = RemoteAccount("a2", "o2", "ftp", "me")
@@ -102,3 +102,14 @@ def test_an_account_that_is_not_meant_is_told_with_what_there_is() -> None:
     with pytest.raises(Permanent, match="there are: none"):
         chosen([], "x")
     assert RemoteAccount("a", "o").title == "account a"
+
+
+def test_a_proxy_is_meant_by_id_name_or_region() -> None:
+    """A region of several is none."""
+    main, second = Proxy("p1", "Main (US)", "US"), Proxy("p2", "Second (Germany)", "EU")
+    for wanted, proxy in (("p1", main), ("second (germany)", second), ("eu", second)):
+        assert chosen_proxy([main, second], wanted) == proxy
+    with pytest.raises(Permanent, match=r"the proxy 'US' may be Main \(US\) \(p1\), US \(p3\): name it by"):
+        chosen_proxy([main, Proxy("p3", "", "US")], "US")
+    with pytest.raises(Permanent, match=r"there is no proxy 'Mars'; there are: Main \(US\) \(p1\)"):
+        chosen_proxy([main], "Mars")

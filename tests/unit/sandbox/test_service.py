@@ -137,6 +137,7 @@ def test_books_as_json(both: Driver) -> None:
         "calls": {"cloud": 1},
         "auth_failures": 0,
         "transfers": [],
+        "given": [],
     }
 
 

@@ -43,6 +43,8 @@ def test_instant_gives_a_link_at_once(each: Driver, proxy: dict[str, str]) -> No
     assert books.of(f"instant:url:{FILE}").items_created == books.of(f"instant:url:{FILE}").posts == 1
     assert books.of(f"url:{FILE}").items_created == 0
     assert each.get("/api/cloud/history").json() == []
+    (given,) = each.get("/sandbox/books").json()["given"]
+    assert given == {"key": f"url:{FILE}", "proxy_id": proxy.get("proxyId", "")}
 
 
 def test_instant_refuses_torrents(each: Driver) -> None:
