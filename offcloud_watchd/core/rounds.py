@@ -3,7 +3,8 @@
 Rules of this file:
 
 * A round asks about all its jobs at once where the service can tell them together. What was not told so is
-  asked about alone, a few a round, the most overdue first; the rest stay due, and none is left behind.
+  asked about alone, a few a round, the most overdue first; the rest stay due, and none is left behind. Where
+  the list may just be late for very many, it is waited for: alone they would be asked about for hours.
 * Polling takes a sixth of the budget at the most, whatever the number of jobs: the more calls a round took,
   the longer is the rest after it.
 * Whether a request gets anywhere is judged by what changes, never by its age.
@@ -110,6 +111,19 @@ def rest_s(calls: int, failures: int, policy: Policy) -> float:
     return max(policy.poll_min_s, fair_s, doubled_s if failures else 0.0)
 
 
+def hush_s(unheard: Sequence[Job], now: float, policy: Policy) -> float:
+    """Tell how long no round begins after one that left ``unheard`` what the list may not show yet.
+
+    They stay due and would have the next round begin at once; it comes as for those that were heard of.
+    """
+    hidden = [job for job in unheard if _may_be_hidden(job, now, policy)]
+    return min(interval_s(job, now, policy) for job in hidden) if len(hidden) > BATCH else 0.0
+
+
+def _may_be_hidden(job: Job, now: float, policy: Policy) -> bool:
+    return 0.0 <= now - job.changed_at < policy.history_lag_s
+
+
 def calls_of_round(jobs: Iterable[Job]) -> int:
     """Count the calls it takes, at the most, to ask about jobs together, each route by itself."""
     return sum(calls_together(len({key_of(job) for job in same})) for same in by_route(jobs).values())
@@ -143,16 +157,29 @@ def alone(polls: Sequence[Poll], told: Mapping[Key, Phase], now: float, policy: 
     """
     each = {key_of(poll.job): poll for poll in reversed(polls)}
     in_order = [poll for poll in polls if each[key_of(poll.job)] is poll]
-    untold = [poll for poll in in_order if key_of(poll.job) not in told]
+    silent = [poll for poll in in_order if key_of(poll.job) not in told]
+    hidden = _hidden(in_order, silent, now, policy)
+    untold = [poll for poll in silent if key_of(poll.job) not in hidden]
     places = max(1, ALONE + 1 - calls_of_round([poll.job for poll in polls]))
-    if not told:
-        return untold[:places]
+    if not told:  # one, at least: to see whether the service answers
+        return untold[:places] or silent[:1]
     listed = sorted((poll for poll in in_order if _is_vague(poll, told)), key=_last_alone)
     stuck = [poll for poll in listed if may_be_stuck(poll, now, policy)]
     pressing = [*untold, *stuck][:places]
     if len(pressing) < places:
         pressing += [poll for poll in listed if poll not in stuck][:1]
     return pressing
+
+
+def _hidden(asked: Sequence[Poll], silent: Sequence[Poll], now: float, policy: Policy) -> frozenset[Key]:
+    """Find those whose silence means nothing: more than a batch tells of, and too new for a late history."""
+    everybody, unheard = by_route(poll.job for poll in asked), by_route(poll.job for poll in silent)
+    hidden: list[Key] = []
+    for route, jobs in unheard.items():
+        new = [key_of(job) for job in jobs if _may_be_hidden(job, now, policy)]
+        if len(everybody[route]) > MANY and len(new) > BATCH:
+            hidden += new
+    return frozenset(hidden)
 
 
 def _is_vague(poll: Poll, told: Mapping[Key, Phase]) -> bool:

@@ -11,6 +11,7 @@ from offcloud_watchd.core import rounds
 from offcloud_watchd.core.effects import Poll
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Heard, Outcome
+from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import Transient
 
 LOOK_EVERY_S: Final = 0.25
@@ -27,6 +28,7 @@ class Polling:
         self._heard = False
         self._failures = 0
         self._alone_at: dict[str, float] = {}
+        self._unheard: list[Job] = []
 
     @property
     def rhythm(self) -> rounds.Rhythm:
@@ -39,7 +41,7 @@ class Polling:
         if told:
             self._in_the_air = {poll.job.id: poll for poll in told}
             self._calls = rounds.calls_of_round([poll.job for poll in told])
-            self._heard = False
+            self._heard, self._unheard = False, []
         return told
 
     def nobody_due(self, next_due_at: float, now: float) -> None:
@@ -56,10 +58,13 @@ class Polling:
         if outcome.heard is Heard.ALONE:
             self._calls += 1
             self._alone_at[job_id] = now
+        if outcome.heard is Heard.NOT and outcome.error is None:
+            self._unheard.append(outcome.effect.job)
         self._heard |= outcome.heard is not Heard.NOT and not isinstance(outcome.error, Transient)
         if not self._in_the_air:
             self._failures = 0 if self._heard else self._failures + 1
-            self._round_at = now + rounds.rest_s(self._calls, self._failures, self._policy)
+            rest_s = rounds.rest_s(self._calls, self._failures, self._policy)
+            self._round_at = now + max(rest_s, rounds.hush_s(self._unheard, now, self._policy))
 
     def hasten(self) -> None:
         """Let the next round begin when somebody is due: the operator wishes it, or the clock was set."""

@@ -13,12 +13,15 @@ from offcloud_watchd.core.lifecycle import MAX_WAIT_S, Policy, evolve
 from offcloud_watchd.core.model import Job, JobState, Phase, Progress, Sought, Submission
 from offcloud_watchd.core.rounds import (
     ALONE,
+    BATCH,
+    MANY,
     Key,
     alone,
     answered,
     calls_of_round,
     calls_together,
     gather,
+    hush_s,
     interval_s,
     is_missing,
     key_of,
@@ -141,6 +144,29 @@ def test_a_round_takes_few_calls() -> None:
     for count in (4, 5, 100, 101, 1000):
         polls = [Poll(waiting(f"j{number}")) for number in range(count)]
         assert calls_together(count) + len(chosen(polls, {})) <= ALONE + 1
+
+
+def test_what_a_late_history_may_not_show_yet_is_not_asked_about_alone() -> None:
+    """Of very many: silence means nothing then, and the history will tell. One is, to see who answers."""
+    new = [waiting(f"n{number}", 100.0) for number in range(MANY)]
+    old = [waiting("old"), waiting("back", -50.0)]  # of one that was handed in after now nobody knows the age
+    polls = list(map(Poll, [*new, *old]))
+    assert chosen(polls, listed(*new[:1])) == ["old", "back", "n0"]
+    assert chosen(polls[:-1], listed(*new[:1], old[0])) == ["n0"], "its progress is looked at"
+    assert chosen([*polls[:-2], Poll(waiting("one", 100.0))], {}) == ["n0"]
+    few = listed(*new[: MANY - BATCH])
+    assert chosen(polls, few) == ["n100", "n101", "n102"], "one batch would have told of these"
+    assert chosen(polls[:MANY], {}) == ["n0", "n1", "n2"], "batches would have told of all"
+    there = a_job(route="remote").destination
+    away = [Poll(waiting(f"a{number}", 100.0, destination=there)) for number in range(3)]
+    assert chosen([*polls, *away], listed(*new[:1])) == ["old", "back", "a0"], "each route by itself"
+
+
+def test_the_next_round_does_not_come_sooner_for_what_is_hidden() -> None:
+    """It stays due all the time."""
+    new = [waiting(f"n{number}", 80.0) for number in range(BATCH)]
+    assert hush_s(new, NOW, POLICY) == 0.0
+    assert hush_s([*new, waiting("newer", 48.0), waiting("old")], NOW, POLICY) == 6.0
 
 
 def test_progress_is_looked_at_in_turn() -> None:
