@@ -94,6 +94,11 @@ def pieces_of(metainfo: Metainfo) -> Pieces:
     return RowPieces(metainfo.files, metainfo.piece_length_bytes, metainfo.pieces)
 
 
+def pieces_of_file(pieces: Pieces, file: int, size_bytes: int) -> range:
+    """Return the pieces that a file of ``size_bytes`` has bytes in."""
+    return range(pieces.at(file, 0), pieces.at(file, size_bytes - 1) + 1) if size_bytes else range(0)
+
+
 class RowPieces:
     """v1: all files in one row, cut every so many bytes; a piece may cross files. Implements ``Pieces``."""
 

@@ -7,14 +7,15 @@ Rules of this file:
   public clients; the service cleans names.
 * What no name matches is known by its size alone, where only one file on each side has it: the pieces will
   tell whether that was right.
+* What the list leaves open is somebody else's to find out; ``RollCall.with_found`` takes it in.
 * Padding, links and empty files are nobody's loss.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from offcloud_watchd.core.links.torrent import Metainfo
 from offcloud_watchd.core.names import safe_component
@@ -54,6 +55,26 @@ class RollCall:
             contradicted=tuple(pair for pair in self.contradicted if pair[0] < count),
             moved=tuple(number for number in self.moved if number < count),
         )
+
+    def with_found(self, found: Mapping[int, int], same_name: Collection[int]) -> RollCall:
+        """Return the answer when more is known: ``found`` maps strange files to places that were missing.
+
+        Those of them in ``same_name`` are only moved.
+        """
+        places = set(found.values())
+        return replace(
+            self,
+            places=tuple(found.get(number, place) for number, place in enumerate(self.places)),
+            missing=tuple(place for place in self.missing if place not in places),
+            strange=tuple(number for number in self.strange if number not in found),
+            renamed=tuple(sorted((*self.renamed, *(found.keys() - set(same_name))))),
+            moved=tuple(sorted((*self.moved, *(found.keys() & set(same_name))))),
+        )
+
+
+def name_key(path: Sequence[str]) -> object:
+    """Return what two files have in common that have the same name to a person; ``path`` is unsafe."""
+    return _folded(_parts(path)[-1:])
 
 
 def called(listed: Sequence[Listed], metainfo: Metainfo) -> RollCall:

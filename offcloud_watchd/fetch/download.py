@@ -124,7 +124,7 @@ class Gathering:
             while self._assign():
                 self._attend()
             self._marks.flush()
-            bad = self._proof.settle(self._read)
+            bad = self._proof.settle(self._done_bytes, self._read)
             if not bad:
                 return
             log.warning("%s: not what the torrent says: %s", self._staged.name, self._proof.names(bad))
@@ -192,6 +192,7 @@ class Gathering:
         mark = self._marks.get(item.path, item.source)
         self._owed_bytes[number] = 0
         if mark.done and self._staged.size_of(item.parts) == mark.size_bytes:
+            self._proof.sized(number, mark.size_bytes)
             if mark.proved:
                 self._proof.believe(number)
             self._note(number, mark.size_bytes, confirmed=mark.checked)
@@ -223,15 +224,22 @@ class Gathering:
     def _take(self, told: Told) -> None:
         task = told.task
         haul = self._open[task.number]
-        if task.answer is not None and haul.hear(task.answer) and not haul.is_small:
-            self._claim()
-            haul.part.reserve()
+        if task.answer is not None and haul.hear(task.answer):
+            self._heard_of(haul)
         if told.ended:
             self._running -= 1
             haul.end(task)
             self._conclude(haul, task, told.error)
         elif task.wants_sync:
             self._sync(haul)
+
+    def _heard_of(self, haul: Haul) -> None:
+        """Act on what the host says of a whole file."""
+        if haul.part.total is not None:
+            self._proof.sized(haul.number, haul.part.total)
+        if not haul.is_small:
+            self._claim()
+            haul.part.reserve()
 
     def _conclude(self, haul: Haul, task: Task, error: Exception | None) -> None:
         match error:
@@ -285,6 +293,7 @@ class Gathering:
     def _finish(self, haul: Haul) -> None:
         del self._open[haul.number]
         checked = haul.part.total is not None
+        self._proof.sized(haul.number, haul.part.held_bytes)
         self._note(haul.number, haul.part.held_bytes, confirmed=checked)
         haul.part.finish(checked=checked, proved=self._proof.is_proved(haul.number))
 

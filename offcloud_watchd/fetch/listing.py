@@ -97,10 +97,11 @@ class Listing:
 
 
 def _sorted(files: Sequence[RemoteFile]) -> list[RemoteFile]:
-    """Put the files in an order of their own: the service's order means nothing and may change."""
-    return sorted(
-        files, key=lambda file: (_remote_path(file), -1 if file.size_bytes is None else file.size_bytes)
-    )
+    """Put the files in an order of their own: the service's order means nothing and may change.
+
+    What is told alike is put in the order of the links, where both generations number the files of a request.
+    """
+    return sorted(files, key=lambda file: (_remote_path(file), file.size_bytes or -1, file.url))
 
 
 def _planned(files: Sequence[RemoteFile]) -> tuple[Item, ...]:

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from offcloud_watchd.core.links.torrent import Metainfo, torrent_for
 from offcloud_watchd.core.model import Check, Link
 from offcloud_watchd.core.names import safe_component
-from offcloud_watchd.core.pieces import FilePieces, Hasher, Pieces, Stretch, pieces_of
-from offcloud_watchd.core.rollcall import Listed, RollCall, called
+from offcloud_watchd.core.pieces import FilePieces, Hasher, Stretch, pieces_of, pieces_of_file
+from offcloud_watchd.core.rollcall import Listed, RollCall
 from offcloud_watchd.errors import Transient
+from offcloud_watchd.fetch.placing import Guess, Placing
 from offcloud_watchd.fetch.spans import Span
 
 log = logging.getLogger(__name__)
@@ -59,47 +61,50 @@ def proof_for(
     if metainfo is None:
         return Proof.of_nothing(subjects)
     listed = [Listed(subject.remote_path, subject.size_bytes) for subject in (*subjects, *left_out)]
-    call = called(listed, metainfo).of_first(len(subjects))
-    for number, place in call.contradicted:
+    placing = Placing(metainfo, listed, len(subjects))
+    for number, place in placing.contradicted:
         told, size_bytes = subjects[number].size_bytes, metainfo.files[place].size_bytes
         raise Transient(
             f"the service lists {subjects[number].path} with {told} bytes, the torrent says {size_bytes}; "
             "the list is asked for again"
         )
-    proof = Proof(metainfo, pieces_of(metainfo), call, subjects)
-    if proof.remarks:
-        log.warning("the service's files are not those of the torrent: %s", "; ".join(proof.remarks))
-    return proof
+    return Proof(metainfo, placing, subjects)
 
 
 class Proof:
     """What is known of the pieces of a release. Files by their number in the list.
 
-    ``remarks`` says in words how the list and the torrent differ.
+    ``remarks`` says in words how the list and the torrent differ, once all files were here.
     """
 
     def __init__(
-        self, metainfo: Metainfo | None, pieces: Pieces, call: RollCall, subjects: Sequence[Subject]
+        self, metainfo: Metainfo | None, placing: Placing | None, subjects: Sequence[Subject]
     ) -> None:
         self._files = () if metainfo is None else metainfo.files
-        self._pieces = pieces
-        self._places = call.places
-        self._numbers = {place: number for number, place in enumerate(call.places) if place is not None}
+        self._pieces = FilePieces((), 1) if metainfo is None else pieces_of(metainfo)
+        self._placing = placing
+        self._places = [None] * len(subjects) if placing is None else placing.places
+        self._numbers = {} if placing is None else placing.numbers
         self._subjects = subjects
-        self._state = bytearray(pieces.count)
-        self.remarks = () if metainfo is None else tuple(self._differences(call))
+        self._state = bytearray(self._pieces.count)
+        self._sizes = [
+            self._size(place, subject) for place, subject in zip(self._places, subjects, strict=True)
+        ]
+        self.remarks: tuple[str, ...] = ()
 
     @classmethod
     def of_nothing(cls, subjects: Sequence[Subject]) -> Proof:
         """Make the proof of a release of which no torrent is known."""
-        strangers = tuple(range(len(subjects)))
-        call = RollCall((None,) * len(subjects), (), strangers, (), ())
-        return cls(None, FilePieces((), 1), call, subjects)
+        return cls(None, None, subjects)
 
     def size_bytes(self, number: int) -> int | None:
         """Return how large a file must be: by the torrent, else by the service; None where neither says."""
-        place = self._places[number]
-        return self._subjects[number].size_bytes if place is None else self._files[place].size_bytes
+        return self._sizes[number]
+
+    def sized(self, number: int, size_bytes: int) -> None:
+        """Take note of what the host says of a file's size: it may tell which one of the torrent it is."""
+        if self._placing is not None:
+            self._placing.sized(number, size_bytes)
 
     # --- while files come in ---
 
@@ -127,8 +132,9 @@ class Proof:
 
     def forget(self, number: int) -> None:
         """Forget what is known of a file's pieces: its bytes are to come again."""
-        for piece in self._all(number):
-            self._state[piece] = _UNKNOWN
+        self.doubt(self._all(number))
+        if self._placing is not None:
+            self._placing.forget(number)
 
     # --- when all files are here ---
 
@@ -137,11 +143,14 @@ class Proof:
         for piece in pieces:
             self._state[piece] = _UNKNOWN
 
-    def settle(self, read: Read) -> list[int]:
-        """Read back whatever is not decided yet; return the pieces that are bad."""
+    def settle(self, sizes: Sequence[int], read: Read) -> list[int]:
+        """Read back whatever is not decided yet; return the pieces that are bad. ``sizes`` are the files'."""
+        if self._placing is not None:
+            self._placing.decide(sizes, self._pieces, partial(self._is_good_if, read))
+            self._remark(self._placing.answer())
         for piece in range(len(self._state)):
             if self._state[piece] == _UNKNOWN and self._is_here(piece):
-                self._check(piece, read)
+                self.decide(piece, self._hashed(piece, self._numbers, read))
         return [piece for piece, state in enumerate(self._state) if state == _BAD]
 
     def spans(self, piece: int) -> Iterator[tuple[int, Span]]:
@@ -197,10 +206,9 @@ class Proof:
     def _all(self, number: int) -> range:
         """Return the pieces a file has bytes in."""
         place = self._places[number]
-        if place is None or not self._files[place].size_bytes:
-            return range(0)
-        first, last = (self._pieces.at(place, at) for at in (0, self._files[place].size_bytes - 1))
-        return range(first, last + 1)
+        return (
+            range(0) if place is None else pieces_of_file(self._pieces, place, self._files[place].size_bytes)
+        )
 
     def _own(self, number: int) -> range:
         """Return the pieces that hold bytes of no other file."""
@@ -213,15 +221,19 @@ class Proof:
     def _is_here(self, piece: int) -> bool:
         return all(one.file is None or one.file in self._numbers for one in self._pieces.stretches(piece))
 
-    def _check(self, piece: int, read: Read) -> None:
+    def _is_good_if(self, read: Read, piece: int, guess: Guess) -> bool:
+        hasher = self._hashed(piece, {**self._numbers, **guess}, read)
+        return hasher.digest() == self._pieces.expected(piece)
+
+    def _hashed(self, piece: int, numbers: Mapping[int, int], read: Read) -> Hasher:
         hasher = self._pieces.hasher(piece)
         for one in self._pieces.stretches(piece):
             if one.file is None:
                 add_zeros(hasher, one.end - one.start)
             else:
-                for data in read(self._numbers[one.file], one.start, one.end):
+                for data in read(numbers[one.file], one.start, one.end):
                     hasher.update(data)
-        self.decide(piece, hasher)
+        return hasher
 
     def decide(self, piece: int, hasher: Hasher) -> None:
         """Note whether a piece that was hashed is what it must be."""
@@ -240,6 +252,15 @@ class Proof:
     def size_of(self, place: int) -> int:
         """Return the size of a file of the torrent."""
         return self._files[place].size_bytes
+
+    def _size(self, place: int | None, subject: Subject) -> int | None:
+        return subject.size_bytes if place is None else self._files[place].size_bytes
+
+    def _remark(self, call: RollCall) -> None:
+        remarks = tuple(self._differences(call))
+        if remarks and remarks != self.remarks:
+            log.warning("the service's files are not those of the torrent: %s", "; ".join(remarks))
+        self.remarks = remarks
 
     def _differences(self, call: RollCall) -> Iterator[str]:
         if call.missing:

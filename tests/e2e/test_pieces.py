@@ -55,6 +55,14 @@ def ended(place: Place, daemon: Daemon, state: JobState) -> Job:
     [
         ("classic", False, "", "; not in their folders: English.srt, Français.srt, sample.mkv"),
         ("classic", True, "[single]", ""),
+        (
+            *("classic", False, "[tree]"),
+            "; not in their folders: English.srt, English (2).srt, Episode 1.mkv and 4 more",
+        ),
+        (
+            *("classic", True, "[odd]"),
+            "; renamed: blank and #number [tag] 100A why?.mkv; not in their folders: same.txt, same (2).txt",
+        ),
         ("current", False, "[tree]", ""),
         ("current", True, "[odd]", ""),
         ("both", True, "", ""),

@@ -218,6 +218,122 @@ def test_a_renamed_file_is_proved_all_the_same(bench: Bench, caplog: pytest.LogC
     assert "not those of the torrent: renamed: other.mkv" in caplog.text
 
 
+def flat(bench: Bench, *data: bytes, name: str = "same.mkv") -> list[RemoteFile]:
+    """List files as the classic service does: by one name, without folders or sizes."""
+    return [RemoteFile(name, bench.host.put(f"{at}-{name}", one)) for at, one in enumerate(data)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_files_of_one_name_are_told_apart_by_the_size_the_host_tells(
+    bench: Bench, host: FileHost, order: Sequence[int], kind: str
+) -> None:
+    """In whatever order they are listed; every byte comes once."""
+    contents = [A, B, C]
+    places = [Content(f"s{at}/same.mkv", one) for at, one in enumerate(contents)]
+    made = torrent(places, v1=kind == "v1", v2=kind == "v2")
+    publication = fetch(bench, made, flat(bench, *(contents[at] for at in order)))
+    assert publication.verified == "pieces; not in their folders: same.mkv, same (2).mkv, same (3).mkv"
+    assert sorted(bench.visible().values()) == sorted(contents)
+    assert host.bytes_served == sum(map(len, contents))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("sizes", ["told", "untold"])
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_files_of_one_name_and_size_are_told_apart_by_their_pieces(
+    bench: Bench, host: FileHost, order: Sequence[int], sizes: str, kind: str
+) -> None:
+    """Also where none of them has a piece of its own; whether the list tells the sizes or not."""
+    big = [content(70 * KIB + 5, at) for at in range(3)]
+    small = [content(KIB, at + 5) for at in range(3)]
+    contents = [
+        Content(f"s{at}/{name}", one[at])
+        for at in range(3)
+        for name, one in (
+            ("e.mkv", big),
+            ("e.nfo", small),
+            ("none", [b""] * 3),
+            ("RARBG.txt", [b"alike"] * 3),
+        )
+    ]
+    made = torrent(contents, v1=kind == "v1", v2=kind == "v2")
+    files = [
+        *flat(bench, *(big[at] for at in order), name="e.mkv"),
+        *flat(bench, *(small[at] for at in order), name="e.nfo"),
+        *flat(bench, *[b"alike"] * 3, name="RARBG.txt"),
+        *flat(bench, *[b""] * 3, name="none"),
+    ]
+    if sizes == "told":
+        files = [replace(one, size_bytes=len(host.contents[one.url.rpartition("/")[2]])) for one in files]
+    publication = fetch(bench, made, files)
+    assert publication.verified.startswith("pieces; size: none, none (2), none (3); not in their folders: ")
+    assert [(check.how, check.files) for check in publication.checks] == [("pieces", 9), ("size", 3)]
+    assert "missing" not in publication.verified
+    assert host.bytes_served == sum(len(one.data) for one in contents)
+
+
+def test_a_damaged_file_among_its_likes_is_found_and_repaired(bench: Bench, host: FileHost) -> None:
+    """Its first piece tells nothing of its place then; another one does."""
+    contents = [content(70 * KIB, at) for at in range(3)]
+    made = torrent([Content(f"s{at}/same.mkv", one) for at, one in enumerate(contents)])
+    files = flat(bench, *reversed(contents))
+    host.plan("1-same.mkv", Play(body=spoilt(contents[1], 5)))
+    host.plan("2-same.mkv", Play(body=spoilt(contents[0], 5)))
+    assert fetch(bench, made, files).verified.startswith("pieces; not in their folders: ")
+    assert sorted(bench.visible().values()) == sorted(contents)
+    assert host.bytes_served < sum(map(len, contents)) + 5 * BLOCK
+
+
+def test_many_files_of_one_name_and_size_are_no_burden(bench: Bench) -> None:
+    """Two hundred of them, in an order of their own; and too many in one piece prove nothing."""
+    contents = [content(40, at) + bytes(BLOCK - 40) for at in range(200)]
+    files = flat(bench, *reversed(contents))
+    made = torrent([Content(f"s{at:03}/same.mkv", one) for at, one in enumerate(contents)])
+    assert fetch(bench, made, files).verified.startswith("pieces; not in their folders: ")
+    small = [content(100, at) for at in range(20)]
+    made = torrent([Content(f"s{at:03}/same.txt", one) for at, one in enumerate(small)])
+    files = flat(bench, *small, name="same.txt")
+    assert fetch(bench, made, files, id="other").verified.startswith("size; not in their folders: ")
+
+
+def test_a_stranger_takes_nobodys_place(bench: Bench) -> None:
+    """One of the name and the size of the torrent's, and more of them than it has: the pieces tell."""
+    made = torrent([Content("s/same.mkv", A), Content("b.nfo", B)])
+    files = [*flat(bench, content(len(A), 9), A), RemoteFile("b.nfo", bench.host.put("b", B))]
+    told = "pieces; size: same.mkv; not in the torrent: same.mkv; not in their folders: same (2).mkv"
+    assert fetch(bench, made, files).verified == told
+
+
+def test_renamed_files_of_one_size_are_told_apart_by_their_pieces(bench: Bench) -> None:
+    """A hash that agrees says more than a name."""
+    first, second = content(40 * KIB, 5), content(40 * KIB, 6)
+    made = torrent([Content("x", first), Content("y", second)])
+    files = bench.put(("one", second), ("two", first), told=False)
+    assert fetch(bench, made, files).verified == "pieces; renamed: one, two"
+
+
+def test_what_is_left_out_of_files_of_one_name_is_not_missing(bench: Bench) -> None:
+    """They are there, and nobody wants them."""
+    made = torrent([Content("a.mkv", A), Content("s/b.nfo", B), Content("t/b.nfo", C)], v1=False, v2=True)
+    files = [RemoteFile("a.mkv", bench.host.put("a", A)), *flat(bench, B, C, name="b.nfo")]
+    assert fetch(bench, made, files, exclude=("*.nfo",)).verified == "pieces"
+
+
+def test_a_file_of_one_name_that_changes_places_is_placed_anew(bench: Bench, host: FileHost) -> None:
+    """A new list has the links in each other's place: what stands there is told by what comes."""
+    made = torrent([Content("s/same.mkv", A), Content("t/same.mkv", C)])
+    host.plan("0-same.mkv", Play(cut_after=40 * KIB), Play(status=404, body=b""))
+    lists = iter([flat(bench, A, C), flat(bench, A, C)[::-1]])
+    host.etags.update({"0-same.mkv": '"a"', "1-same.mkv": '"c"'})
+
+    def listed() -> list[RemoteFile]:
+        return next(lists)
+
+    assert fetch(bench, made, listed).verified == "pieces; not in their folders: same.mkv, same (2).mkv"
+    assert sorted(bench.visible().values()) == sorted([A, C])
+
+
 def test_a_missing_file_is_said_and_its_neighbours_are_proved_in_part(bench: Bench) -> None:
     """A piece that holds bytes of a file that did not come proves nothing."""
     files = bench.put(("Root/a.mkv", A), ("Root/s/c.mkv", C))
