@@ -38,6 +38,10 @@ class Untold(Transient):
     """The service answered, and told nothing of the request it was asked about: it may not hold it."""
 
 
+class Contradicted(Transient):
+    """Two tell different sizes of one file: time may mend it, but not much of it, so a few attempts do."""
+
+
 class Permanent(OffcloudWatchdError):  # noqa: N818 - the word says who acts: nobody can
     """No time will mend it: the job becomes FAILED and shows this reason."""
 

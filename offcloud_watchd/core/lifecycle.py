@@ -141,6 +141,7 @@ class IllegalTransition(ValueError):  # noqa: N818 - the noun says it
 class Policy:
     """How patient we are (times in seconds), and what is done about what has come to its end.
 
+    ``max_contradictions``: after so many attempts a size that is still told in two ways is a failure.
     ``stall_s``: a request in which nothing changes for so long is given up (infinity: never).
     ``remove_published``: the account is to be rid of it. ``reported``: the categories of the *arr tools that
     are told of a failure.
@@ -149,6 +150,7 @@ class Policy:
     backoff_min_s: float = 5.0
     backoff_max_s: float = 3600.0
     max_attempts: int = 60
+    max_contradictions: int = 6  # two minutes or so: a copy that is being made has its size by then
     poll_min_s: float = 5.0
     poll_max_s: float = 300.0
     history_lag_s: float = 150.0  # 120 s of lag, and the time a POST may take to have its effect

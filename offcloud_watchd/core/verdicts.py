@@ -29,7 +29,16 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import MAX_WAIT_S, TRANSITIONS, Policy, bounded
 from offcloud_watchd.core.model import Job, JobState, Route, Submission
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, OffcloudWatchdError, Permanent, Transient
+from offcloud_watchd.errors import (
+    Blocked,
+    Cancelled,
+    Contradicted,
+    Gone,
+    NoRoom,
+    OffcloudWatchdError,
+    Permanent,
+    Transient,
+)
 
 OURS_WITHIN_S: Final = 60.0
 """So much earlier than our POST a request may be made by the service's clock and still be its effect."""
@@ -73,8 +82,9 @@ def _tried_in_vain(effect: Act, error: BaseException, now: float, policy: Policy
     job = effect.job
     asked_s = error.retry_after_s if isinstance(error, Transient) else None
     reason = in_words(error)
-    if job.attempts + 1 >= policy.max_attempts and not isinstance(effect, Report):
-        return _given_up(effect, now, f"given up after {policy.max_attempts} attempts, the last: {reason}")
+    most = policy.max_contradictions if isinstance(error, Contradicted) else policy.max_attempts
+    if job.attempts + 1 >= most and not isinstance(effect, Report):
+        return _given_up(effect, now, f"given up after {job.attempts + 1} attempts, the last: {reason}")
     # A bug may strike after the request went out, so its intent stays open.
     maybe_sent = isinstance(effect, Submit) and (not isinstance(error, Transient) or error.maybe_sent)
     return Deferred(

@@ -171,5 +171,6 @@ def _length(headers: Mapping[str, str]) -> int | None:
 def _confirmed(asked: Asked, total: int | None) -> int | None:
     expected = asked.expected_bytes or None  # none is also what a service says that does not know
     if None not in (total, expected) and total != expected:
-        raise Broken(f"the file host has {total} bytes, the service said {expected}", stale_link=True)
+        reason = f"the file host has {total} bytes, the service or the torrent says {expected}"
+        raise Broken(reason, stale_link=True, contradicts=True)
     return expected if total is None else total

@@ -225,7 +225,7 @@ class _Pump:
             raise Broken(reason, stale_link=True, spoiled=True)
         if end is not None and task.position + filled > end:
             reason = f"the file host sent more than the {end} bytes it should"
-            raise Broken(reason, stale_link=True, spoiled=True)
+            raise Broken(reason, stale_link=True, spoiled=True, contradicts=True)
 
     def _write(self, task: Task, filled: int) -> None:
         written = self._view[:filled]

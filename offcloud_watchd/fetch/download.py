@@ -23,7 +23,7 @@ from typing import Final
 
 from offcloud_watchd.core.model import Check, Progress
 from offcloud_watchd.core.ports import Clock, OnProgress, Stop
-from offcloud_watchd.errors import Cancelled, Permanent, Transient
+from offcloud_watchd.errors import Cancelled, Contradicted, Permanent, Transient
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.crew import Crew, Task, Told
 from offcloud_watchd.fetch.gear import Gear
@@ -388,7 +388,8 @@ class Gathering:
 
 
 def _ended(haul: Haul, broken: Broken, retry_after_s: float | None) -> Transient:
-    return Transient(
+    kind = Contradicted if broken.contradicts else Transient
+    return kind(
         f"fetching {haul.path}: {broken}; what is here is kept and the file goes on from there",
         retry_after_s=retry_after_s,
     )

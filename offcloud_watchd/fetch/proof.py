@@ -22,7 +22,7 @@ from offcloud_watchd.core.model import Check, Link
 from offcloud_watchd.core.names import safe_component
 from offcloud_watchd.core.pieces import FilePieces, Hasher, Stretch, pieces_of, pieces_of_file
 from offcloud_watchd.core.rollcall import Listed, RollCall
-from offcloud_watchd.errors import Transient
+from offcloud_watchd.errors import Contradicted
 from offcloud_watchd.fetch.placing import Guess, Placing
 from offcloud_watchd.fetch.spans import Span
 
@@ -52,7 +52,7 @@ class Subject:
 def proof_for(
     link: Link, torrent: bytes | None, subjects: Sequence[Subject], left_out: Sequence[Subject] = ()
 ) -> Proof:
-    """Find out what the torrent says of the files. Raises ``Transient`` where the service contradicts it.
+    """Find out what the torrent says of the files. Raises ``Contradicted`` where the service does not agree.
 
     ``left_out`` are files that the service has and nobody wants: they are not missing.
     """
@@ -64,9 +64,9 @@ def proof_for(
     placing = Placing(metainfo, listed, len(subjects))
     for number, place in placing.contradicted:
         told, size_bytes = subjects[number].size_bytes, metainfo.files[place].size_bytes
-        raise Transient(
+        raise Contradicted(
             f"the service lists {subjects[number].path} with {told} bytes, the torrent says {size_bytes}; "
-            "the list is asked for again"
+            "where that stays so, its copy is damaged: remove it there, then retry"
         )
     return Proof(metainfo, placing, subjects)
 

@@ -22,13 +22,13 @@ from offcloud_watchd.core.model import Job, JobState, Lane, Publication, RemoteF
 from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.core.story import about
-from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk, release, staging
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.disk import on_disk
 from offcloud_watchd.fetch.download import Around, Gathering
 from offcloud_watchd.fetch.listing import Listing
-from offcloud_watchd.fetch.proof import proof_for
+from offcloud_watchd.fetch.proof import Proof, proof_for
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
 from offcloud_watchd.fetch.staging import Note, Place, Rights, Round
@@ -206,8 +206,7 @@ class DiskShelf:
         with on_disk(f"to write in {self._place(job).staging_root}"):
             staged.check_same_disk()
             settings = self._settings
-            listing = Listing(ask, Choice(settings.include, settings.exclude))
-            proof = proof_for(job.link, settings.torrent_of(job), listing.subjects, listing.left_out)
+            listing, proof = self._listed(job, ask, around.stop)
             gathered = Gathering(staged, listing, proof, around).run()
             files = [item.parts for item in listing.items] if settings.extract else []
             unpacked = unpack(staged, files, settings, self._room, around.stop)
@@ -222,6 +221,21 @@ class DiskShelf:
             spent=tuple(map("/".join, unpacked.spent)),
             checks=gathered.checks,
         )
+
+    def _listed(self, job: Job, ask: Callable[[], Sequence[RemoteFile]], stop: Stop) -> tuple[Listing, Proof]:
+        """Ask for the list, and again where it contradicts the torrent: the next one may not."""
+        settings, torrent = self._settings, self._settings.torrent_of(job)
+        waits_s = (settings.reconnect_wait_s * 2.0**again for again in range(settings.reconnects))
+        while True:
+            listing = Listing(ask, Choice(settings.include, settings.exclude))
+            try:
+                return listing, proof_for(job.link, torrent, listing.subjects, listing.left_out)
+            except Contradicted:
+                wait_s = next(waits_s, None)
+                if wait_s is None:
+                    raise
+            if stop.wait(wait_s):
+                raise Cancelled("stopped before the list was asked for again")
 
     def _publications(self, job: Job, place: Place) -> Iterator[str]:
         """Name the releases of a job as far as they are known: by the journal, or by notes that are left."""

@@ -33,7 +33,7 @@ from offcloud_watchd.core.verdicts import (
     searched,
     with_report,
 )
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, Gone, NoRoom, Permanent, Transient
 from tests.fakes.jobs import NOW, a_job, a_link
 
 POLICY = Policy()
@@ -144,6 +144,19 @@ def test_it_gives_up_in_the_end(error: Exception) -> None:
     verdict = judge(Poll(last), error, NOW, POLICY)
     assert isinstance(verdict, Failed)
     assert verdict.reason.startswith(f"given up after {POLICY.max_attempts} attempts, the last: ")
+
+
+def test_a_size_told_in_two_ways_is_not_tried_for_days() -> None:
+    """Some attempts show that it stays so; what only looks like that for a moment is given its time."""
+    error = Contradicted("the service lists a.mkv with 5 bytes, the torrent says 7")
+    for attempts in range(POLICY.max_contradictions - 1):
+        verdict = judge(Fetch(a_job(JobState.FETCHING, attempts=attempts)), error, NOW, POLICY)
+        assert isinstance(verdict, Deferred)
+    last = a_job(JobState.FETCHING, attempts=POLICY.max_contradictions - 1)
+    verdict = judge(Fetch(last), error, NOW, POLICY)
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == f"given up after {POLICY.max_contradictions} attempts, the last: {error}"
+    assert isinstance(judge(Fetch(last), Transient("cut"), NOW, POLICY), Deferred)
 
 
 @pytest.mark.parametrize("error", [Permanent("no such call"), Gone("x"), Transient("busy")])

@@ -11,7 +11,7 @@ import pytest
 
 from offcloud_watchd.core.links.torrent import parse_torrent
 from offcloud_watchd.core.model import Check, Job, JobState, Link, Publication, RemoteFile
-from offcloud_watchd.errors import Cancelled, Permanent, Transient
+from offcloud_watchd.errors import Cancelled, Contradicted, Permanent, Transient
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import BLOCK_BYTES, Content, padded, torrent
 from tests.unit.fetch.bench import KIB, Bench, content
@@ -359,18 +359,21 @@ def test_many_names_are_not_all_told(bench: Bench) -> None:
 
 
 def test_a_size_that_contradicts_the_torrent_is_not_fetched(bench: Bench, host: FileHost) -> None:
-    """Fault 78: the numbers are told, the list is asked for again later."""
+    """Fault 78: the list is asked for anew, then the numbers are told."""
     files = [replace(put(bench)[0], size_bytes=5), *put(bench)[1:]]
-    with pytest.raises(Transient, match=f"a.mkv with 5 bytes, the torrent says {len(A)}"):
+    with pytest.raises(Contradicted, match=f"a.mkv with 5 bytes, the torrent says {len(A)}"):
         fetch(bench, torrent(FILES), files)
-    assert host.asked == []
+    assert (host.asked, bench.listings) == ([], 4)
+    lists = iter([files, put(bench)])
+    assert fetch(bench, torrent(FILES), lambda: next(lists)).verified == "pieces"
 
 
 def test_a_host_that_contradicts_the_torrent_is_not_believed(bench: Bench) -> None:
     """Fault 78: where the service tells no size, the torrent's is the one that counts."""
     files = bench.put(("Root/a.mkv", A + b"more"), ("Root/b.nfo", B), ("Root/s/c.mkv", C), told=False)
-    with pytest.raises(Transient, match=f"the file host has {len(A) + 4} bytes"):
+    with pytest.raises(Contradicted, match=f"the file host has {len(A) + 4} bytes, .* says {len(A)}"):
         fetch(bench, torrent(FILES), files)
+    assert bench.listings > 1
     assert bench.visible() == {}
 
 

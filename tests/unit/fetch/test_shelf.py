@@ -195,7 +195,7 @@ def test_no_length_but_a_told_size_is_checked(bench: Bench) -> None:
 def test_another_size_than_the_service_told_is_not_published(bench: Bench, told: int) -> None:
     """Fault 78: the file is retried, then the call ends with both numbers, and nothing is visible."""
     files = [replace(bench.put(("R/a", ONE))[0], size_bytes=told)]
-    with pytest.raises(Transient, match=f"{len(ONE)} bytes, the service said {told}"):
+    with pytest.raises(Transient, match=f"{len(ONE)} bytes, the service or the torrent says {told}"):
         bench.fetch(files)
     assert bench.visible() == {}
     assert len(bench.host.asked) == 4
