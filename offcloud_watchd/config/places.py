@@ -18,6 +18,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from pathlib import Path
@@ -103,7 +104,8 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
 
     The key must be there and private; a drop folder or an output directory may come later.
     """
-    silent = _silent({*(folder.path for folder in config.folders), *_outputs(config).values()})
+    named = {place.path for place in _others(config)}
+    silent = _silent({*named, *(folder.path for folder in config.folders), *_outputs(config).values()})
     by_name = overlaps(config)
     by_disk = overlaps(config, lambda path: path if path in silent else _resolved(path))
     problems = [*by_name, *(text for text in by_disk if text not in by_name)]
@@ -184,10 +186,10 @@ def _outputs(config: Config) -> dict[str, Path]:
     return outputs
 
 
-def _file_systems(config: Config, silent: Collection[Path]) -> Iterator[tuple[str, str]]:
+def _file_systems(config: Config, silent: AbstractSet[Path]) -> Iterator[tuple[str, str]]:
     """Staging lies beside the category's directory: publishing is one rename, so both share a file system."""
     for key, directory in _outputs(config).items():
-        if directory not in silent and _crosses(directory):
+        if silent.isdisjoint({directory, directory.parent}) and _crosses(directory):
             places = f"{directory} and its staging in {directory.parent}"
             remedy = "a release is published by one rename: set output to a directory below that mount"
             yield key, f"{places} are on different file systems, but {remedy}"

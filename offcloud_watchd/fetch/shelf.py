@@ -32,6 +32,7 @@ from offcloud_watchd.fetch.proof import Proof, proof_for
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
 from offcloud_watchd.fetch.staging import Note, Place, Rights, Round
+from offcloud_watchd.fetch.sweep import Sweeps
 from offcloud_watchd.fetch.traffic import Traffic
 from offcloud_watchd.fetch.unpack import unpack
 
@@ -50,6 +51,7 @@ class DiskShelf:
         self._room = Room(settings.min_free_bytes)
         self._traffic = Traffic(settings)
         self._seen: set[str] = set()
+        self._sweeps = Sweeps(clock)
 
     @property
     def received(self) -> tuple[int, int]:
@@ -88,7 +90,8 @@ class DiskShelf:
                 return None
             with on_disk(f"to link files in {place.staging_root}"):
                 staged.check_same_disk()
-                note = next(filter(None, (_linked(job, donor, staged, stop) for donor in donors)), None)
+                there = [one for one in donors if not self._sweeps.silent(self._place(one).staging_root)]
+                note = next(filter(None, (_linked(job, donor, staged, stop) for donor in there)), None)
             if note is None:
                 return None
             with on_disk(f"to publish {note.name} in {place.directory}"):
@@ -98,6 +101,7 @@ class DiskShelf:
         """Tell whether a release still has at least the files and the bytes that were published."""
         staging_root = self._settings.staging_root(str(Path(publication.path).parent))
         try:
+            self._check_answers(staging_root)
             with on_disk(f"to look at {publication.path}"):
                 there = release.holds(publication)
             if not there:
@@ -111,6 +115,8 @@ class DiskShelf:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
         place = self._place(job)
         self._room.forget(place.name)
+        if self._sweeps.silent(place.staging_root):  # the next start sweeps it
+            return
         staging.clear(place.staging_root, lambda owner, number: owner == job.id and number <= job.round)
 
     def discard(self, job: Job, stop: Stop) -> None:
@@ -118,6 +124,7 @@ class DiskShelf:
         place = self._place(job)
         self._room.forget(place.name)
         try:
+            self._check_answers(place.staging_root)
             if job.remove_files:
                 for path in self._publications(job, place):
                     if stop.is_set():
@@ -143,21 +150,17 @@ class DiskShelf:
         """Clear the staging of rounds that no live job owns. Call it once, before the first fetch.
 
         The rounds of jobs that are to be discarded stay: they tell what was published. ``going_on`` is called
-        at every step.
+        now and then. A file system that does not answer is left to it; nothing is done there meanwhile.
         """
+        fetching = {job.id: job.round for job in jobs.values() if job.state is JobState.FETCHING}
+        removed = {job.id for job in jobs.values() if job.state is JobState.REMOVED}
 
         def is_over(owner: str, number: int) -> bool:
-            going_on()
-            job = jobs.get(owner)
-            if job is None or job.state is JobState.REMOVED:
-                return job is None
-            return job.state is not JobState.FETCHING or number != job.round
+            return owner not in removed and fetching.get(owner) != number
 
         directories = {*self._settings.outputs, *(job.destination.directory for job in jobs.values())}
-        for staging_root in sorted({self._settings.staging_root(directory) for directory in directories}):
-            if Path(staging_root).is_dir():
-                self._seen.add(staging_root)
-                _swept(staging_root, is_over)
+        staging_roots = sorted({self._settings.staging_root(directory) for directory in directories})
+        self._seen.update(self._sweeps.run(staging_roots, is_over, going_on))
 
     # --- inside ---
 
@@ -166,7 +169,8 @@ class DiskShelf:
 
     def _check_room(self) -> None:
         with on_disk("to look for room on the output disk"):
-            self._room.check([str(Path(one).parent) for one in self._staging_roots()])
+            answering = [one for one in self._staging_roots() if not self._sweeps.silent(one)]
+            self._room.check([str(Path(one).parent) for one in answering])
 
     def _place(self, job: Job) -> Place:
         directory = job.destination.directory
@@ -175,14 +179,21 @@ class DiskShelf:
     def _check_mounted(self, staging_root: str, *, was_here: bool = False) -> None:
         """Notice that a file system is gone: what was seen on it is not there, so nothing may be written.
 
-        ``was_here``: a release was published from there, in this life or in another one.
+        ``was_here``: a release was published from there, in this life or in another one. One that does not
+        answer since the start is not asked.
         """
+        self._check_answers(staging_root)
         if (was_here or staging_root in self._seen) and not Path(staging_root).is_dir():
             raise Blocked(
                 "fetch",
                 f"{staging_root} was here and is gone, so its file system seems not to be mounted: "
                 "mount it (or make the directory again if somebody deleted it)",
             )
+
+    def _check_answers(self, staging_root: str) -> None:
+        silence = self._sweeps.silent(staging_root)
+        if silence:
+            raise Blocked("fetch", silence)
 
     def _fetch(
         self, job: Job, place: Place, ask: Callable[[], Sequence[RemoteFile]], around: Around
@@ -291,10 +302,3 @@ def _release_name(job: Job, paths: Sequence[str], *others: str) -> str:
     # A single file's name is no directory's name.
     stems = [name.removesuffix(extension) if name else None for name in told]
     return release_name([job.release, *stems], forbidden={job.id})
-
-
-def _swept(staging_root: str, is_over: Callable[[str, int], bool]) -> None:
-    try:
-        staging.clear(staging_root, is_over)
-    except Blocked as error:  # leftovers cost room and nothing else; the start must not fail for them
-        log.warning("%s", error)

@@ -11,8 +11,10 @@ from time import monotonic
 
 import pytest
 
-from offcloud_watchd.core.model import JobState
+from offcloud_watchd.core.model import JobState, Verb
+from offcloud_watchd.core.orders import JobCommand
 from offcloud_watchd.systemd import DISK_FACTOR, MICROSECONDS
+from offcloud_watchd.watch.commands import write_command
 from tests.e2e.process import Daemon, Place, wait_until
 from tests.faults.fuse import Fuse
 from tests.faults.namespace import with_own_mounts
@@ -136,3 +138,24 @@ def test_daemon_starts_beside_a_dead_mount(start_sandbox, make_place, run_daemon
         daemon.send(signal.SIGHUP)
         wait_until(lambda: daemon.log.count("starts") == 2, within_s=40, why=lambda: daemon.log)
         assert daemon.stop() == 0
+
+
+@with_own_mounts
+def test_daemon_starts_beside_a_dead_output(start_sandbox, make_place, run_daemon):
+    """It comes up, takes drops and submits; the fetch lane waits for the mount and goes on by itself (27)."""
+    sandbox = start_sandbox(queued_s=0.1, download_s=0.1)
+    place = make_place(sandbox.url, settle="100ms", poll="{min: 200ms, max: 500ms}")
+    with Fuse(place.output) as nas:
+        nas.hang()
+        daemon = run_daemon(place)
+        (place.drop / "near.magnet").write_text(_magnet(2))
+        wait_until(lambda: place.all_in(JobState.FETCHING, count=1), within_s=40, why=lambda: daemon.log)
+        silent = "does not answer since the start: nothing is fetched until it does"
+        wait_until(
+            lambda: silent in place.command("status").stdout.replace("\n", " "),
+            within_s=30,
+            why=lambda: daemon.log,
+        )
+    write_command(place.state, JobCommand(Verb.RETRY, ("nobody",)))  # by itself it looks every half minute
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=60, why=lambda: daemon.log)
+    assert daemon.stop() == 0
