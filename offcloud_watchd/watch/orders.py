@@ -3,7 +3,8 @@
 Rules of this file:
 
 * The directory is our own, yet what lies in it is bounded and checked like anything from outside.
-* A command that cannot be understood is set aside in ``commands/bad/`` and said once; it stops no other.
+* A command that cannot be read or understood is set aside in ``commands/bad/`` and said once; it stops no
+  other. One that has to wait (its bytes find no room) holds up those behind it, which may be about it.
 * Commands are taken in the order of their ids, which is the order in which they were given.
 """
 
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import errno
 import json
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,10 +26,11 @@ from typing import Final
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse, parse_link
 from offcloud_watchd.core.model import Command, Destination, Drop, Intake, Links, Naming, Verb
 from offcloud_watchd.core.orders import add_drop_id
-from offcloud_watchd.core.ports import Wish
+from offcloud_watchd.core.ports import Clock, Wish
+from offcloud_watchd.core.settle import Stamp
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.commands import SUFFIX, commands_dir
-from offcloud_watchd.watch.names import shown, stem
+from offcloud_watchd.watch.names import OWN_PREFIX, shown, stem
 from offcloud_watchd.watch.reading import opened_directory, read_settled, stamp_at
 from offcloud_watchd.watch.settings import WatchSettings
 from offcloud_watchd.watch.spool import store
@@ -36,7 +40,13 @@ log = logging.getLogger(__name__)
 MAX_COMMAND_BYTES: Final = MAX_DROP_BYTES * 4 // 3 + 65_536
 MAX_JOBS: Final = 100_000
 MAX_TEXT: Final = 65_536
+MAX_DRAFTS: Final = 1000
+DRAFT_LIFE_S: Final = 600.0
+"""So long what is being written may stay as it is; who writes it has died then."""
 BAD: Final = "bad"
+
+_SHORT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+"""What the machine is short of, whichever command it is."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}" + re.escape(SUFFIX))
 
@@ -44,7 +54,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}" + re.escape(SUFFIX))
 class Orders:
     """The commands that wait. Used by the disk lane alone; no ``OSError`` escapes."""
 
-    def __init__(self, settings: WatchSettings) -> None:
+    def __init__(self, settings: WatchSettings, clock: Clock) -> None:
+        self._clock = clock
+        self._drafts: dict[str, tuple[Stamp, float]] = {}
         self._directory = commands_dir(settings.state_dir)
         self._spool_dir = settings.spool_dir
         self._destination_for: Callable[[str | None], Destination] = settings.destination_for
@@ -56,7 +68,11 @@ class Orders:
         wishes: list[Wish] = []
         try:
             with opened_directory(self._directory) as directory:
-                names = [entry.name for entry in os.scandir(directory) if _NAME.fullmatch(entry.name)]
+                files = [
+                    entry.name for entry in os.scandir(directory) if entry.is_file(follow_symlinks=False)
+                ]
+                self._sweep(directory, [name for name in files if name.startswith(OWN_PREFIX)][:MAX_DRAFTS])
+                names = [name for name in files if _NAME.fullmatch(name)]
                 self._done.intersection_update(names)
                 waiting = sorted(set(names) - self._done)
                 for name in waiting[:limit]:
@@ -72,11 +88,8 @@ class Orders:
         return wishes, len(waiting) > limit
 
     def _understood(self, directory: int, name: str) -> Wish | None:
-        expected = stamp_at(directory, name)
-        if expected is None:
-            return None
         try:
-            data = read_settled(directory, name, expected, MAX_COMMAND_BYTES)
+            data = _read(directory, name)
             if data is None:  # gone, or exchanged since: the next look reads what is there then
                 return None
             what = self._meant(name.removesuffix(SUFFIX), data)
@@ -84,6 +97,25 @@ class Orders:
             self._set_aside(directory, name, str(error))
             return None
         return Wish(what, partial(self._settled, name))
+
+    def _sweep(self, directory: int, names: Sequence[str]) -> None:
+        """Delete what nobody goes on writing. What changed since the last look is being written."""
+        now_s, known, self._drafts = self._clock.monotonic(), self._drafts, {}
+        for name in names:
+            try:
+                stamp = stamp_at(directory, name)
+            except OSError:  # no reason to take no command
+                stamp = None
+            if stamp is None:
+                continue
+            before = known.get(name)
+            since_s = before[1] if before is not None and before[0] == stamp else now_s
+            if now_s < since_s + DRAFT_LIFE_S:
+                self._drafts[name] = (stamp, since_s)
+                continue
+            log.warning("a command that was never written whole is deleted: %s", shown(name))
+            with contextlib.suppress(OSError):  # it costs a little room; the next looks try again
+                os.unlink(name, dir_fd=directory)
 
     def _meant(self, command_id: str, data: bytes) -> Intake | Command | Naming:
         try:
@@ -160,6 +192,20 @@ class Orders:
         if problem and problem != self._said:
             log.error("%s", problem)
         self._said = problem
+
+
+def _read(directory: int, name: str) -> bytes | None:
+    """Return a command as it is written; None when it is not there, or changes.
+
+    Raises ``BadDrop`` when it cannot be read, ``OSError`` when no file could be now.
+    """
+    try:
+        expected = stamp_at(directory, name)
+        return None if expected is None else read_settled(directory, name, expected, MAX_COMMAND_BYTES)
+    except OSError as error:
+        if error.errno in _SHORT:
+            raise
+        raise BadDrop(f"it cannot be read: {error.strerror}") from error
 
 
 _ADD: Final = (("link", MAX_TEXT), ("name", 1024), ("data", MAX_COMMAND_BYTES))

@@ -137,7 +137,7 @@ class Watcher:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._orders = Orders(settings)
+        self._orders = Orders(settings, clock)
         self._orders_flag = Flag(hint)
         self._hints = hints or Hints()
         self._watching = Parking("watches", min(WATCH_WITHIN_S, settings.answer_within_s))

@@ -94,7 +94,7 @@ class House:
         self.received = (0, 0)
         destinations = CategoryDestinations("tv", self.output, {})
         watch = WatchSettings((), root / "spool", root, destinations)
-        self.orders = Orders(watch)
+        self.orders = Orders(watch, SystemClock())
         self.settings = WebSettings(
             **{
                 "listen": "127.0.0.1:0",

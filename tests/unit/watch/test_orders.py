@@ -16,7 +16,8 @@ from offcloud_watchd.core.orders import AddFile, AddLink, JobCommand, NameCatego
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch import WatchSettings
 from offcloud_watchd.watch.commands import commands_dir, write_command
-from offcloud_watchd.watch.orders import Orders, ensure_directories
+from offcloud_watchd.watch.orders import DRAFT_LIFE_S, Orders, ensure_directories
+from tests.fakes.clock import FakeClock
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
 
@@ -35,11 +36,17 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def orders(state: Path) -> Orders:
+def clock() -> FakeClock:
+    """Give the daemon's clock."""
+    return FakeClock()
+
+
+@pytest.fixture
+def orders(state: Path, clock: FakeClock) -> Orders:
     """Give the daemon's side."""
     settings = WatchSettings((), state / "spool", state, destination_for)
     ensure_directories(settings)
-    return Orders(settings)
+    return Orders(settings, clock)
 
 
 def put(state: Path, name: str, content: object) -> Path:
@@ -238,12 +245,12 @@ def test_command_that_cannot_be_deleted_is_not_taken_again(state: Path, orders: 
 
 def test_no_commands_were_ever_given(tmp_path: Path) -> None:
     """A missing directory holds no commands."""
-    assert Orders(WatchSettings((), tmp_path, tmp_path, destination_for)).read(10) == ([], False)
+    assert Orders(WatchSettings((), tmp_path, tmp_path, destination_for), FakeClock()).read(10) == ([], False)
 
 
 def test_commands_that_cannot_be_listed_are_said_once(tmp_path: Path, caplog) -> None:
     """A broken commands directory is an error for the operator, and mends itself."""
-    orders = Orders(WatchSettings((), tmp_path, tmp_path, destination_for))
+    orders = Orders(WatchSettings((), tmp_path, tmp_path, destination_for), FakeClock())
     commands_dir(tmp_path).touch()
     assert orders.read(10) == ([], False)
     assert orders.read(10) == ([], False)
@@ -251,6 +258,43 @@ def test_commands_that_cannot_be_listed_are_said_once(tmp_path: Path, caplog) ->
     commands_dir(tmp_path).unlink()
     write_command(tmp_path, JobCommand(Verb.RETRY, ()))
     assert len(orders.read(10)[0]) == 1
+
+
+def test_unreadable_command_is_set_aside_and_stops_no_other(open_yard, unprivileged, caplog) -> None:
+    """One that somebody else has put there, say."""
+    state = open_yard.base / "commands of nobody"
+    with unprivileged():
+        orders = Orders(WatchSettings((), state, state, destination_for), FakeClock())
+        put(state, "0.json", {"verb": "retry", "jobs": ["a"]}).chmod(0)
+        put(state, "1.json", {"verb": "retry", "jobs": ["b"]})
+        (wish,), _ = orders.read(10)
+    assert wish.what == Command("1", Verb.RETRY, ("b",))
+    assert listed(commands_dir(state) / "bad") == ["0.json"]
+    assert "command 0.json was set aside" in caplog.text
+    assert "it cannot be read: Permission denied" in caplog.text
+
+
+def test_what_is_no_command_takes_no_place(state: Path, orders: Orders) -> None:
+    """However many directories of such names there are, a command behind them is read."""
+    for number in range(12):
+        (commands_dir(state) / f"{number:02}.json").mkdir()
+    put(state, "99.json", {"verb": "retry", "jobs": ["a"]})
+    wishes, more = orders.read(10)
+    assert ([wish.what for wish in wishes], more) == ([Command("99", Verb.RETRY, ("a",))], False)
+
+
+def test_what_nobody_finishes_is_swept(state: Path, orders: Orders, clock: FakeClock) -> None:
+    """Left by a crash of who gave the command; what still grows stays, and so does what is not ours."""
+    dead, growing = (put(state, f".offcloud-watchd-{name}", b"{") for name in ("dead", "growing"))
+    foreign = put(state, ".somebody", b"x")
+    for size in range(3):
+        orders.read(10)
+        growing.write_bytes(b"{" * (size + 2))
+        clock.advance(DRAFT_LIFE_S / 2)
+    orders.read(10)
+    assert not dead.exists()
+    assert growing.exists()
+    assert foreign.exists()
 
 
 def test_full_spool_keeps_the_command(state: Path, orders: Orders, full_disk) -> None:
