@@ -1,4 +1,8 @@
-"""JSON as it is sent: in ASCII, so that nothing in a name steers whatever shows it."""
+"""Documents and texts as they are sent.
+
+Our own JSON is in ASCII, so that nothing in a name steers whatever shows it; clients that take us for another
+program get it as that one writes it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 
 def dumped(document: Mapping[str, Any]) -> str:
@@ -18,3 +22,14 @@ def dumped(document: Mapping[str, Any]) -> str:
 def json_answer(document: Mapping[str, Any], status: int = 200) -> Response:
     """Answer with a document."""
     return Response(dumped(document) + "\n", status, media_type="application/json")
+
+
+def utf8_answer(document: object) -> Response:
+    """Answer with JSON in UTF-8; what is not UTF-8 in a name has a mark for each byte that is none."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), media_type="application/json")
+
+
+def text_answer(body: str, status: int = 200) -> Response:
+    """Answer with text."""
+    return PlainTextResponse(body, status, media_type="text/plain; charset=UTF-8")

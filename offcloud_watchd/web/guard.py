@@ -84,7 +84,7 @@ class Guard:
         if name not in self._hosts and not _is_address(name):
             self._say_once(name)
             return _refusal(421, f"{name[:255]!r} is no name of this server; web.allowed_hosts lists them")
-        if method not in _SAFE and _is_foreign(headers, host):
+        if method not in _SAFE and is_foreign(headers):
             return _refusal(403, "the request comes from another site's page")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 18:
@@ -154,8 +154,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_foreign(headers: Headers, host: str) -> bool:
+def is_foreign(headers: Headers) -> bool:
+    """Tell whether a request comes from another site's page."""
     origin = headers.get("origin")
     if origin is not None:
-        return origin.partition("://")[2].lower() != host.lower()
+        return origin.partition("://")[2].lower() != headers.get("host", "").lower()
     return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}

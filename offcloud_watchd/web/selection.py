@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from offcloud_watchd.core.model import Job, JobState
+from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.core.views import shown_key
 
@@ -43,6 +44,13 @@ def _texts(job: Job) -> Iterator[str]:
     yield from (drop.name for drop in job.drops)
     if job.publication is not None:
         yield job.publication.path
+
+
+def at_address(overview: Overview, base: str | None) -> Iterator[Job]:
+    """Return the jobs that are there: of an address's category (None: of any), and not being removed."""
+    for job in overview.jobs:
+        if job.state is not JobState.REMOVED and base in (None, job.destination.category):
+            yield job
 
 
 def oldest_first(job: Job) -> tuple[float, str]:

@@ -6,6 +6,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from offcloud_watchd.web.api import OwnApi
+from offcloud_watchd.web.catalogue import Catalogue
 from offcloud_watchd.web.clerk import Clerk
 from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.entrance import Entrance
@@ -23,7 +24,7 @@ def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
     entrance = Entrance(settings.password_file, desk)
     clerk = Clerk(settings, desk)
     health = Health(desk)
-    qbittorrent = QBittorrent(settings, desk, entrance)
+    qbittorrent = QBittorrent(settings, desk, entrance, Catalogue(settings, desk))
     routes = [
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),

@@ -3,7 +3,7 @@
 Rules of this file:
 
 * Everything is read before anything is taken: a call that brings one bad file brings nothing.
-* The answer waits for no service. It waits, a little, until the jobs show, because clients ask for them next.
+* The jobs show when it is answered, as far as that does not take long, because clients ask for them next.
 * What is there already is no error: an open job is joined, a failed one begins anew, a finished one is looked
   at. qBittorrent says ``Fails.`` there, and a client whose first call was answered too late could never know.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -20,32 +19,28 @@ from starlette.responses import Response
 
 from offcloud_watchd.core.links import parse, parse_link
 from offcloud_watchd.core.model import LinkKind
-from offcloud_watchd.core.orders import AddFile, AddLink, add_drop_id
-from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.core.orders import AddFile, AddLink
 from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.web.answers import text_answer as text
+from offcloud_watchd.web.bringing import Bringing, Brought
+from offcloud_watchd.web.catalogue import Catalogue
 from offcloud_watchd.web.desk import Desk
-from offcloud_watchd.web.qbittorrent.call import Call, Refused, Upload, text
-from offcloud_watchd.web.qbittorrent.categories import INCORRECT, Categories
+from offcloud_watchd.web.parameters import Upload
+from offcloud_watchd.web.qbittorrent.call import Call, Refused
+from offcloud_watchd.web.qbittorrent.categories import INCORRECT
 
 MAX_LINES: Final = 2000
 MAX_STEM: Final = 1000
 _SUFFIX: Final = ".torrent"
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One thing that was brought, and the key of the job it comes to."""
-
-    order: AddFile | AddLink
-    key: str
-
-
 class Adding:
     """The call."""
 
-    def __init__(self, desk: Desk, categories: Categories) -> None:
+    def __init__(self, desk: Desk, catalogue: Catalogue) -> None:
         self._desk = desk
-        self._categories = categories
+        self._catalogue = catalogue
+        self._bringing = Bringing(desk, catalogue)
         self.writes: Mapping[str, Callable[[Call], Awaitable[Response]]] = {"torrents/add": self._add}
 
     async def _add(self, call: Call) -> Response:
@@ -57,10 +52,8 @@ class Adding:
         if not read:
             return text("Fails.")
         if category is not None:
-            await self._categories.make_known(category)
             call.session.uses(category)
-        expected = {add_drop_id(await self._desk.order(one.order)): one.key for one in read}
-        await self._desk.shows(partial(_all_there, expected))
+        await self._bringing.hand_in(read, category)
         return text("Ok.")
 
     def _category(self, call: Call) -> str | None:
@@ -69,33 +62,27 @@ class Adding:
         if call.base is not None and given not in ("", call.base):
             raise Refused(409, f"this address serves the category {call.base} alone")
         category = call.base or given or None
-        if self._categories.place(category) is None:
+        if self._catalogue.place(category) is None:
             raise Refused(409, INCORRECT)
         return category
 
 
-def _all_there(expected: Mapping[str, str], overview: Overview) -> bool:
-    keys = set(expected.values())
-    seen = {drop.id for job in overview.jobs if job.link.key in keys for drop in job.drops}
-    return seen.issuperset(expected)
-
-
 def _read(
     uploads: Sequence[Upload], lines: Sequence[str], category: str | None, name: str | None
-) -> list[_Read]:
+) -> list[Brought]:
     files = [_read_file(upload, category, name) for upload in uploads]
     links = [link for line in lines[:MAX_LINES] if (link := _read_link(line.strip(), category, name))]
     return [*files, *links]
 
 
-def _read_link(line: str, category: str | None, name: str | None) -> _Read | None:
+def _read_link(line: str, category: str | None, name: str | None) -> Brought | None:
     try:
-        return _Read(AddLink(line, category, name), parse_link(line).key) if line else None
+        return Brought(AddLink(line, category, name), parse_link(line).key) if line else None
     except BadDrop:
         return None
 
 
-def _read_file(upload: Upload, category: str | None, name: str | None) -> _Read:
+def _read_file(upload: Upload, category: str | None, name: str | None) -> Brought:
     shown = _file_name(upload.name)
     try:
         found = parse(shown, upload.data).found
@@ -104,7 +91,7 @@ def _read_file(upload: Upload, category: str | None, name: str | None) -> _Read:
     if len(found) != 1 or found[0].kind is LinkKind.NZB:
         raise Refused(415, f"Error: '{upload.name}' is not a valid torrent file.")
     stem = name or shown[: -len(_SUFFIX)] or found[0].name or found[0].key
-    return _Read(AddFile(stem[:MAX_STEM] + _SUFFIX, upload.data, category), found[0].key)
+    return Brought(AddFile(stem[:MAX_STEM] + _SUFFIX, upload.data, category), found[0].key)
 
 
 def _file_name(given: str) -> str:

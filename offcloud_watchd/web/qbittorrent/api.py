@@ -17,11 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from offcloud_watchd.web.answers import text_answer as text
+from offcloud_watchd.web.catalogue import Catalogue
 from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.entrance import Entrance
+from offcloud_watchd.web.parameters import BadForm, parameters
 from offcloud_watchd.web.qbittorrent.adding import Adding
 from offcloud_watchd.web.qbittorrent.application import Application
-from offcloud_watchd.web.qbittorrent.call import Call, Refused, parameters, text
+from offcloud_watchd.web.qbittorrent.call import Call, Refused
 from offcloud_watchd.web.qbittorrent.categories import Categories
 from offcloud_watchd.web.qbittorrent.changing import Changing
 from offcloud_watchd.web.qbittorrent.listing import Listing
@@ -29,6 +32,8 @@ from offcloud_watchd.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
 
+FILES: Final = "torrents"
+"""The field of a form in which files come."""
 _BANNED: Final = "Your IP address has been banned after too many failed authentication attempts."
 
 Answerer = Callable[[Call], Awaitable[Response]]
@@ -37,10 +42,10 @@ Answerer = Callable[[Call], Awaitable[Response]]
 class QBittorrent:
     """The API. ``routes`` are what the site takes in."""
 
-    def __init__(self, settings: WebSettings, desk: Desk, entrance: Entrance) -> None:
+    def __init__(self, settings: WebSettings, desk: Desk, entrance: Entrance, catalogue: Catalogue) -> None:
         self._entrance = entrance
         application = Application(settings)
-        categories = Categories(settings, desk)
+        categories = Categories(catalogue, desk)
         self._reads: Mapping[str, Answerer] = {
             **application.reads,
             **categories.reads,
@@ -49,7 +54,7 @@ class QBittorrent:
         self._writes: Mapping[str, Answerer] = {
             **application.writes,
             **categories.writes,
-            **Adding(desk, categories).writes,
+            **Adding(desk, catalogue).writes,
             **Changing(desk, categories).writes,
         }
 
@@ -66,6 +71,8 @@ class QBittorrent:
             return await self._answered(request)
         except Refused as refused:
             return text(refused.text, refused.status)
+        except BadForm:
+            return text("Bad Request", 400)
         except OSError as error:
             # What was ordered could not be made durable: nothing is promised.
             log.log(logging.ERROR, "web: an order could not be written: %s", error.strerror)
@@ -85,13 +92,13 @@ class QBittorrent:
             raise Refused(404, "Not Found")
         if request.method != "POST" and name in self._writes:
             raise Refused(405, "Method Not Allowed")
-        given, uploads = await parameters(request)
+        given, uploads = await parameters(request, FILES)
         return await answerer(Call(request, session, request.path_params.get("category"), given, uploads))
 
     async def _login(self, request: Request) -> Response:
         if request.method != "POST":
             raise Refused(405, "Method Not Allowed")
-        given, _ = await parameters(request)
+        given, _ = await parameters(request, FILES)
         if self._entrance.holds_session(request):
             return text("Ok.")
         if self._entrance.shuts_out(request):

@@ -11,7 +11,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from offcloud_watchd.web.qbittorrent.call import Call, json, text
+from offcloud_watchd.web.answers import text_answer as text
+from offcloud_watchd.web.answers import utf8_answer as json
+from offcloud_watchd.web.qbittorrent.call import Call
 from offcloud_watchd.web.qbittorrent.preferences import preferences
 from offcloud_watchd.web.settings import WebSettings
 

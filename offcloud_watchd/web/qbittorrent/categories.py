@@ -1,8 +1,4 @@
-"""The calls about categories: free text, case and all, remembered by name.
-
-Known are those of the configuration, those a client named, and those with a job in them. The directory of one
-is told with it, so that an *arr tool can see whether it reaches it.
-"""
+"""The calls about categories: free text, case and all, remembered by name."""
 
 from __future__ import annotations
 
@@ -12,15 +8,14 @@ from typing import Final
 from starlette.responses import Response
 
 from offcloud_watchd.core.categories import MAX_CATEGORIES
-from offcloud_watchd.core.model import Destination
 from offcloud_watchd.core.orders import NameCategory
 from offcloud_watchd.core.picture import Overview
-from offcloud_watchd.errors import BadDrop
+from offcloud_watchd.web.answers import text_answer as text
+from offcloud_watchd.web.answers import utf8_answer as json
+from offcloud_watchd.web.catalogue import Catalogue
 from offcloud_watchd.web.desk import Desk
-from offcloud_watchd.web.qbittorrent.call import Call, Refused, json, text
+from offcloud_watchd.web.qbittorrent.call import Call, Refused
 from offcloud_watchd.web.qbittorrent.rows import Row
-from offcloud_watchd.web.qbittorrent.view import View
-from offcloud_watchd.web.settings import WebSettings
 
 _EMPTY: Final = "Category cannot be empty"
 _TAKEN: Final = "Unable to create category"
@@ -31,8 +26,8 @@ INCORRECT: Final = "Incorrect category name"
 class Categories:
     """The calls, and what the others must know of categories."""
 
-    def __init__(self, settings: WebSettings, desk: Desk) -> None:
-        self._settings = settings
+    def __init__(self, catalogue: Catalogue, desk: Desk) -> None:
+        self._catalogue = catalogue
         self._desk = desk
         self.reads: Mapping[str, Callable[[Call], Awaitable[Response]]] = {"torrents/categories": self._list}
         self.writes: Mapping[str, Callable[[Call], Awaitable[Response]]] = {
@@ -41,48 +36,26 @@ class Categories:
             "torrents/removeCategories": self._remove,
         }
 
-    def shown(self, call: Call, view: View) -> Row:
+    def shown(self, call: Call, overview: Overview) -> Row:
         """Return the categories of a call's address: their names and directories."""
-        # At an address of one category those that were named show too: imported releases are moved there.
-        others = view.named if call.base is not None else {*self._settings.categories, *view.categories()}
-        names = {*others, call.base}
-        return {
-            name: {"name": name, "savePath": place.directory}
-            for name in sorted(name for name in names if name is not None)
-            if (place := self.place(name)) is not None
-        }
-
-    def place(self, name: str | None) -> Destination | None:
-        """Return where a category goes, None when no directory can carry its name, or no client can."""
-        try:
-            return None if "\\" in (name or "") else self._settings.destination_for(name)
-        except BadDrop:
-            return None
-
-    async def make_known(self, name: str) -> None:
-        """Remember a category that is named for the first time."""
-        overview = await self._desk.overview()
-        if name not in overview.categories and name not in self._settings.categories:
-            await self._desk.order(NameCategory(name))
+        directories = self._catalogue.directories(overview, call.base)
+        return {name: {"name": name, "savePath": directory} for name, directory in directories.items()}
 
     async def knows(self, call: Call, name: str) -> bool:
         """Tell whether a category is there."""
-        return name in self.shown(call, await self._view(call))
-
-    async def _view(self, call: Call) -> View:
-        return View(await self._desk.overview(), call, self._desk.clock.now())
+        return name in self.shown(call, await self._desk.overview())
 
     async def _list(self, call: Call) -> Response:
-        return json(self.shown(call, await self._view(call)))
+        return json(self.shown(call, await self._desk.overview()))
 
     async def _create(self, call: Call) -> Response:
         name = call.needs("category")
         if not name:
             raise Refused(400, _EMPTY)
-        if self.place(name) is None:
+        if self._catalogue.place(name) is None:
             raise Refused(409, INCORRECT)
         overview = await self._desk.overview()
-        if name in self.shown(call, View(overview, call, 0)) or len(overview.categories) >= MAX_CATEGORIES:
+        if name in self.shown(call, overview) or len(overview.categories) >= MAX_CATEGORIES:
             raise Refused(409, _TAKEN)
         await self._desk.order(NameCategory(name))
         await self._desk.shows(lambda later: name in later.categories)

@@ -8,16 +8,15 @@ does, by 200 for lists of hashes and by 404 for one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Final
 
 from starlette.responses import Response
 
-from offcloud_watchd.core.model import Job, JobState, Verb
-from offcloud_watchd.core.orders import JobCommand
-from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.core.model import JobState, Verb
+from offcloud_watchd.web.answers import text_answer as text
+from offcloud_watchd.web.asking import ask
 from offcloud_watchd.web.desk import Desk
-from offcloud_watchd.web.qbittorrent.call import Call, Refused, text
+from offcloud_watchd.web.qbittorrent.call import Call, Refused
 from offcloud_watchd.web.qbittorrent.categories import INCORRECT, Categories
 from offcloud_watchd.web.qbittorrent.view import View
 
@@ -67,13 +66,13 @@ class Changing:
     async def _again(self, call: Call) -> Response:
         """Let failed jobs begin anew; the others go on anyway."""
         failed = [job for job in (await self._view(call)).many() if job.state is JobState.FAILED]
-        await self._ordered(failed, Verb.RETRY, partial(_changed, failed))
+        await ask(self._desk, Verb.RETRY, failed)
         return text("")
 
     async def _delete(self, call: Call) -> Response:
         """Forget jobs, and with ``deleteFiles`` what they published; a field that is not there is no."""
         jobs = (await self._view(call)).many()
-        await self._ordered(jobs, Verb.FORGET, partial(_gone, jobs), files=call.is_true("deleteFiles"))
+        await ask(self._desk, Verb.FORGET, jobs, files=call.is_true("deleteFiles"))
         return text("")
 
     async def _set_category(self, call: Call) -> Response:
@@ -82,7 +81,7 @@ class Changing:
         if not await self._may_go_to(call, category):
             raise Refused(409, INCORRECT)
         moved = [job for job in jobs if category not in ("", job.destination.category)]
-        await self._ordered(moved, Verb.CATEGORIZE, partial(_changed, moved), category=category)
+        await ask(self._desk, Verb.CATEGORIZE, moved, category=category)
         if category:
             call.session.uses(category)
         return text("")
@@ -94,26 +93,3 @@ class Changing:
         # Where the address shows one category, a job may still leave it: for the one of what is imported.
         everywhere = Call(call.request, call.session, None, call.given)
         return await self._categories.knows(everywhere, category)
-
-    async def _ordered(
-        self,
-        jobs: list[Job],
-        verb: Verb,
-        obeyed: Callable[[Overview], bool],
-        *,
-        files: bool = False,
-        category: str | None = None,
-    ) -> None:
-        if jobs:
-            await self._desk.order(JobCommand(verb, tuple(job.id for job in jobs), files, category))
-            await self._desk.shows(obeyed)
-
-
-def _gone(jobs: list[Job], overview: Overview) -> bool:
-    ids = {job.id for job in jobs}
-    return all(job.state is JobState.REMOVED for job in overview.jobs if job.id in ids)
-
-
-def _changed(jobs: list[Job], overview: Overview) -> bool:
-    before = {job.id: job for job in jobs}
-    return all(job != before[job.id] for job in overview.jobs if job.id in before)

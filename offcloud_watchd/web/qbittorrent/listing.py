@@ -12,9 +12,11 @@ from typing import Final
 from starlette.responses import Response
 
 from offcloud_watchd.core.model import Publication
+from offcloud_watchd.web.answers import text_answer as text
+from offcloud_watchd.web.answers import utf8_answer as json
 from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.qbittorrent import rows
-from offcloud_watchd.web.qbittorrent.call import Call, json, text
+from offcloud_watchd.web.qbittorrent.call import Call
 from offcloud_watchd.web.qbittorrent.categories import Categories
 from offcloud_watchd.web.qbittorrent.rows import Row
 from offcloud_watchd.web.qbittorrent.view import View
@@ -94,14 +96,15 @@ class Listing:
         return json(_transfers((await self._view(call)).speed()))
 
     async def _maindata(self, call: Call) -> Response:
-        view = await self._view(call)
+        overview = await self._desk.overview()
+        view = View(overview, call, self._desk.clock.now())
         torrents = {}
         for job in view.jobs():
             about = view.row(job)
             torrents[about.pop("hash")] = about
         return json(
             {
-                "categories": self._categories.shown(call, view),
+                "categories": self._categories.shown(call, overview),
                 "full_update": True,
                 "rid": (call.number("rid") or 0) + 1,
                 "server_state": {**_SERVER_STATE, **_transfers(view.speed())},

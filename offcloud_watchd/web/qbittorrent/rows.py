@@ -4,9 +4,7 @@ Rules of this file:
 
 * ``hash`` is the v1 info hash in lower case, of a v2 torrent the first 40 digits: clients compute it from
   what they send and know their torrents by nothing else. A web link has none and gets a digest.
-* A job is complete when its release is published and not before: what the cloud has is half of the way.
-* What stands still for a reason that concerns all jobs (a refused key, a full disk) is queued, not stalled:
-  tools that clear stalled downloads away must leave it alone.
+* What is held for a reason that concerns all jobs is queued, not stalled.
 * A finished torrent is paused and at its share limit: then *arr tools may move the files and remove it.
   Source: Sonarr, ``QBittorrent.cs``.
 """
@@ -14,23 +12,19 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
-import math
-import posixpath
 from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import quote
 
 from offcloud_watchd.core.model import Job, JobState, Lane, Link, Progress
 from offcloud_watchd.core.story import display_name
+from offcloud_watchd.web.measures import is_held, left_s, part_of, save_path, size_of, speed_of
 
 UNKNOWN_ETA_S: Final = 8_640_000  # qBittorrent's own infinity
 TRACKER: Final = "https://offcloud.com"
 STALLED_FROM_ATTEMPTS: Final = 3
-_CLOUD_SHARE: Final = 0.5
-_NEARLY: Final = 0.999
 _RATIO: Final = 1.0
 _WORDS: Final = {JobState.DONE: "pausedUP", JobState.CHECKING: "checkingUP", JobState.FAILED: "error"}
-_LANES: Final = {JobState.QUEUED: Lane.API, JobState.CLOUD: Lane.API, JobState.FETCHING: Lane.FETCH}
 
 Row = dict[str, Any]
 
@@ -51,27 +45,11 @@ def names_of(link: Link) -> set[str]:
     return names
 
 
-def part_of(job: Job, progress: Progress | None) -> float:
-    """Return how far a job is between 0 and 1, over the cloud's part of the way and ours."""
-    # What a remote account was to have is done without a release.
-    if job.publication is not None or job.state is JobState.DONE:
-        return 1.0
-    part = None if progress is None else progress.part
-    part = 0.0 if part is None or not math.isfinite(part) else part
-    match job.state:
-        case JobState.CLOUD:
-            return min(part * _CLOUD_SHARE, _NEARLY)
-        case JobState.FETCHING:
-            return min(_CLOUD_SHARE + part * (1 - _CLOUD_SHARE), _NEARLY)
-        case _:
-            return 0.0
-
-
 def state_of(job: Job, paused: Collection[Lane]) -> str:
     """Return qBittorrent's word for where a job is; ``paused`` are the lanes that do not work."""
     if (word := _WORDS.get(job.state)) is not None:
         return word
-    if _LANES.get(job.state) in paused:
+    if is_held(job, paused):
         return "queuedDL"
     if job.attempts >= STALLED_FROM_ATTEMPTS:
         return "stalledDL"
@@ -98,7 +76,7 @@ def row(job: Job, progress: Progress | None, paused: Collection[Lane], now: floa
         "download_path": "",
         "downloaded": done_bytes,
         "downloaded_session": done_bytes,
-        "eta": eta_s(job, progress),
+        "eta": _eta_s(job, progress),
         "f_l_piece_prio": False,
         "force_start": False,
         "hash": hash_of(job.link),
@@ -201,32 +179,9 @@ def _tracker(url: str, tier: int, status: int, message: str) -> Row:
     return {**counts, "msg": message, "status": status, "tier": tier, "url": url}
 
 
-def save_path(job: Job) -> str:
-    """Return the directory a job's release lies in, or will; never the release itself."""
-    if job.publication is not None:
-        return posixpath.dirname(job.publication.path)
-    return job.destination.directory
-
-
-def size_of(job: Job, progress: Progress | None) -> int:
-    """Return how large a job's release is, as far as anybody has said; 0 when nobody has."""
-    if job.publication is not None:
-        return job.publication.size_bytes
-    told = None if progress is None else progress.total_bytes
-    return max(0, told or job.link.size_bytes or 0)
-
-
-def speed_of(job: Job, progress: Progress | None) -> int:
-    """Return how many bytes a second come in, to the cloud or to here."""
-    speed = None if progress is None or job.publication is not None else progress.bytes_per_s
-    return 0 if speed is None or not math.isfinite(speed) else max(0, int(speed))
-
-
-def eta_s(job: Job, progress: Progress | None) -> int:
-    """Return how many seconds our part of the way will take; unknown while the cloud still gathers."""
-    if job.state is not JobState.FETCHING or progress is None or progress.left_s is None:
-        return UNKNOWN_ETA_S
-    return min(UNKNOWN_ETA_S, math.ceil(progress.left_s)) if math.isfinite(progress.left_s) else UNKNOWN_ETA_S
+def _eta_s(job: Job, progress: Progress | None) -> int:
+    seconds = left_s(job, progress)
+    return UNKNOWN_ETA_S if seconds is None else min(UNKNOWN_ETA_S, seconds)
 
 
 def _magnet(job: Job) -> str:

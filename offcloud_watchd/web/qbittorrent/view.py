@@ -11,11 +11,13 @@ import logging
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from offcloud_watchd.core.model import Job, JobState, Lane
+from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.web.measures import speed_of
 from offcloud_watchd.web.qbittorrent import rows
 from offcloud_watchd.web.qbittorrent.call import Call, Refused
 from offcloud_watchd.web.qbittorrent.rows import Row
+from offcloud_watchd.web.selection import at_address
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +35,7 @@ class View:
 
     def jobs(self) -> Iterator[Job]:
         """Return the jobs that are there: of the address's category, and not being removed."""
-        base = self._call.base
-        for job in self._overview.jobs:
-            if job.state is not JobState.REMOVED and base in (None, job.destination.category):
-                yield job
+        return at_address(self._overview, self._call.base)
 
     def row(self, job: Job) -> Row:
         """Return a job as it stands in a list."""
@@ -49,16 +48,7 @@ class View:
     def speed(self) -> int:
         """Return how many bytes a second come in for all jobs that are seen."""
         moving = self._overview.progress
-        return sum(rows.speed_of(job, moving[job.id]) for job in self.jobs() if job.id in moving)
-
-    @property
-    def named(self) -> frozenset[str]:
-        """The categories that a client named."""
-        return self._overview.categories
-
-    def categories(self) -> set[str]:
-        """Return the categories that are known: named, or with a job in them."""
-        return {*self.named, *(job.destination.category for job in self.jobs())}
+        return sum(speed_of(job, moving[job.id]) for job in self.jobs() if job.id in moving)
 
     def one(self) -> Job:
         """Return the job whose ``hash`` the call gives; of several the one it most likely means."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from offcloud_watchd.web.qbittorrent import call as calls
+from offcloud_watchd.web import parameters
 from tests.contract.web import flow
 from tests.fakes.house import House
 from tests.golden.record_qbittorrent import TORRENT, TORRENT_HASH
@@ -194,14 +194,14 @@ def test_paging_and_order(open_house):
 
 def test_too_many_fields(open_house, monkeypatch):
     """A form has a bound."""
-    monkeypatch.setattr(calls, "MAX_FIELDS", 3)
+    monkeypatch.setattr(parameters, "MAX_FIELDS", 3)
     fields = {str(number): (None, "x") for number in range(10)}
     assert post(open_house(), "torrents/add", files=fields).status_code == 400
 
 
 def test_a_large_field(open_house, monkeypatch):
     """So has a field."""
-    monkeypatch.setattr(calls, "MAX_FIELD_BYTES", 100)
+    monkeypatch.setattr(parameters, "MAX_FIELD_BYTES", 100)
     assert post(open_house(), "torrents/add", files={"urls": (None, "x" * 1000)}).status_code == 400
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from offcloud_watchd.core.model import JobState, Lane, Link, LinkKind, Progress
+from offcloud_watchd.web.answers import utf8_answer as answer
 from offcloud_watchd.web.qbittorrent import rows
-from offcloud_watchd.web.qbittorrent.call import json as answer
 from tests.fakes.jobs import NOW, a_job
 
 HASH = "c12fe1c06bba254a9dc9f519b335aa7c1367a88a"
@@ -54,18 +54,6 @@ def test_wild_numbers_become_sound_ones(state, value):
     assert 0 <= read["eta"] <= rows.UNKNOWN_ETA_S
 
 
-def test_both_parts_of_the_way_make_one():
-    """The cloud's part comes first, and the whole never goes back."""
-    parts = [
-        rows.part_of(a_job(state), Progress(fraction=fraction))
-        for state in (JobState.QUEUED, JobState.CLOUD, JobState.FETCHING)
-        for fraction in (0.0, 0.5, 1.0)
-    ]
-    assert parts == sorted(parts)
-    assert rows.part_of(a_job(JobState.DONE), None) == 1.0
-    assert rows.part_of(a_job(JobState.DONE, publication=None), None) == 1.0
-
-
 def test_a_size_that_nobody_knows():
     """0, and -1 in total, as qBittorrent has it before it knows."""
     job = a_job()
@@ -92,6 +80,6 @@ def test_a_link_without_a_hash_keeps_its_digest():
 
 def test_files_are_looked_for_where_the_release_is():
     """Before there is one, the save path is the category's place; never the release itself."""
-    assert rows.save_path(a_job()) == "/out/tv"
+    assert rows.row(a_job(), None, (), NOW)["save_path"] == "/out/tv"
     done = rows.row(a_job(JobState.DONE), None, (), NOW)
     assert (done["save_path"], done["content_path"]) == ("/out/tv", "/out/tv/release")
