@@ -122,6 +122,7 @@ def web_settings(config: Config) -> WebSettings | None:
         output_dir=str(config.output_dir),
         categories=tuple(dict.fromkeys(folder.category for folder in config.folders)),
         destination_for=watch_settings(config).destination_for,
+        sabnzbd=config.web.sabnzbd,
     )
 
 

@@ -42,7 +42,8 @@ NOTES: Final[Mapping[str, str]] = {
     "folders": "What a drop may be, and what becomes of it: [faults.md](faults.md). No drop folder may lie inside an "
     "output directory or the state directory, nor the other way round.",
     "fetch": "How files come home, and what globs mean: [fetch.md](fetch.md).",
-    "web": "Who is let in, and how it is bounded: [security.md](security.md). The figures: [metrics.md](metrics.md).",
+    "web": "Who is let in, and how it is bounded: [security.md](security.md). The figures: [metrics.md](metrics.md). "
+    "Programs that take it for another: [arr.md](arr.md).",
     "arr": "What each is told, and when: [arr.md](arr.md).",
     "notify": "Who is told what, and how often: [messages.md](messages.md).",
 }

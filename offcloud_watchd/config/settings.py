@@ -259,6 +259,7 @@ class Web(Section):
     listen: Listen | None = _key("127.0.0.1:8697", "or unix:/run/offcloud-watchd/web.sock; null = off")
     password_file: FilePath | None = _key(None, "required as soon as listen is not loopback")
     allowed_hosts: tuple[str, ...] = _key(("localhost",), "host names the server answers to", strict=False)
+    sabnzbd: bool = _key(False, "whether *arr tools may hand in .nzb files as to SABnzbd, at /sabnzbd/api")
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

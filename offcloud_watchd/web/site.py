@@ -16,6 +16,7 @@ from offcloud_watchd.web.live import Live
 from offcloud_watchd.web.metrics import MetricsPage
 from offcloud_watchd.web.page import Page
 from offcloud_watchd.web.qbittorrent import QBittorrent
+from offcloud_watchd.web.sabnzbd import Sabnzbd
 from offcloud_watchd.web.settings import WebSettings
 
 
@@ -24,12 +25,14 @@ def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
     entrance = Entrance(settings.password_file, desk)
     clerk = Clerk(settings, desk)
     health = Health(desk)
-    qbittorrent = QBittorrent(settings, desk, entrance, Catalogue(settings, desk))
+    catalogue = Catalogue(settings, desk)
+    qbittorrent = QBittorrent(settings, desk, entrance, catalogue)
     routes = [
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         Route("/metrics", MetricsPage(desk, entrance).show),
         *qbittorrent.routes(),
+        *(Sabnzbd(settings, desk, entrance, catalogue).routes() if settings.sabnzbd else ()),
         *OwnApi(clerk, entrance, desk, live).routes(),
         *Page(settings, clerk, entrance, desk, live).routes(),
     ]

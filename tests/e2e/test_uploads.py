@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from offcloud_watchd.core.model import JobState
 from offcloud_watchd.sandbox import Fault
 from offcloud_watchd.sandbox.torrents import TRACKER
 from tests.e2e.process import wait_until
 from tests.e2e.releases import assert_all_home
+from tests.fakes.ports import held_port
 
 ANNOUNCE = f"8:announce{len(TRACKER)}:{TRACKER}".encode()
 GENERATIONS = ["classic", "current", "both"]
@@ -72,3 +74,34 @@ def test_an_nzb_comes_home_where_it_is_taken(start_sandbox, make_place, run_daem
     (content,) = sandbox.books().contents.values()
     assert content.items_created == 1
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("generation", ["classic", "current"])
+def test_an_nzb_handed_in_as_to_sabnzbd(start_sandbox, make_place, run_daemon, generation):
+    """Completed where the service takes it; else failed with the reason, and the *arr tool moves on."""
+    sandbox = start_sandbox(generation=generation)
+    with held_port() as held:
+        port = held.getsockname()[1]
+        web = f"{{listen: '127.0.0.1:{port}', sabnzbd: true}}"
+        place = make_place(sandbox.url, auth=_auth(generation), settle="100ms", web=web)
+        daemon = run_daemon(place)
+        wait_until(lambda: "listening at" in daemon.log, within_s=20, why=lambda: daemon.log)
+        url = f"http://127.0.0.1:{port}/sabnzbd/api"
+        files = {"name": ("A Show.nzb", NZB, "application/x-nzb")}
+        answer = requests.post(url, params={"mode": "addfile", "cat": "tv"}, files=files, timeout=20).json()
+
+        def ended() -> list[dict]:
+            history = requests.get(url, params={"mode": "history", "category": "tv"}, timeout=20).json()
+            return history["history"]["slots"]
+
+        wait_until(ended, within_s=60, why=lambda: daemon.log)
+        [slot] = ended()
+        assert [slot["nzo_id"]] == answer["nzo_ids"]
+        if generation == "current":
+            assert (slot["status"], slot["storage"]) == ("Failed", "")
+            assert "takes no NZB files (Usenet)" in slot["fail_message"]
+        else:
+            release = place.output / "tv" / "A Show"
+            assert (slot["status"], slot["storage"]) == ("Completed", str(release))
+            assert sum(path.stat().st_size for path in release.iterdir()) == slot["bytes"]
+        assert daemon.stop() == 0

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from offcloud_watchd.core.model import Job, Lane
+from offcloud_watchd.core.model import Job, Lane, LinkKind
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.web.measures import speed_of
 from offcloud_watchd.web.qbittorrent import rows
@@ -35,7 +35,9 @@ class View:
 
     def jobs(self) -> Iterator[Job]:
         """Return the jobs that are there: of the address's category, and not being removed."""
-        return at_address(self._overview, self._call.base)
+        # An NZB is no torrent: whoever follows it does so by another API.
+        jobs = at_address(self._overview, self._call.base)
+        return (job for job in jobs if job.link.kind is not LinkKind.NZB)
 
     def row(self, job: Job) -> Row:
         """Return a job as it stands in a list."""

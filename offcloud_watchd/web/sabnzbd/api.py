@@ -1,0 +1,126 @@
+"""The calls of the API and the way to each: who may make it, and which it is.
+
+Rules of this file:
+
+* The key is the password of the web, as ``apikey`` or ``ma_password``; it is taken out of what was given
+  before anything else sees that. ``version`` and ``auth`` want none, as with SABnzbd.
+* Changing goes by GET as well, so no call may come from another site's page.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from offcloud_watchd.web.answers import text_answer, utf8_answer
+from offcloud_watchd.web.catalogue import Catalogue
+from offcloud_watchd.web.desk import Desk
+from offcloud_watchd.web.entrance import Entrance
+from offcloud_watchd.web.guard import is_foreign
+from offcloud_watchd.web.parameters import BadForm, parameters
+from offcloud_watchd.web.sabnzbd.adding import Adding
+from offcloud_watchd.web.sabnzbd.application import Application
+from offcloud_watchd.web.sabnzbd.call import NOT_IMPLEMENTED, Call, Refused, Unfit
+from offcloud_watchd.web.sabnzbd.changing import Changing
+from offcloud_watchd.web.sabnzbd.listing import Listing
+from offcloud_watchd.web.settings import WebSettings
+
+log = logging.getLogger(__name__)
+
+FILES: Final = "nzbfile"
+"""The field of a form in which a file comes that is not marked as one."""
+_OPEN: Final = frozenset({"version", "auth"})
+_SECRETS: Final = frozenset({"apikey", "ma_username", "ma_password", "key"})
+_MISSING: Final = "API Key Required"
+_WRONG: Final = "API Key Incorrect"
+_SHUT_OUT: Final = "Too many wrong keys from this address: wait a minute"
+
+Answerer = Callable[[Call], Awaitable[Response]]
+
+
+class Sabnzbd:
+    """The API. ``routes`` are what the site takes in."""
+
+    def __init__(self, settings: WebSettings, desk: Desk, entrance: Entrance, catalogue: Catalogue) -> None:
+        self._entrance = entrance
+        application = Application(desk, catalogue, settings.output_dir)
+        listing = Listing(desk, settings.destination_for(None).category)
+        adding, changing = Adding(desk, catalogue), Changing(desk)
+        self._answerers: Mapping[tuple[str, str], Answerer] = {
+            **{(mode, ""): answerer for mode, answerer in application.answerers.items()},
+            ("addfile", ""): adding.add_file,
+            ("addurl", ""): adding.add_address,
+            ("queue", ""): listing.queue,
+            ("queue", "delete"): changing.delete_queued,
+            ("queue", "pause"): changing.accepted,
+            ("queue", "resume"): changing.accepted,
+            ("queue", "priority"): changing.prioritized,
+            ("history", ""): listing.history,
+            ("history", "delete"): changing.delete_finished,
+            ("retry", ""): changing.retry,
+        }
+
+    def routes(self) -> list[Route]:
+        """Return the addresses: for all categories, and for one."""
+        methods = ["GET", "POST"]
+        return [
+            Route("/sabnzbd/api", self._answer, methods=methods),
+            Route("/c/{category:path}/sabnzbd/api", self._answer, methods=methods),
+        ]
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._answered(request)
+        except Refused as refused:
+            return text_answer(str(refused), 403)
+        except BadForm:
+            return text_answer("the form cannot be read", 400)
+        except Unfit as unfit:
+            return utf8_answer({"status": False, "error": str(unfit)})
+        except OSError as error:
+            # What was ordered could not be made durable: nothing is promised.
+            log.log(logging.ERROR, "web: an order could not be written: %s", error.strerror)
+            return text_answer("the order could not be written; the daemon's log says more", 503)
+
+    async def _answered(self, request: Request) -> Response:
+        if is_foreign(request.headers):
+            raise Refused("the request comes from another site's page")
+        if _key(request.query_params):  # a wrong one is not worth reading a file for
+            await self._let_in(request, request.query_params)
+        given, uploads = await parameters(request, FILES)
+        if not _key(request.query_params):
+            await self._let_in(request, given)
+        mode = given.get("mode", "")
+        if mode == "auth":
+            return await self._which_key(request, given.get("key", ""))
+        # `name` is what is done with a queue, and what is added by an address.
+        act = given.get("name", "") if mode in ("queue", "history") else ""
+        answerer = self._answerers.get((mode, act))
+        if answerer is None:
+            raise Unfit(NOT_IMPLEMENTED)
+        harmless = {name: value for name, value in given.items() if name not in _SECRETS}
+        return await answerer(Call(request.path_params.get("category"), harmless, uploads))
+
+    async def _let_in(self, request: Request, given: Mapping[str, str]) -> None:
+        """Raise ``Refused`` when the key is wrong, or one is missing."""
+        if given.get("mode") in _OPEN or await self._entrance.enter(request) is not None:
+            return
+        if not (key := _key(given)):
+            raise Refused(_MISSING)
+        if self._entrance.shuts_out(request):
+            raise Refused(_SHUT_OUT)
+        if not await self._entrance.knows(request, key):
+            raise Refused(_WRONG)
+
+    async def _which_key(self, request: Request, key: str) -> Response:
+        is_good = not key or await self._entrance.knows(request, key)
+        return utf8_answer({"auth": "apikey" if is_good else "badkey"})
+
+
+def _key(given: Mapping[str, str]) -> str:
+    return given.get("apikey") or given.get("ma_password") or ""
