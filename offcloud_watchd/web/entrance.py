@@ -2,10 +2,18 @@
 
 ``Authorization: Basic`` is passed over: *arr tools send it with every request, also when it is empty, and
 take an answer to it for a broken client. Source: Sonarr, ``NzbDrone.Common/Http``.
+
+Rules of this file:
+
+* Passwords are looked at one after the other, so that a thousand at once are five guesses and no more.
+* Who guesses shuts nobody else out: a session goes on, and so does a key that was good from the same address
+  before (behind a proxy or a container's gateway all clients have one). Nothing else gets past a lockout.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,6 +35,7 @@ class Entrance:
         self._desk = desk
         self._sessions = Sessions(desk.clock)
         self._doorkeeper = Doorkeeper(desk.clock)
+        self._asking = asyncio.Lock()
 
     @property
     def has_password(self) -> bool:
@@ -41,7 +50,7 @@ class Entrance:
         if self._is_good is None:
             return self._sessions.of_client(_name(request))
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and await self.knows(request, key.strip()):
+        if scheme.lower() == "bearer" and await self._holds_key(request, key.strip()):
             return self._sessions.of_client(_name(request))
         return None
 
@@ -58,13 +67,27 @@ class Entrance:
         if self._is_good is None:
             return True
         address = _address(request)
-        if self._doorkeeper.shuts_out(address):
+        async with self._asking:
+            if self._doorkeeper.shuts_out(address):
+                return False
+            if await self._desk.aside(partial(self._is_good, password)):
+                return True
+            self._doorkeeper.failed(address)
             return False
-        if await self._desk.aside(partial(self._is_good, password)):
-            self._doorkeeper.succeeded(address)
+
+    async def _holds_key(self, request: Request, key: str) -> bool:
+        address = _address(request)
+        check = self._is_good
+        if (
+            check is not None
+            and self._doorkeeper.trusts(address)
+            and await self._desk.aside(partial(check.remembers, key))
+        ):
             return True
-        self._doorkeeper.failed(address)
-        return False
+        if not await self.knows(request, key):
+            return False
+        self._doorkeeper.trust(address)
+        return True
 
     def begin(self) -> str:
         """Begin a session; return the cookie that is to be set."""
@@ -90,4 +113,10 @@ def _name(request: Request) -> str:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""
+    """Name who may guess: an address; of IPv6 the network, in which one machine has as many as it likes."""
+    host = request.client.host if request.client is not None else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return str(address) if address.version == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

@@ -4,7 +4,8 @@ Rules of this file:
 
 * A session is a random word in a cookie; it lives in memory and ends with the process: clients log in anew.
 * Everything is bounded: sessions, addresses that are remembered, categories a session is known to use.
-* Guessing is slowed by address; a session that has begun is never shut out by it.
+* Guessing is slowed by address; a session that has begun is never shut out by it, nor is a key that was good
+  from the same address before.
 """
 
 from __future__ import annotations
@@ -82,11 +83,15 @@ class Sessions:
 
 
 class Doorkeeper:
-    """Counts logins that went wrong, by address."""
+    """Counts logins that went wrong, by address; what goes well takes nothing from that count.
+
+    Otherwise a guesser beside a client that comes in every second could guess as often.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._trusted: OrderedDict[str, None] = OrderedDict()
 
     def shuts_out(self, address: str) -> bool:
         """Tell whether an address has to wait before its next try."""
@@ -102,6 +107,13 @@ class Doorkeeper:
         if len(self._failures) > MAX_ADDRESSES:
             self._failures.popitem(last=False)
 
-    def succeeded(self, address: str) -> None:
-        """Forget what went wrong before."""
-        self._failures.pop(address, None)
+    def trust(self, address: str) -> None:
+        """Note that a good key came from an address."""
+        self._trusted.pop(address, None)
+        self._trusted[address] = None
+        if len(self._trusted) > MAX_ADDRESSES:
+            self._trusted.popitem(last=False)
+
+    def trusts(self, address: str) -> bool:
+        """Tell whether a good key has come from an address."""
+        return address in self._trusted

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import requests
+from starlette.requests import Request
 
 from offcloud_watchd.errors import ConfigError
+from offcloud_watchd.web import entrance, password
 from offcloud_watchd.web.password import hashed, matches, read_password
 from offcloud_watchd.web.sessions import MAX_ADDRESSES, MAX_FAILURES, MAX_SESSIONS, Doorkeeper, Sessions
 from tests.fakes.clock import FakeClock
@@ -69,6 +74,45 @@ def test_guessing_is_slowed(open_house, password_file):
         assert session.get(f"{house.url}/api/v2/app/version", timeout=10).status_code == 200
 
 
+def test_a_guesser_shuts_nobody_else_out(open_house, password_file):
+    """A key that was good from the same address before is let in, among any number of guesses."""
+    password_file.write_text(hashed("open sesame"))
+    house = open_house(password_file=password_file)
+    good, guess = "Bearer open sesame", "Bearer guess"
+    assert version(house.url, authorization=good) == 200
+    for _ in range(3 * MAX_FAILURES):
+        assert version(house.url, authorization=guess) == 403
+        assert version(house.url, authorization=good) == 200
+    with requests.Session() as guesser:
+        answer = guesser.post(f"{house.url}/api/v2/auth/login", data=GOOD, timeout=10)
+        assert (answer.status_code, "banned" in answer.text) == (403, True)
+
+
+def test_a_key_that_was_never_good_waits_like_any_guess(open_house, password_file):
+    """From an address that has only guessed, even the right one: else guesses would go on for ever."""
+    house = open_house(password_file=password_file)
+    for _ in range(MAX_FAILURES):
+        assert version(house.url, authorization="Bearer guess") == 403
+    assert version(house.url, authorization="Bearer open sesame") == 403
+
+
+def test_a_thousand_guesses_at_once_are_a_few(open_house, password_file, monkeypatch):
+    """However many come together, no more of them are looked at than one after the other (fault 117)."""
+    looked_at: list[str] = []
+
+    def slow(stored: str, given: str) -> bool:
+        looked_at.append(given)
+        threading.Event().wait(0.01)
+        return stored == given
+
+    monkeypatch.setattr(password, "matches", slow)
+    house = open_house(password_file=password_file)
+    with ThreadPoolExecutor(50) as many:
+        answers = list(many.map(lambda n: version(house.url, authorization=f"Bearer guess-{n}"), range(1000)))
+    assert answers == [403] * 1000
+    assert len(looked_at) == MAX_FAILURES
+
+
 def test_without_a_password_the_way_is_open(open_house):
     """On loopback nothing is asked for, and who logs in is let in."""
     house = open_house()
@@ -101,10 +145,13 @@ def test_hash(password_file):
 @pytest.mark.parametrize(
     "stored",
     [
-        "pbkdf2-sha256$x$AAAA$AAAA",
-        "pbkdf2-sha256$0$AAAA$AAAA",
-        "pbkdf2-sha256$999999999$AAAA$AAAA",
-        "pbkdf2-sha256$1$!$AAAA",
+        "scrypt$x$8$3$AAAA$AAAA",
+        "scrypt$0$8$3$AAAA$AAAA",
+        "scrypt$-2$8$-3$AAAA$AAAA",
+        "scrypt$3$8$3$AAAA$AAAA",
+        "scrypt$1048576$8$1$AAAA$AAAA",
+        "scrypt$2$8$999999999$AAAA$AAAA",
+        "scrypt$2$8$1$!$AAAA",
     ],
 )
 def test_a_damaged_hash_opens_nothing(stored):
@@ -167,7 +214,25 @@ def test_the_doorkeeper_forgets():
     assert not doorkeeper.shuts_out("a")
     doorkeeper.failed("a")
     assert not doorkeeper.shuts_out("a")
-    doorkeeper.succeeded("a")
+    doorkeeper.trust("a")
+    assert doorkeeper.trusts("a")
     for number in range(MAX_ADDRESSES + 1):
         doorkeeper.failed(str(number))
+        doorkeeper.trust(str(number))
     assert not doorkeeper.shuts_out("0")
+    assert not doorkeeper.trusts("a")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unix", "unix"),
+    ],
+)
+def test_guesses_are_counted_by_network(host, name):
+    """One machine has many addresses of IPv6, and all of them guess together."""
+    scope = {"type": "http", "client": (host, 1), "headers": []}
+    assert entrance._address(Request(scope)) == name

@@ -341,7 +341,7 @@ def test_events(open_house, monkeypatch):
 def test_a_stream_ends_by_itself(open_house, monkeypatch):
     """It is a request like any other: after a while it is over, whole."""
     monkeypatch.setattr(live, "TICK_S", 0.02)
-    monkeypatch.setattr(stream, "STREAM_S", 0.1)
+    monkeypatch.setattr(stream, "STREAM_S", 0.5)
     monkeypatch.setattr(stream, "QUIET_S", 0.03)
     house = open_house()
     answer = requests.get(f"{house.url}/api/v1/events", timeout=10)
