@@ -27,7 +27,7 @@ from offcloud_watchd.blueprint import Blueprint
 from offcloud_watchd.core.messages import Asked, LookAgain, Message
 from offcloud_watchd.core.model import Lane
 from offcloud_watchd.core.orders import Order
-from offcloud_watchd.core.picture import Overview, Picture
+from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import ConfigError, OffcloudWatchdError
@@ -46,6 +46,7 @@ from offcloud_watchd.watch.commands import write_command
 if TYPE_CHECKING:
     from offcloud_watchd.arr.feedback import Feedback
     from offcloud_watchd.arr.tool import Tool
+    from offcloud_watchd.metrics.metrics import Metrics
     from offcloud_watchd.notify.lane import Messages
     from offcloud_watchd.web.server import WebServer
 
@@ -248,14 +249,13 @@ def _messages(plan: Blueprint, env: Mapping[str, str], clock: Clock, tally: Tall
     return Messages(settings, ways, clock, tally.sent)
 
 
-def _metrics(plan: Blueprint, tally: Tally, shelf: DiskShelf, clock: Clock) -> Callable[[Overview], bytes]:
+def _metrics(plan: Blueprint, tally: Tally, shelf: DiskShelf, clock: Clock) -> Metrics:
     from offcloud_watchd.metrics.metrics import Metrics  # noqa: PLC0415 - only where the web is on
     from offcloud_watchd.metrics.room import Room  # noqa: PLC0415 - the same
 
     directories = dict.fromkeys((str(plan.state_dir), *plan.shelf.outputs))
-    return Metrics(
-        tally, Room(plan.state_dir / JOURNAL_NAME, tuple(directories)), lambda: shelf.received, clock
-    )
+    room = Room(plan.state_dir / JOURNAL_NAME, tuple(directories), shelf.promised_bytes)
+    return Metrics(tally, room, lambda: shelf.received, clock)
 
 
 def _web(
@@ -263,7 +263,7 @@ def _web(
     clock: Clock,
     watcher: Watcher,
     inbox: SimpleQueue[Message],
-    figures: Callable[[], Callable[[Overview], bytes]],
+    metrics: Callable[[], Metrics],
 ) -> WebServer | None:
     if plan.web is None:
         return None
@@ -276,14 +276,16 @@ def _web(
         watcher.ask_orders()
         return command_id
 
+    figures = metrics()
     return WebServer(
         plan.web,
         WebPorts(
             lambda answer: inbox.put(Asked(answer)),
             hand_over,
-            figures(),
+            figures,
             clock,
             lambda job_id: read_history(plan.state_dir, job_id),
+            figures.disks,
         ),
     )
 

@@ -32,6 +32,19 @@ class LanePause:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """The room on one file system, in bytes, and which of our directories lie on it.
+
+    ``free_bytes`` is what we may still write; ``promised_bytes`` of it are what running fetches will need.
+    """
+
+    directories: tuple[str, ...]
+    free_bytes: int
+    size_bytes: int
+    promised_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Lanes that pause, folders, jobs that owe something with their progress, and counts of all jobs.
 

@@ -67,16 +67,17 @@ def about(job: Job, lane: Lane | None = None) -> dict[str, str]:
 
 def whereto(destination: Destination) -> str:
     """Say where the jobs of a destination go."""
-    return destination.directory if destination.remote is None else _account(destination.remote)
+    return destination.directory if destination.remote is None else account(destination.remote)
 
 
 def sent(delivery: Delivery) -> str:
     """Say what was sent where."""
     size = f", {delivery.size_bytes} bytes" if delivery.size_bytes is not None else ""
-    return f"{delivery.name or 'it'} to {_account(delivery)}{size}"
+    return f"{delivery.name or 'it'} to {account(delivery)}{size}"
 
 
-def _account(place: RemoteTarget | Delivery) -> str:
+def account(place: RemoteTarget | Delivery) -> str:
+    """Name a remote account, and the folder in it."""
     return f"remote account {place.account}" + (f", folder {place.folder}" if place.folder else "")
 
 

@@ -70,6 +70,11 @@ class Room:
         self.release(fetch)
         self._refused_bytes.pop(fetch, None)
 
+    def promised_bytes(self, device: int) -> int:
+        """Compute what running fetches are still going to write to a device. Any thread."""
+        claims = list(self._claims.values())
+        return sum(claim.needed_bytes for claim in claims if claim.let_in and claim.device == device)
+
     def check(self, directories: Collection[str]) -> None:
         """Raise ``Blocked`` while nothing fits anywhere: no disk has even the room that stays free."""
         free = {directory: disk.free_bytes(directory) for directory in directories}

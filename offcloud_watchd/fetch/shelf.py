@@ -58,6 +58,10 @@ class DiskShelf:
         """Bytes that came in and pieces that were bad, since the start. Any thread."""
         return self._traffic.meter.read()
 
+    def promised_bytes(self, device: int) -> int:
+        """Compute what running fetches are still going to write to a device. Any thread."""
+        return self._room.promised_bytes(device)
+
     # --- core.ports.Shelf ---
 
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:

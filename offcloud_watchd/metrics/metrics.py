@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from offcloud_watchd import __version__
 from offcloud_watchd.core.model import PAUSING, Job, JobState
-from offcloud_watchd.core.picture import Overview, Picture
+from offcloud_watchd.core.picture import Disk, Overview, Picture
 from offcloud_watchd.core.ports import Clock, FolderHealth
 from offcloud_watchd.metrics.exposition import Family, Sample, exposed
 from offcloud_watchd.metrics.process import process
@@ -50,6 +50,10 @@ class Metrics:
     def __call__(self, overview: Overview) -> bytes:
         """Return the page, in the text format."""
         return exposed(self._families(overview))
+
+    def disks(self) -> Sequence[Disk]:
+        """Return the room on each file system that answers."""
+        return self._room.measure().disks
 
     def _families(self, overview: Overview) -> Iterator[Family]:
         picture = overview.picture
@@ -140,6 +144,9 @@ def _disks(picture: Picture, measured: Measured) -> Iterator[Family]:
     yield _family("disk_free_bytes", "gauge", "Room that we may use; missing while a disk hangs.", free)
     size = ((space.size_bytes, {"directory": space.directory}) for space in measured.spaces)
     yield _family("disk_size_bytes", "gauge", "How large the file system is.", size)
+    promised = ((space.promised_bytes, {"directory": space.directory}) for space in measured.spaces)
+    what = "Room that running fetches will need of what is free."
+    yield _family("disk_promised_bytes", "gauge", what, promised)
     writable = not picture.journal_problem
     yield _one("journal_writable", "gauge", "Whether the journal takes records.", writable)
     if measured.journal_bytes is not None:

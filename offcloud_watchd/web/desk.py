@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from offcloud_watchd.core.orders import Order
-from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.core.picture import Disk, Overview
 from offcloud_watchd.core.ports import Clock
 
 ANSWER_WITHIN_S: Final = 5.0
@@ -64,7 +64,8 @@ class Ports:
     ``ask`` has the engine call back, on its own thread, with an overview. ``hand_over`` makes an order
     durable and returns the id of the command; it may block and raises ``OSError``. ``figures`` makes the
     page of metrics out of an overview; it may block, and is for one thread. ``history`` reads what is
-    recorded of a job; it may block and raises ``OSError`` or ``JournalDamaged``.
+    recorded of a job; it may block and raises ``OSError`` or ``JournalDamaged``. ``disks`` measures the room
+    on them; it may block for half a second, and is for the thread of ``figures``.
     """
 
     ask: Callable[[Callable[[Overview], None]], None]
@@ -72,6 +73,7 @@ class Ports:
     figures: Callable[[Overview], bytes]
     clock: Clock
     history: Callable[[str], Sequence[Happening]]
+    disks: Callable[[], Sequence[Disk]]
 
 
 class Desk:
@@ -89,6 +91,10 @@ class Desk:
     def figures(self, overview: Overview) -> bytes:
         """Make the page of metrics; for ``aside``."""
         return self._ports.figures(overview)
+
+    def disks(self) -> Sequence[Disk]:
+        """Measure the room on the disks; for ``aside``."""
+        return self._ports.disks()
 
     async def overview(self) -> Overview:
         """Return how things are now; raise ``Unanswered``."""

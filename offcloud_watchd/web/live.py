@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
-from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.core.picture import Disk, Overview
 from offcloud_watchd.web.desk import Desk, Unanswered
+from offcloud_watchd.web.disks import Disks
 from offcloud_watchd.web.traffic import FINE_S, Traffic
 
 TICK_S: Final = 0.5
@@ -34,6 +35,7 @@ class Turn:
     """One picture that all viewers are shown, and what was made of it for more than one of them."""
 
     overview: Overview
+    disks: Sequence[Disk] | None
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -48,6 +50,7 @@ class Live:
 
     def __init__(self, desk: Desk) -> None:
         self.traffic = Traffic()
+        self.disks = Disks(desk)
         self._desk = desk
         self._viewers = 0
         self._turning: asyncio.Task[None] | None = None
@@ -95,7 +98,8 @@ class Live:
     async def _keep_turning(self) -> None:
         while True:
             with contextlib.suppress(Unanswered):
-                self._turn = Turn(await self._desk.overview())
+                disks = await self.disks.look()
+                self._turn = Turn(await self._desk.overview(), disks)
                 awaited, self._next = self._next, asyncio.Event()
                 awaited.set()
             await asyncio.sleep(TICK_S)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,7 +18,7 @@ from offcloud_watchd.blueprint import CategoryDestinations
 from offcloud_watchd.core.effects import Act, Consult, Poll, Solo
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Message, Outcome, Probed
-from offcloud_watchd.core.model import Account, Job, Lane, Progress
+from offcloud_watchd.core.model import Account, Destination, Job, Lane, Progress
 from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.ports import Look, Stop, Wish
 from offcloud_watchd.core.story import told
@@ -79,9 +79,12 @@ class _Lanes:
 
 
 class House:
-    """Engine, orders and web below a directory. ``close`` ends it; ``start`` begins it anew, as recorded."""
+    """Engine, orders and web below a directory. ``close`` ends it; ``start`` begins it anew, as recorded.
 
-    def __init__(self, root: Path, **web: object) -> None:
+    ``known`` are the categories that go elsewhere than below ``out/``.
+    """
+
+    def __init__(self, root: Path, known: Mapping[str, Destination] | None = None, **web: object) -> None:
         self.root = root
         self.output = root / "out"
         self.inbox: SimpleQueue[Message] = SimpleQueue()
@@ -92,7 +95,8 @@ class House:
         self.deaf = threading.Event()
         self.tally = Tally()
         self.received = (0, 0)
-        destinations = CategoryDestinations("tv", self.output, {})
+        self.promised_bytes = 0
+        destinations = CategoryDestinations("tv", self.output, known or {})
         watch = WatchSettings((), root / "spool", root, destinations)
         self.orders = Orders(watch, SystemClock())
         self.settings = WebSettings(
@@ -184,10 +188,13 @@ class House:
 
     def ports(self) -> Ports:
         """Return what the web is given."""
-        return Ports(self.ask, self.hand_over, self._figures(), SystemClock(), self.history)
+        figures = self._figures()
+        return Ports(self.ask, self.hand_over, figures, SystemClock(), self.history, figures.disks)
 
     def _figures(self) -> Metrics:
-        room = Room(self.root / "journal.jsonl", (str(self.root), str(self.output)))
+        room = Room(
+            self.root / "journal.jsonl", (str(self.root), str(self.output)), lambda _: self.promised_bytes
+        )
         return Metrics(self.tally, room, lambda: self.received, SystemClock())
 
     def _turn(self) -> None:

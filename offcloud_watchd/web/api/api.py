@@ -73,7 +73,7 @@ class OwnApi:
             method="GET",
             path="/status",
             name="status",
-            summary="How things are: health, lanes, folders, counts, speed, account",
+            summary="How things are: health, lanes, folders, counts, speed, account, disks",
             act=self._status,
             answer=documents.STATUS,
         )
@@ -227,7 +227,8 @@ class OwnApi:
     # --- reading ---
 
     async def _status(self, _given: Given) -> Answer:
-        return Answer(documents.status_document(await self._desk.overview()))
+        disks = await self._live.disks.look()
+        return Answer(documents.status_document(await self._desk.overview(), disks))
 
     async def _jobs(self, found: Given) -> Answer:
         query, overview = found.query, await self._desk.overview()

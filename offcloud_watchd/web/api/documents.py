@@ -17,7 +17,7 @@ from offcloud_watchd.core.model import (
     Route,
     Verb,
 )
-from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.core.picture import Disk, Overview
 from offcloud_watchd.core.views import described, folder_view, lane_view, progressed, without_links
 from offcloud_watchd.web.api.schema import Anything, Flag, Many, Maybe, Number, Record, Schema, Text, Whole
 from offcloud_watchd.web.clerk import Added, Commanded, allowed
@@ -155,6 +155,14 @@ _ACCOUNT: Final = Record(
     },
     about="what the service told when it was last asked; null: nothing yet",
 )
+_DISK: Final = Record(
+    {
+        "directories": Many(Text(), "the state and output directories on it"),
+        "free_bytes": Whole("what may still be written"),
+        "promised_bytes": Whole("what running fetches will need of that"),
+        "size_bytes": Whole(),
+    }
+)
 STATUS: Final = Record(
     {
         "version": Text(),
@@ -167,6 +175,7 @@ STATUS: Final = Record(
         "bytes_per_s": Number("what comes home now"),
         "left_s": Maybe(Number("until all that is fetched now is here, at this speed")),
         "account": Maybe(_ACCOUNT),
+        "disks": Maybe(Many(_DISK, "one file system each; one that does not answer is missing")),
     }
 )
 _SAMPLE: Final = Record(
@@ -182,7 +191,7 @@ TRAFFIC: Final = Record(
 )
 
 
-def status_document(overview: Overview) -> dict[str, Any]:
+def status_document(overview: Overview, disks: Sequence[Disk] | None) -> dict[str, Any]:
     """Show how things are."""
     picture = overview.picture
     found = troubles(picture)
@@ -197,6 +206,16 @@ def status_document(overview: Overview) -> dict[str, Any]:
         "bytes_per_s": speed(overview),
         "left_s": left_s(overview),
         "account": _account_document(picture.account),
+        "disks": None if disks is None else [_disk_document(disk) for disk in disks],
+    }
+
+
+def _disk_document(disk: Disk) -> dict[str, Any]:
+    return {
+        "directories": list(disk.directories),
+        "free_bytes": disk.free_bytes,
+        "promised_bytes": disk.promised_bytes,
+        "size_bytes": disk.size_bytes,
     }
 
 

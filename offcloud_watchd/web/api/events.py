@@ -16,30 +16,31 @@ class ApiView:
     """One client. First it is told of every job that owes something, then of every one that changes."""
 
     def __init__(self) -> None:
-        self._overview: Overview | None = None
+        self._turn: Turn | None = None
 
     def news(self, turn: Turn) -> Sequence[Event]:
         """Return the events since the turn before; what several clients are told is made once."""
-        before, self._overview = self._overview, turn.overview
+        before, self._turn = self._turn, turn
         key = ("api events", id(before) if before is not None else None)
-        return turn.once(key, lambda: list(_events(before, turn.overview)))
+        return turn.once(key, lambda: list(_events(before, turn)))
 
 
-def _events(before: Overview | None, now: Overview) -> Iterator[Event]:
-    status = _status(now)
-    if before is None or _status(before) != status:
-        yield ("status", dumped(status_document(now)))
+def _events(before: Turn | None, turn: Turn) -> Iterator[Event]:
+    now = turn.overview
+    if before is None or _status(before) != _status(turn):
+        yield ("status", dumped(status_document(now, turn.disks)))
     if before is None:
         moved = [job for job, _ in now.picture.active]
         gone: list[str] = []
     else:
-        moved, gone = _moved(before, now)
+        moved, gone = _moved(before.overview, now)
     yield from (("job", dumped(job_document(job, now.progress.get(job.id)))) for job in moved)
     yield from (("gone", dumped({"id": job_id})) for job_id in gone)
 
 
-def _status(overview: Overview) -> dict[str, object]:
-    return {name: value for name, value in status_document(overview).items() if name != "at"}
+def _status(turn: Turn) -> dict[str, object]:
+    document = status_document(turn.overview, turn.disks)
+    return {name: value for name, value in document.items() if name != "at"}
 
 
 def _moved(before: Overview, now: Overview) -> tuple[list[Job], list[str]]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from offcloud_watchd.core.model import PAUSING, Job, JobState
-from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.core.picture import Disk, Overview
 from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.views import size
 from offcloud_watchd.web.page.chart import chart
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from offcloud_watchd.web.page.rows import row
@@ -28,16 +29,12 @@ class Shown:
     rows: dict[str, Html]
 
 
-def shown(front: Front, overview: Overview, traffic: Traffic) -> Shown:
+def shown(front: Front, overview: Overview, traffic: Traffic, disks: Sequence[Disk] | None) -> Shown:
     """Make the page."""
     found = front.chosen(overview.jobs)
     now = overview.picture.at
     rows = {f"row-{job.id}": row(job, overview.progress.get(job.id), now) for job in front.shown(found)}
-    return Shown(_parts(front, overview, traffic, found), rows)
-
-
-def _parts(front: Front, overview: Overview, traffic: Traffic, found: Sequence[Job]) -> dict[str, Html]:
-    return {
+    parts = {
         "health": health(overview),
         "trouble": _trouble(overview),
         "tiles": _tiles(front, overview),
@@ -46,8 +43,10 @@ def _parts(front: Front, overview: Overview, traffic: Traffic, found: Sequence[J
         "pages": _pages(front, found),
         "lanes": _lanes(overview),
         "folders": _folders(overview),
+        "disks": _disks(disks),
         "account": _account(overview),
     }
+    return Shown(parts, rows)
 
 
 def health(overview: Overview) -> Html:
@@ -185,6 +184,37 @@ def _folders(overview: Overview) -> Html:
         problem = tag("p", folder.problem, class_="problem") if folder.problem else None
         entries += [tag("dt", folder.path), tag("dd", state, facts, problem)]
     return tag("dl", entries, id="folders", class_="facts")
+
+
+def _disks(disks: Sequence[Disk] | None) -> Html:
+    if not disks:
+        text = "The disks do not answer yet." if disks is None else "No disk answers."
+        return tag("p", text, id="disks")
+    entries = []
+    for disk in disks:
+        promised = f", {size(disk.promised_bytes)} of it promised to what is fetched now"
+        said = f"{size(disk.free_bytes)} free of {size(disk.size_bytes)}"
+        said += promised if disk.promised_bytes else ""
+        names = tag("dt", [tag("span", one, class_="path") for one in disk.directories])
+        entries += [names, tag("dd", _room(disk), tag("span", said))]
+    return tag("dl", entries, id="disks", class_="facts")
+
+
+def _room(disk: Disk) -> Html:
+    """Draw what is taken, and what of the rest is promised; the text beside it says the same."""
+    whole = max(1, disk.size_bytes)
+    taken = 100 * (1 - min(1.0, disk.free_bytes / whole))
+    promised = min(100 - taken, 100 * disk.promised_bytes / whole)
+    return tag(
+        "svg",
+        tag("rect", x=0, y=0, width=100, height=6, class_="track"),
+        tag("rect", x=0, y=0, width=round(taken, 1), height=6, class_="taken"),
+        tag("rect", x=round(taken, 1), y=0, width=round(promised, 1), height=6, class_="ours"),
+        viewBox="0 0 100 6",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+        class_="bar room",
+    )
 
 
 def _account(overview: Overview) -> Html:

@@ -11,7 +11,7 @@ from offcloud_watchd.core.views import drop_line, shown_key, size
 from offcloud_watchd.web.desk import Happening
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from offcloud_watchd.web.page.rows import bar, buttons, pace, remark
-from offcloud_watchd.web.page.words import STATES, amount, moment, several
+from offcloud_watchd.web.page.words import amount, moment, several, state_of
 
 _QUIET = {"submitting": "about to be submitted", "resumed": "tried again at once", "discarded": "gone"}
 """What the log passes over."""
@@ -25,7 +25,7 @@ def head(job: Job, progress: Progress | None, now: float) -> Html:
         tag("h2", name),
         tag(
             "p",
-            tag("span", STATES[job.state], class_=f"badge {job.state}"),
+            tag("span", state_of(job), class_=f"badge {job.state}"),
             tag("span", remark(job, progress, now), class_="sub"),
         ),
         tag("div", bar(job, progress), class_="way wide"),

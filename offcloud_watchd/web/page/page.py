@@ -117,7 +117,7 @@ class Page:
         if await self._entrance.enter(request) is None:
             return self._entering(request, "")
         front, overview = Front.of(request.query_params), await self._desk.overview()
-        found = shown(front, overview, self._live.traffic)
+        found = shown(front, overview, self._live.traffic, await self._live.disks.look())
         categories = self._categories(overview)
         said = _SAID.get(request.query_params.get("said", ""))
         parts = found.parts
@@ -141,6 +141,8 @@ class Page:
                 parts["folders"],
                 tag("h2", "Lanes"),
                 parts["lanes"],
+                tag("h2", "Disks"),
+                parts["disks"],
                 tag("h2", "The service"),
                 parts["account"],
                 class_="house",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from offcloud_watchd.core.model import Job, JobState, Progress, Verb
-from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.story import account, display_name
 from offcloud_watchd.web.clerk import allowed
 from offcloud_watchd.web.page.markup import Html, joined, tag
-from offcloud_watchd.web.page.words import STATES, VERBS, amount, moment, rate, span
+from offcloud_watchd.web.page.words import STATES, VERBS, amount, moment, rate, span, state_of
 
-_WAYS: Final = 49.0  # two of them make the bar, with a gap between
+_WAYS: Final = 49  # two of them make the bar, with a gap between
 
 
 def row(job: Job, progress: Progress | None, now: float) -> Html:
@@ -24,7 +24,7 @@ def row(job: Job, progress: Progress | None, now: float) -> Html:
             tag("span", tag("b", job.destination.category), remark(job, progress, now), class_="sub"),
             class_="what",
         ),
-        tag("span", STATES[job.state], class_=f"badge {job.state}"),
+        tag("span", state_of(job), class_=f"badge {job.state}"),
         tag("div", bar(job, progress), class_="way"),
         tag("span", amount(job, progress), class_="size"),
         tag("span", pace(job, progress), class_="pace"),
@@ -37,7 +37,8 @@ def row(job: Job, progress: Progress | None, now: float) -> Html:
 def remark(job: Job, progress: Progress | None, now: float) -> Html:
     """Say in a few words what there is to know beside the state."""
     if job.state is JobState.DONE:
-        return joined(" ", moment(job.changed_at, now))
+        where = f" sent to {account(job.delivery)}" if job.delivery is not None else ""
+        return joined(where, " ", moment(job.changed_at, now))
     waits = job.retry_at > now
     if job.reason:
         again = joined("; again at ", moment(job.retry_at, now)) if waits else None
@@ -56,15 +57,17 @@ def pace(job: Job, progress: Progress | None) -> str:
 
 
 def bar(job: Job, progress: Progress | None) -> Html:
-    """Draw how far a job is: the first half is the service's way, the second half is ours."""
+    """Draw how far a job is: the first half is the service's way, the second half is ours.
+
+    What goes to a remote account has the service's way alone.
+    """
     theirs, ours = _halves(job, progress)
     done = _said(job, theirs, ours)
+    is_sent = job.destination.remote is not None
     picture = tag(
         "svg",
-        tag("rect", x=0, y=0, width=_WAYS, height=6, class_="track"),
-        tag("rect", x=0, y=0, width=round(_WAYS * theirs, 1), height=6, class_="theirs"),
-        tag("rect", x=51, y=0, width=_WAYS, height=6, class_="track"),
-        tag("rect", x=51, y=0, width=round(_WAYS * ours, 1), height=6, class_="ours"),
+        _part(0, 100 if is_sent else _WAYS, theirs, "theirs"),
+        None if is_sent else _part(100 - _WAYS, _WAYS, ours, "ours"),
         viewBox="0 0 100 6",
         preserveAspectRatio="none",
         role="img",
@@ -72,6 +75,13 @@ def bar(job: Job, progress: Progress | None) -> Html:
         class_=f"bar {job.state}",
     )
     return joined(picture, tag("span", _percent(job, progress), class_="percent", aria_hidden="true"))
+
+
+def _part(x: float, width: float, far: float, whose: str) -> Html:
+    return joined(
+        tag("rect", x=x, y=0, width=width, height=6, class_="track"),
+        tag("rect", x=x, y=0, width=round(width * far, 1), height=6, class_=whose),
+    )
 
 
 def _halves(job: Job, progress: Progress | None) -> tuple[float, float]:
@@ -94,6 +104,8 @@ def _percent(job: Job, progress: Progress | None) -> str:
 
 def _said(job: Job, theirs: float, ours: float) -> str:
     match job.state:
+        case JobState.CLOUD if job.destination.remote is not None:
+            return f"On its way to the remote account: {theirs:.0%}"
         case JobState.CLOUD:
             return f"In the cloud: {theirs:.0%}; not fetched yet"
         case JobState.FETCHING:

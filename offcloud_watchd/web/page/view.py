@@ -26,7 +26,9 @@ class FrontView:
 
     def news(self, turn: Turn) -> Sequence[Event]:
         """Return the parts and rows that have changed, and the order of the rows when that has."""
-        now = turn.once(("front", self._front), lambda: shown(self._front, turn.overview, self._traffic))
+        now = turn.once(
+            ("front", self._front), lambda: shown(self._front, turn.overview, self._traffic, turn.disks)
+        )
         before, self._sent = self._sent, now
         changed = _changed({**before.parts, **before.rows}, {**now.parts, **now.rows})
         moved = list(before.rows) != list(now.rows)

@@ -27,6 +27,12 @@ LANES: Final[Mapping[Lane, str]] = {
 VERBS: Final[Mapping[Verb, str]] = {Verb.RETRY: "Retry", Verb.CANCEL: "Cancel", Verb.FORGET: "Forget"}
 
 
+def state_of(job: Job) -> str:
+    """Say in which state a job is; what goes to a remote account never comes here from the cloud."""
+    is_sent = job.destination.remote is not None and job.state is JobState.CLOUD
+    return "being sent" if is_sent else STATES[job.state]
+
+
 def moment(at: float, now: float) -> Html:
     """Say when something is or was: the time of day, with the date when it is another one."""
     try:
@@ -53,6 +59,8 @@ def amount(job: Job, progress: Progress | None) -> str:
     """Say how much there is of a job, and of how much of it there is."""
     if job.publication is not None and job.state is JobState.DONE:
         return size(job.publication.size_bytes)
+    if job.delivery is not None and job.delivery.size_bytes is not None:
+        return size(job.delivery.size_bytes)
     if progress is not None and progress.total_bytes is not None:
         if progress.done_bytes is None:
             return size(progress.total_bytes)

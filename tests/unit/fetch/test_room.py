@@ -79,6 +79,18 @@ def test_who_asks_does_not_put_out_who_is_in(fd: int) -> None:
         thread.join()
 
 
+def test_what_is_promised(fd: int) -> None:
+    """What those that are in are still going to write, by device; nothing of those that wait."""
+    room, device = room_for(10 * GIB, fd), os.fstat(fd).st_dev
+    room.claim("a", fd, 6 * GIB)
+    room.claim("b", fd, 1 * GIB)
+    with pytest.raises(NoRoom):
+        room.claim("c", fd, 6 * GIB)
+    assert (room.promised_bytes(device), room.promised_bytes(device + 1)) == (7 * GIB, 0)
+    room.release("a")
+    assert room.promised_bytes(device) == GIB
+
+
 def test_asking_again_needs_no_size(fd: int) -> None:
     """What was refused is remembered until there is room for it, or until it is not wanted any more."""
     room = room_for(10 * GIB, fd)

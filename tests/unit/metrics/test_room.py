@@ -22,6 +22,17 @@ def test_room(tmp_path: Path):
     assert {space.size_bytes for space in measured.spaces} == {shutil.disk_usage(tmp_path).total}
 
 
+def test_directories_of_one_file_system_are_one_disk(tmp_path: Path):
+    """What is promised on it is asked for by its device."""
+    device = tmp_path.stat().st_dev
+    promised = {device: 7}
+    directories = (str(tmp_path), "/proc", str(tmp_path / "tv"))
+    here, proc = Room(tmp_path / "j", directories, lambda one: promised.get(one, 0)).measure().disks
+    assert here.directories == (str(tmp_path), str(tmp_path / "tv"))
+    assert (here.promised_bytes, proc.promised_bytes) == (7, 0)
+    assert proc.directories == ("/proc",)
+
+
 def test_what_cannot_be_measured_is_left_out(tmp_path: Path):
     """A journal that is not there and a file where a directory should be."""
     (tmp_path / "file").write_text("")

@@ -47,6 +47,7 @@ def test_an_idle_daemon(open_house):
     names = {name for name, _ in page}
     assert {"offcloud_watchd_build_info", "process_start_time_seconds", "process_open_fds"} <= names
     assert figure(house, "journal_writable") == 1
+    assert figure(house, "disk_promised_bytes", directory=str(house.root)) == 0
     assert [figure(house, "lane_paused", lane=lane) for lane in PAUSING] == [0, 0, 0]
     assert page["process_resident_memory_bytes", ()] > 1_000_000
     free = figure(house, "disk_free_bytes", directory=str(house.root))

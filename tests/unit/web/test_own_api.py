@@ -338,6 +338,16 @@ def test_events(open_house, monkeypatch):
     told.close()
 
 
+def test_the_disks(open_house):
+    """Each file system once, with our directories on it."""
+    house = open_house()
+    house.promised_bytes = 7
+    (disk,) = get(house, "status")["disks"]
+    assert disk["directories"] == [str(house.root), str(house.output)]
+    assert disk["promised_bytes"] == 7
+    assert 0 < disk["free_bytes"] <= disk["size_bytes"]
+
+
 def test_a_stream_ends_by_itself(open_house, monkeypatch):
     """It is a request like any other: after a while it is over, whole."""
     monkeypatch.setattr(live, "TICK_S", 0.02)

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from urllib.parse import quote
 
 import pytest
 import requests
 
 from offcloud_watchd.core.effects import Fetch, Poll, Submit
-from offcloud_watchd.core.events import CloudReady, Failed, Published, Submitted
-from offcloud_watchd.core.model import Account, JobState, Lane, Progress, Publication, Submission
+from offcloud_watchd.core.events import CloudReady, Delivered, Failed, Published, Submitted
+from offcloud_watchd.core.model import (
+    Account,
+    Delivery,
+    Destination,
+    JobState,
+    Lane,
+    Progress,
+    Publication,
+    RemoteTarget,
+    Route,
+    Submission,
+)
 from offcloud_watchd.errors import Blocked, JournalDamaged
-from offcloud_watchd.web import live
+from offcloud_watchd.web import desk, disks, live
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from tests.fakes.house import HEALTH, House, wait_until
 
@@ -92,6 +104,50 @@ def test_what_is_going_on(open_house):
     assert 'aria-label="The cloud has it; fetched: 25%"' in text
     moved(house, job_id, Published)
     assert "3.0MiB" in page(house)
+
+
+def test_what_goes_to_a_remote_account(tmp_path):
+    """It is sent, not fetched: one way, then where it lies; its life says so, too."""
+    target = RemoteTarget("GDrive", "folder-1")
+    house = House(tmp_path, {"tv": Destination("tv", "/unused", Route.REMOTE, target)}).start()
+    try:
+        (job_id,) = add(house, MAGNET)
+        assert "remote account GDrive, folder folder-1" in page(house, f"/jobs/{job_id}")
+        moved(house, job_id, Submitted)
+        house.outcome(house.effect(job_id, Poll), progress=Progress(fraction=0.4))
+        text = page(house)
+        assert "being sent</span>" in text
+        assert 'aria-label="On its way to the remote account: 40%"' in text
+        delivery = Delivery("GDrive", "folder-1", "Some.Film", 3 * 2**20)
+        house.outcome(house.effect(job_id, Poll), event=Delivered(job_id, 3.0, delivery))
+        text = page(house)
+        assert "sent to remote account GDrive, folder folder-1" in text
+        assert "3.0MiB" in text
+        text = page(house, f"/jobs/{job_id}")
+        assert text.count("Some.Film to remote account GDrive, folder folder-1, 3145728 bytes") == 2
+    finally:
+        house.close()
+
+
+def test_the_disks(open_house, monkeypatch):
+    """How much is free on each, and how much of that is promised; what hangs is said and holds nothing up."""
+    monkeypatch.setattr(disks, "EVERY_S", 0.0)
+    house = open_house()
+    assert re.search(r"MiB free of|GiB free of|TiB free of", page(house))
+    assert "promised" not in page(house)
+    house.promised_bytes = 3 * 2**30
+    text = page(house)
+    assert "3.0GiB of it promised to what is fetched now" in text
+    assert f'<span class="path">{house.output}</span>' in text
+    going_on = threading.Event()
+    monkeypatch.setattr(disks, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(desk.Desk, "disks", lambda _: going_on.wait(10) and ())
+    try:
+        assert "The disks do not answer yet." in page(house)
+        assert "The disks do not answer yet." in page(house)
+    finally:
+        going_on.set()
+    wait_until(lambda: "No disk answers." in page(house))
 
 
 def test_filters_and_pages(open_house):

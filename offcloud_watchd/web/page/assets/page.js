@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const PATIENCE_MS = 5000;
-  const PARTS = ["health", "trouble", "tiles", "traffic", "count", "rows", "pages", "lanes", "folders", "account"];
+  const PARTS = ["health", "trouble", "tiles", "traffic", "count", "rows", "pages", "lanes", "folders", "disks", "account"];
   const $ = (id) => document.getElementById(id);
   let events = null;
 
