@@ -149,9 +149,11 @@ def _assemble(
         LockKeeper(lock, clock),
     ]
     messages = _messages(plan, env, clock, tally)
+    hearers = [tally.heard]
     if messages is not None:
         engine.subscribe(messages)
         readers.append(messages.look)
+        hearers.append(messages.heard)
     loop = Loop(
         engine=engine,
         signals=signals,
@@ -160,7 +162,7 @@ def _assemble(
         watchdog=Watchdog(notifier, workers.busy),
         publish=lambda picture: _show(picture, readers),
         look_again=watcher.ask,
-        hear=tally.heard,
+        hear=lambda said: _tell(said, hearers),
     )
     _let_refresh(tools, engine, workers)
     web = _web(plan, clock, watcher, inbox, lambda: _metrics(plan, tally, shelf, clock))
@@ -224,6 +226,11 @@ def _let_refresh(tools: Sequence[Tool], engine: Engine, workers: Workers) -> Non
     engine.subscribe(Refresher(tools, ask))
     for tool in tools:
         ask(partial(introduce, tool))
+
+
+def _tell(said: Sequence[Message], hearers: Sequence[Callable[[Sequence[Message]], None]]) -> None:
+    for hear in hearers:
+        hear(said)
 
 
 def _show(picture: Picture, readers: Sequence[Callable[[Picture], None]]) -> None:

@@ -284,17 +284,28 @@ class FolderHealth(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A drop that was not taken: its name, its folder and category, and what is wrong with it."""
+
+    name: str
+    folder: str
+    category: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What one look at the drop folders and the commands gave.
 
     ``next_look_s`` is when a file may have settled (None: no file is waiting); ``more`` asks for another look
-    at once because this one was cut short.
+    at once because this one was cut short. ``refused`` are the drops that went to ``failed/``, each once.
     """
 
     wishes: tuple[Wish, ...]
     next_look_s: float | None = None
     more: bool = False
     folders: tuple[FolderHealth, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
 
 class Subscriber(Protocol):

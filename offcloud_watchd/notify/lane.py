@@ -20,9 +20,11 @@ from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from offcloud_watchd.core.events import Event, Failed, Published
+from offcloud_watchd.core.messages import Looked
+from offcloud_watchd.core.messages import Message as Inner
 from offcloud_watchd.core.model import Job, Publication
 from offcloud_watchd.core.picture import Picture
-from offcloud_watchd.core.ports import Clock
+from offcloud_watchd.core.ports import Clock, Refusal
 from offcloud_watchd.core.story import display_name
 from offcloud_watchd.errors import NO_THREAD
 from offcloud_watchd.notify.digest import Digest
@@ -59,7 +61,7 @@ _News = _Happened | _Troubled | None
 
 
 class Messages:
-    """The lane. ``recorded`` and ``look`` are for the engine's thread and return at once.
+    """The lane. ``recorded``, ``heard`` and ``look`` are for the engine's thread and return at once.
 
     Implements ``core.ports.Subscriber``.
     """
@@ -104,6 +106,13 @@ class Messages:
                 self._put(_Happened("failed", replace(_of(job), reason=harmless(reason))))
             case _:
                 pass
+
+    def heard(self, messages: Sequence[Inner]) -> None:
+        """Take in which drops were refused, out of what the lanes say to the engine."""
+        for message in messages:
+            if isinstance(message, Looked) and message.look is not None:
+                for refused in message.look.refused:
+                    self._put(_Happened("failed", _refused(refused)))
 
     def look(self, picture: Picture) -> None:
         """Take in what waits for the operator."""
@@ -179,6 +188,15 @@ class Messages:
 def _of(job: Job) -> Fact:
     name, category = harmless(display_name(job), 200), harmless(job.destination.category, 200)
     return Fact(job=job.id, name=name, category=category)
+
+
+def _refused(refused: Refusal) -> Fact:
+    return Fact(
+        name=harmless(refused.name, 200),
+        category=harmless(refused.category, 200),
+        folder=refused.folder,
+        reason=harmless(refused.reason.partition("\n")[0]),
+    )
 
 
 def _published(job: Job, publication: Publication) -> Fact:

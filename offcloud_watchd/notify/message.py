@@ -19,8 +19,9 @@ PREFIX: Final = "OFFCLOUD_WATCHD_"
 class Fact:
     """What happened to one job, or one trouble; what does not apply is empty.
 
-    ``path`` is the release's directory as it is, so that a program can use it. ``trouble`` names what waits
-    for the operator: ``lane api``, ``journal``, ``folder PATH``.
+    ``path`` is the release's directory as it is, so that a program can use it; so is ``folder``, the drop
+    folder of a drop that was refused, which is no job. ``trouble`` names what waits for the operator:
+    ``lane api``, ``journal``, ``folder PATH``.
     """
 
     job: str = ""
@@ -32,6 +33,7 @@ class Fact:
     verified: str = ""
     reason: str = ""
     trouble: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def composed(event: str, facts: Sequence[Fact], count: int) -> Message:
         return Message(event, _title(event, first), _text(event, first), 1, (first,))
     named = [_called(fact) for fact in facts[:MAX_NAMED]]
     more = f"\n... and {count - len(named)} more" if count > len(named) else ""
-    return Message(event, f"{count} {_MANY[event]}", "\n".join(named) + more, count, tuple(facts))
+    return Message(event, f"{count} {_many(event, facts)}", "\n".join(named) + more, count, tuple(facts))
 
 
 def harmless(text: str, at_most: int = MAX_CHARS) -> str:
@@ -77,10 +79,18 @@ def harmless(text: str, at_most: int = MAX_CHARS) -> str:
 
 _MANY: Final = {
     "published": "releases are here",
-    "failed": "jobs failed",
     "blocked": "troubles wait for you",
     "recovered": "troubles are over",
 }
+
+
+def _many(event: str, facts: Sequence[Fact]) -> str:
+    if event != "failed":
+        return _MANY[event]
+    refused = sum(1 for fact in facts if fact.folder)
+    if refused == len(facts):
+        return "drops were refused"
+    return "jobs and drops failed" if refused else "jobs failed"
 
 
 def _breaks(sign: str) -> bool:
@@ -97,7 +107,7 @@ def _title(event: str, fact: Fact) -> str:
         case "published":
             return f"{fact.name} is here"
         case "failed":
-            return f"{fact.name} failed"
+            return f"{fact.name} {'was refused' if fact.folder else 'failed'}"
         case "blocked":
             return f"offcloud-watchd waits for you: {fact.trouble}"
         case _:
@@ -109,6 +119,8 @@ def _text(event: str, fact: Fact) -> str:
         case "published":
             files = "1 file" if fact.files == 1 else f"{fact.files} files"
             return f"{harmless(fact.path)} ({files}, {_size(fact.size_bytes)}, checked by {fact.verified})"
+        case "failed" if fact.folder:
+            return f"{fact.reason}\nIt lies in {harmless(fact.folder)}/failed, with the reason beside it."
         case "recovered":
             return "What was wrong is mended; nothing was lost."
         case _:

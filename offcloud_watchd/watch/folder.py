@@ -22,7 +22,7 @@ from typing import Final
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
 from offcloud_watchd.core.model import Destination, Drop, Intake, Links
-from offcloud_watchd.core.ports import Clock
+from offcloud_watchd.core.ports import Clock, Refusal
 from offcloud_watchd.core.settle import Sighting, Stamp, patience_s, settle
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.mooring import Mooring
@@ -67,6 +67,7 @@ class Visit:
     """What one visit gave.
 
     ``places`` are the folder and its subfolders that are categories; none when the folder cannot be used.
+    ``refused`` are the drops that were not taken.
     ``arrived`` are the paths of the files that were not there at the last visit, as far as that can be told.
     ``next_s`` is when something may be ready (None: nothing is waiting); ``more`` tells that this visit was
     cut short; ``scan_s`` is what the look itself cost.
@@ -74,6 +75,7 @@ class Visit:
 
     problem: str = ""
     accepted: tuple[Accepted, ...] = ()
+    refused: tuple[Refusal, ...] = ()
     waiting: int = 0
     next_s: float | None = None
     more: bool = False
@@ -142,7 +144,7 @@ class Folder:
         self._spool_problem = ""
         self._known: frozenset[str] | None = None
         self._said = ""
-        self._refused = 0
+        self._refused: list[Refusal] = []
 
     def visit(self, limit: int) -> Visit:
         """Look into the folder and take at most ``limit`` settled drops. No ``OSError`` escapes."""
@@ -172,12 +174,13 @@ class Folder:
         self._seen = settled.seen
         self._later = {path: late for path, late in self._later.items() if files.get(path) == late.stamp}
         budget = _Budget(limit, MAX_BYTES_A_VISIT, scanned_s + MAX_VISIT_S)
-        refused_before = self._refused
+        self._refused = []
         accepted, more = self._take_all(root, settled.ready, budget)
         return Visit(
             problem=self._problem(),
             accepted=tuple(accepted),
-            waiting=len(files) - len(accepted) - (self._refused - refused_before),
+            refused=tuple(self._refused),
+            waiting=len(files) - len(accepted) - len(self._refused),
             next_s=self._next_s(settled.next_look_s),
             more=more,
             scan_s=scanned_s - began_s,
@@ -320,7 +323,8 @@ class Folder:
 
     def _refuse(self, path: str, stamp: Stamp, problem: str) -> None:
         self._later.pop(path, None)
-        self._refused += 1
+        name, settings = parted(path)[1], self.settings
+        self._refused.append(Refusal(shown(name), str(settings.path), settings.destination.category, problem))
         log.warning(
             "drop folder %s: %s was refused: %s", self.settings.path, shown(path), problem.splitlines()[0]
         )

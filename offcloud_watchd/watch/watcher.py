@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from offcloud_watchd.core.ports import Clock, Look, Wish
+from offcloud_watchd.core.ports import Clock, Look, Refusal, Wish
 from offcloud_watchd.watch.commands import commands_dir
 from offcloud_watchd.watch.folder import Folder, Visit
 from offcloud_watchd.watch.hints import Flag, Hints
@@ -183,12 +183,14 @@ class Watcher:
         self._orders_flag.clear()
         wishes, more = self._orders.read(WISHES_A_LOOK)
         share = max(LEAST_SHARE, (WISHES_A_LOOK - len(wishes)) // max(1, len(due)))
+        refused: list[Refusal] = []
         for post in due:
             self._visit(post, share)
+            refused += post.visit.refused
             wishes += [Wish(one.intake, _Settling(post, one.departure)) for one in post.visit.accepted]
             more = more or post.visit.more
         self._watch_commands()
-        return Look(tuple(wishes), self._next_s(), more, self.folders)
+        return Look(tuple(wishes), self._next_s(), more, self.folders, tuple(refused))
 
     def settle(self, wishes: Sequence[Wish]) -> None:
         """Settle the wishes of a look; those of one folder together. May be repeated."""
@@ -240,7 +242,7 @@ class Watcher:
             post.out_since_s = now_s
         dead_at_s = post.out_since_s + self._settings.answer_within_s
         if now_s < dead_at_s:
-            post.visit, post.look_at_s = replace(post.visit, accepted=(), more=False), dead_at_s
+            post.visit, post.look_at_s = replace(post.visit, accepted=(), refused=(), more=False), dead_at_s
             return
         problem = "its file system does not answer; the folder waits for it"
         if post.visit.problem != problem:

@@ -66,6 +66,23 @@ def test_a_release_is_told_both_ways(
     assert "SECRET" not in daemon.log
 
 
+def test_a_refused_drop_is_told(
+    start_sandbox: Callable, make_place: Callable, run_daemon: Callable, hooked: Hooked
+) -> None:
+    """Once, with what is wrong and where it lies now."""
+    place = make_place(start_sandbox().url, notify=f"{{webhook: '{hooked.url}', on: [failed]}}")
+    daemon = run_daemon(place)
+    (place.drop / "wanted.txt").write_text("no link\n")
+    wait_until(lambda: bool(hooked.came), within_s=60, why=lambda: daemon.log)
+    assert (hooked.came[0]["event"], hooked.came[0]["title"]) == ("failed", "wanted.txt was refused")
+    (fact,) = hooked.came[0]["facts"]
+    assert (fact["folder"], fact["job"]) == (str(place.drop), "")
+    assert (place.drop / "failed" / "wanted.txt.reason.txt").exists()
+    daemon.send(signal.SIGUSR1)
+    assert daemon.stop() == 0
+    assert len(hooked.came) == 1
+
+
 def test_a_refused_key_is_one_message_and_a_failure_is_another(
     start_sandbox: Callable, make_place: Callable, run_daemon: Callable, hooked: Hooked
 ) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from offcloud_watchd.app import SystemClock
 from offcloud_watchd.core.events import Deferred, Failed, Published
+from offcloud_watchd.core.messages import LookAgain, Looked
 from offcloud_watchd.core.model import JobState, Lane, Publication
 from offcloud_watchd.core.picture import LanePause, Picture
-from offcloud_watchd.core.ports import Stop
+from offcloud_watchd.core.ports import Look, Refusal, Stop
 from offcloud_watchd.notify import digest, lane
 from offcloud_watchd.notify.lane import Messages
 from offcloud_watchd.notify.message import Message
@@ -99,6 +100,21 @@ def test_a_release_and_a_failure(start: Callable[..., Messages], counts) -> None
     assert paper.came[1].text == "nobody has it"
     assert paper.came[0].facts[0].category == "tv"
     wait_until(lambda: counts == {("paper", "sent"): 2, ("paper", "failed"): 0, ("none", "dropped"): 0})
+
+
+def test_a_refused_drop(start: Callable[..., Messages]) -> None:
+    """It is no job, and its sender waits for it all the same; many of them are one message."""
+    paper = Paper()
+    messages = start(paper)
+    one = Refusal("a.torrent", "/drop/tv", "tv", "it is a web page\nand more")
+    messages.heard([Looked(Look((), refused=(one,))), Looked(None), LookAgain()])
+    wait_until(lambda: bool(paper.came))
+    assert paper.came[0].title == "a.torrent was refused"
+    assert paper.came[0].text == "it is a web page\nIt lies in /drop/tv/failed, with the reason beside it."
+    assert paper.came[0].facts[0].folder == "/drop/tv"
+    messages.heard([Looked(Look((), refused=(one,) * 5))] * 20)
+    messages.close(10)
+    assert [(message.title, message.count) for message in paper.came[1:]] == [("100 drops were refused", 100)]
 
 
 def test_troubles(start: Callable[..., Messages]) -> None:

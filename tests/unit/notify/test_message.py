@@ -65,6 +65,13 @@ def test_many_have_no_variables_of_one() -> None:
     assert names == {"EVENT", "TITLE", "TEXT", "COUNT"}
 
 
+def test_jobs_and_drops() -> None:
+    """What was refused is told from what failed."""
+    drop, job = Fact(name="a.torrent", folder="/drop", reason="x"), Fact(name="b", reason="y")
+    assert composed("failed", [drop, drop], 2).title == "2 drops were refused"
+    assert composed("failed", [drop, job], 2).title == "2 jobs and drops failed"
+
+
 def test_the_end_of_a_trouble() -> None:
     """It names what goes on."""
     assert composed("recovered", [Fact(trouble="lane api")], 1).title == "offcloud-watchd goes on: lane api"

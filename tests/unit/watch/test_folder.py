@@ -339,6 +339,16 @@ def test_refused_drop_does_not_stop_others(yard) -> None:
     assert "What to do:" in yard.reason("bad.txt")
 
 
+def test_what_was_refused_is_told_once(yard) -> None:
+    """A look tells the name and what is wrong; the next one tells nothing, as it is no news."""
+    (yard.drop / "a.txt").write_text("no link\n")
+    yard.look()
+    (refused,) = yard.look(after_s=61.0).refused
+    assert (refused.name, refused.folder, refused.category) == ("a.txt", str(yard.drop), "tv")
+    assert "line 1" in refused.reason
+    assert yard.look(after_s=61.0).refused == ()
+
+
 def test_list_of_comments_alone_is_refused(yard) -> None:
     """A list that holds nothing is told to its owner rather than silently taken."""
     (yard.drop / "l.txt").write_text("# only\n# comments\n")
