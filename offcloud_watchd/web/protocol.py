@@ -2,11 +2,15 @@
 
 uvicorn puts no limit on how many connections there are, nor on how long one may take to send the head of a
 request: a few hundred clients that send a byte now and then would hold every descriptor of the process.
+
+When there are too many, the one that has owed the head of a request for the longest makes room: whoever asks
+for something gets in, however many only hold the line.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any, Final
 
 import h11
@@ -21,9 +25,9 @@ MAX_HEAD_BYTES: Final = 16 * 1024
 
 
 class Connection(H11Protocol):
-    """One connection; it is closed at once when there are too many, and when the other side is late.
+    """One connection; it is closed when the other side is late, and when another one needs its place.
 
-    That is: with the head of a request, or with reading what it asked for.
+    Late: with the head of a request, or with reading what it asked for.
     """
 
     def __init__(
@@ -40,10 +44,9 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin, unless there are too many."""
         super().connection_made(transport)
+        self._await_head()
         if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        else:
-            self._await_head()
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and count the time while they do not make a whole head."""
@@ -71,6 +74,19 @@ class Connection(H11Protocol):
             self._read_timer.cancel()
             self._read_timer = None
 
+    def _make_room(self) -> None:
+        """Close the connection that owes a head for the longest, else one that idles, else this one."""
+        others = (one for one in self.connections if isinstance(one, Connection) and one is not self)
+        waiting = (one for one in others if one.conn.their_state is h11.IDLE)
+        last = min(waiting, key=_head_due_s, default=self)
+        self.connections.discard(last)  # it is lost a moment later only, and counts no more
+        last.transport.abort()
+
+    @property
+    def head_due_s(self) -> float | None:
+        """When the head of a request must be there (seconds of the loop); None: none was begun."""
+        return None if self._head_timer is None else self._head_timer.when()
+
     def _await_head(self) -> None:
         if self.conn.their_state is not h11.IDLE:
             self._stop_timer()
@@ -86,3 +102,8 @@ class Connection(H11Protocol):
         self._head_timer = None
         if self.conn.their_state is h11.IDLE:
             self.transport.abort()
+
+
+def _head_due_s(connection: Connection) -> float:
+    due_s = connection.head_due_s
+    return math.inf if due_s is None else due_s

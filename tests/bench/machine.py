@@ -21,10 +21,19 @@ def cpu_s(pid: int) -> float:
 
 def resident_mib(pid: int) -> float:
     """Return the resident memory of a process in MiB."""
+    return _told_mib(pid, "VmRSS:")
+
+
+def peak_mib(pid: int) -> float:
+    """Return the most that was ever resident of a process, in MiB."""
+    return _told_mib(pid, "VmHWM:")
+
+
+def _told_mib(pid: int, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) / 1024
-    raise AssertionError(f"process {pid} has no resident size")
+    raise AssertionError(f"process {pid} has no {name}")
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -207,26 +208,54 @@ def test_a_length_that_is_none(open_house, length):
     assert exchange(open_house(), head).startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
 
 
-def test_too_many_connections(open_house, monkeypatch):
-    """Those beyond the bound are closed at once, and those within it work."""
+def test_who_asks_gets_in(open_house, monkeypatch):
+    """Beyond the bound the connection goes that owes a request for the longest (fault 115)."""
     monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 5)
     house = open_house()
-    lines = [connect(house) for _ in range(5)]
+    with ExitStack() as lines:
+        halves = [lines.enter_context(connect(house)) for _ in range(8)]
+        for line in halves:
+            with contextlib.suppress(OSError):
+                line.sendall(b"GET / HTTP/1.1\r\n")
+        wait_until(lambda: [_is_closed(line) for line in halves] == [True] * 3 + [False] * 5)
+        for _ in range(10):
+            assert requests.get(f"{house.url}/healthz", timeout=10).status_code == 200
+        assert [_is_closed(line) for line in halves] == [True] * 4 + [False] * 4
+        halves[-1].sendall(b"host: localhost\r\n\r\n")
+        halves[-1].settimeout(10)
+        assert halves[-1].recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_one_that_idles_makes_room(open_house, monkeypatch):
+    """Of those that asked before and ask nothing now; nothing that is under way is cut."""
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 3)
+    house = open_house()
+    with (
+        requests.get(f"{house.url}/api/v1/events", stream=True, timeout=10) as viewer,
+        requests.Session() as idle,
+    ):
+        told = viewer.iter_lines()
+        next(told)
+        idle.get(f"{house.url}/healthz", timeout=10)
+        with ExitStack() as lines:
+            viewers = [requests.get(f"{house.url}/api/v1/events", stream=True, timeout=10) for _ in range(2)]
+            for one in viewers:
+                lines.enter_context(one)
+            with connect(house) as line:
+                assert _is_closed(line, within_s=5)
+            assert [one.status_code for one in viewers] == [200, 200]
+            assert next(told) is not None
+
+
+def _is_closed(line: socket.socket, within_s: float = 0.01) -> bool:
+    """Tell whether the other side has closed a connection that it sends nothing on."""
+    line.settimeout(within_s)
     try:
-        wait_until(lambda: _closed(house))
-        lines[0].sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        assert lines[0].recv(1000).startswith(b"HTTP/1.1 200")
-    finally:
-        for line in lines:
-            line.close()
-
-
-def _closed(house: House) -> bool:
-    with connect(house) as line:
-        try:
-            return line.recv(1) == b""
-        except ConnectionResetError:
-            return True
+        return line.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def test_a_bug_is_logged_and_shown_to_nobody(open_house, monkeypatch, caplog):
