@@ -170,6 +170,7 @@ def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
         rescan_s=folder.rescan_s,
         settle_s=folder.settle_s,
         after=After(folder.after),
+        ftp=folder.ftp,
     )
 
 

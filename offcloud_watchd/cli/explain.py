@@ -69,7 +69,7 @@ def _told(path: Path, config: Config, jobs: Mapping[str, Job]) -> dict[str, Any]
         "duplicate_lines": [],
     }
     try:
-        links = _links(path)
+        links = _links(path, ftp=_takes_ftp(path, config))
     except BadDrop as error:
         return {**one, "reason": str(error)}
     fates = foresight.foresee(links, path.name, "", destination, jobs)
@@ -82,12 +82,17 @@ def _told(path: Path, config: Config, jobs: Mapping[str, Job]) -> dict[str, Any]
     }
 
 
-def _links(path: Path) -> Links:
+def _links(path: Path, *, ftp: bool) -> Links:
     if path.is_symlink():
         raise BadDrop("it is a symbolic link, and those are not followed")
     if is_ignored(path.name):
         raise BadDrop("its name is that of a hidden, unfinished or foreign file: it would be left alone")
-    return foresight.read_drop(path)[1]
+    return foresight.read_drop(path, ftp=ftp)[1]
+
+
+def _takes_ftp(path: Path, config: Config) -> bool:
+    place = path.absolute().parent
+    return any(folder.ftp for folder in config.folders if folder.path in (place, place.parent))
 
 
 def _destination(path: Path, config: Config) -> Destination:

@@ -34,13 +34,16 @@ class Fate:
     how: str
 
 
-def read_drop(path: Path) -> tuple[bytes, Links]:
-    """Read a file as a drop folder would; raise ``BadDrop`` with the reason it would be refused for."""
+def read_drop(path: Path, *, ftp: bool = False) -> tuple[bytes, Links]:
+    """Read a file as a drop folder would; raise ``BadDrop`` with the reason it would be refused for.
+
+    ``ftp``: the folder takes such links too.
+    """
     try:
         data = _bytes(path)
     except OSError as error:
         raise BadDrop(f"it cannot be read: {error.strerror}") from error
-    links = parse(path.name, data)
+    links = parse(path.name, data, ftp=ftp)
     if not links.found:
         raise BadDrop("the file holds no link that can be used")
     return data, links

@@ -88,7 +88,7 @@ def _keys(word: str) -> frozenset[str]:
     keys = info_hashes(word)
     if not keys:
         try:
-            keys = frozenset({parse_link(word).key})
+            keys = frozenset({parse_link(word, ftp=True).key})
         except BadDrop:
             return frozenset()
     return keys

@@ -187,6 +187,7 @@ class Folder(Section):
     after: Literal["archive", "delete"] = _key(
         "archive", "an accepted drop goes to <path>/processed/, or is deleted"
     )
+    ftp: bool = _key(False, "whether ftp:// links are taken too; the service must know what to do with them")
 
     @property
     def category(self) -> str:

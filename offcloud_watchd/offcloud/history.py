@@ -137,10 +137,10 @@ def _spellings(key: str) -> tuple[str, ...]:
 
 def _normal(text: str) -> str:
     """Return the key of a web link; empty for any other text."""
-    if not text[:8].lower().startswith(("http://", "https://")):
+    if not text[:8].lower().startswith(("http://", "https://", "ftp://")):
         return ""
     try:
-        return parse_link(text).key
+        return parse_link(text, ftp=True).key
     except BadDrop:
         return ""
 

@@ -295,7 +295,7 @@ class Folder:
 
     def _links(self, path: str, sighting: Sighting, data: bytes) -> Links | None:
         try:
-            links = _understood(parted(path)[1], data)
+            links = _understood(parted(path)[1], data, ftp=self.settings.ftp)
         except BadDrop as error:
             ripe_at_s = sighting.since_s + patience_s(data)
             if ripe_at_s > self._clock.monotonic():
@@ -336,9 +336,9 @@ class Folder:
         self._later[path] = _Later(stamp, self._clock.monotonic() + delay_s, delay_s, problem)
 
 
-def _understood(name: str, data: bytes) -> Links:
+def _understood(name: str, data: bytes, *, ftp: bool) -> Links:
     """Parse a drop; one without any good link is refused as a whole. Raises ``BadDrop``."""
-    links = parse(name, data)
+    links = parse(name, data, ftp=ftp)
     if links.found:
         return links
     faults = [bad.reason if bad.line is None else f"line {bad.line}: {bad.reason}" for bad in links.bad[:100]]

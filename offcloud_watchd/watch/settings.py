@@ -31,7 +31,7 @@ class FolderSettings:
 
     ``subfolder_destination`` makes each subfolder a category of its own, one level deep: it is called with
     the subfolder's name (printable, one path component, not hidden) and may raise ``BadDrop``, by which the
-    drops in it are refused. None: subfolders are ignored.
+    drops in it are refused. None: subfolders are ignored. ``ftp``: links of that kind are taken too.
     """
 
     path: Path
@@ -41,6 +41,7 @@ class FolderSettings:
     rescan_s: float = 30.0
     settle_s: float = 2.0
     after: After = After.ARCHIVE
+    ftp: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,10 @@ _PAGE = (
 )
 
 
-def parse(name: str, data: bytes) -> Links:
+def parse(name: str, data: bytes, *, ftp: bool = False) -> Links:
     """Read a drop: ``name`` is the file's name, ``data`` all its bytes. Safe to repeat.
+
+    ``ftp`` lets web links of that kind through too.
 
     Raise ``BadDrop``, with a text for a person, when nothing in it can be taken. A text list of nothing but
     comments gives no links and no error.
@@ -81,16 +83,16 @@ def parse(name: str, data: bytes) -> Links:
     if extension == "torrent" or data.startswith(GZIP) or _TORRENT.match(data):
         return _torrent(name, data)
     if is_webloc(data):
-        return Links((parse_link(webloc_target(data)),))
-    return _text(name, data, extension)
+        return Links((parse_link(webloc_target(data), ftp=ftp),))
+    return _text(name, data, extension, ftp=ftp)
 
 
-def parse_link(text: str) -> Link:
+def parse_link(text: str, *, ftp: bool = False) -> Link:
     """Read one link as an operator types it: a magnet, an http(s) address or a bare info hash.
 
-    Raise ``BadDrop`` when it is none of these.
+    Raise ``BadDrop`` when it is none of these; ``ftp`` lets such an address through too.
     """
-    return parse_one(_sound(text))
+    return parse_one(_sound(text), ftp=ftp)
 
 
 def info_hashes(text: str) -> frozenset[str]:
@@ -153,7 +155,7 @@ def _kind(data: bytes, text: str) -> str:
     return "it is plain text and no bencoded data, perhaps the site's error message: open it and look"
 
 
-def _text(name: str, data: bytes, extension: str) -> Links:
+def _text(name: str, data: bytes, extension: str, *, ftp: bool) -> Links:
     if len(data) > MAX_TEXT_BYTES:
         raise BadDrop(f"the list is larger than {MAX_TEXT_BYTES // 2**20}MiB; split it into smaller files")
     text = decode(data)
@@ -167,16 +169,16 @@ def _text(name: str, data: bytes, extension: str) -> Links:
     if text.lstrip().startswith("<?xml"):  # its name spaces look like links
         raise BadDrop("this is no list of links: it is an XML document, perhaps an indexer's error")
     if has_shortcut(text) or (extension in _SHORTCUTS and is_settings(text)):
-        return Links((_shortcut(text),))
-    links = parse_text(text)
+        return Links((_shortcut(text, ftp=ftp),))
+    links = parse_text(text, ftp=ftp)
     # Only a list need not name one release; a magnet in a file of its own is named by that file.
     return replace(links, is_list=extension in _LISTS or len(links.found) > 1)
 
 
-def _shortcut(text: str) -> Link:
+def _shortcut(text: str, *, ftp: bool) -> Link:
     address, line = shortcut_target(text)
     try:
-        return parse_link(address)
+        return parse_link(address, ftp=ftp)
     except BadDrop as error:
         raise BadDrop(f"line {line}: {error}") from None
 

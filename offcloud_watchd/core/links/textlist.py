@@ -43,10 +43,10 @@ _COMMENT = ("#", ";", "//")
 # A link within a line: up to white space, to what never stands in a link, or to a comma and the next link.
 _LINK = re.compile(
     rf"(?<![a-z0-9])(?:magnet:\?|[a-z][a-z0-9]{{1,15}}://)"
-    rf"(?:(?![,;|](?:https?://|magnet:\?))[^\s<>\"`{_UNSEEN}])*",
+    rf"(?:(?![,;|](?:(?:https?|ftp)://|magnet:\?))[^\s<>\"`{_UNSEEN}])*",
     re.IGNORECASE,
 )
-_LATER_LINK = re.compile(r"[\s\"<>,;|](?:https?://|magnet:\?)", re.IGNORECASE)
+_LATER_LINK = re.compile(r"[\s\"<>,;|](?:(?:https?|ftp)://|magnet:\?)", re.IGNORECASE)
 # A magnet's topic with a remark behind it.
 _REMARK = re.compile(r"(\bxt(?:\.\d+)?=urn:bt[im]h:\w+)\s+[^\s&]", re.IGNORECASE)
 _OPENERS: Final = {"(": ")", "[": "]", "{": "}", "'": "'", "<": ">", '"': '"', "`": "`"}
@@ -67,6 +67,7 @@ _NO_LINK = "it holds no link; a magnet link, an http or https link or an info ha
 class _Gathering:
     """What was read so far; lives for one call."""
 
+    ftp: bool
     found: list[Link] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     repeated: list[int] = field(default_factory=list)
@@ -89,7 +90,7 @@ class _Gathering:
         faults: list[str] = []
         for candidate in candidates:
             try:
-                self._take(number, replace(parse_one(candidate), line=number))
+                self._take(number, replace(parse_one(candidate, ftp=self.ftp), line=number))
             except BadDrop as error:
                 faults.append(str(error))
         if faults:
@@ -105,15 +106,15 @@ class _Gathering:
         self.keys |= named
 
 
-def parse_text(text: str) -> Links:
+def parse_text(text: str, *, ftp: bool = False) -> Links:
     """Read a list. Raise ``BadDrop`` when none of its lines is good, or when there are too many.
 
-    A list of nothing but comments gives nothing and is no error.
+    A list of nothing but comments gives nothing and is no error. ``ftp`` lets such links through too.
     """
     # Counted before they are cut: millions of line ends would be millions of strings.
     if text.count("\n") + text.count("\r") - text.count("\r\n") >= MAX_LINES:
         raise BadDrop(f"the list has more than {MAX_LINES} lines; split it into smaller files")
-    gathering = _Gathering()
+    gathering = _Gathering(ftp)
     for number, line in enumerate(_LINE_END.split(text), 1):
         gathering.read(number, _bare(line))
     if gathering.bad and not gathering.found:
@@ -121,7 +122,7 @@ def parse_text(text: str) -> Links:
     return Links(tuple(gathering.found), tuple(gathering.bad), tuple(gathering.repeated), is_list=True)
 
 
-def parse_one(text: str) -> Link:
+def parse_one(text: str, *, ftp: bool = False) -> Link:
     """Read the one link a text consists of, quotes or brackets around it aside. Raise ``BadDrop``."""
     whole = _unwrapped(_bare(text))
     if _LINE_END.search(whole):
@@ -140,7 +141,7 @@ def parse_one(text: str) -> Link:
     fault = near_miss(whole)
     if fault is not None:
         raise BadDrop(fault)
-    return parse_url(whole)
+    return parse_url(whole, ftp=ftp)
 
 
 def _candidates(line: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 Rules of this file:
 
-* Only http and https. A user name or password in a link is refused, so that none is ever passed on or logged.
+* Only http and https, and ftp where it is asked for. A user name or password in a link is refused, so that
+  none is ever passed on or logged.
 * Nothing is looked up, so a name that leads to a private address is the service's business, not ours.
 * The spelling is mended only where it cannot matter: letter case of scheme and host, the default port,
   characters that cannot be sent. Path, query and fragment stay as they are otherwise: they may be signed.
@@ -21,7 +22,7 @@ from offcloud_watchd.errors import BadDrop
 
 MAX_URL_CHARS: Final = 16 * 1024
 
-_URL = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"(https?|ftp)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _OPAQUE = re.compile(
     r"(about|blob|data|file|intent|javascript|mailto|tel|vbscript|view-source):", re.IGNORECASE
 )
@@ -31,7 +32,7 @@ _AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
 _LABEL = re.compile(r"\w(?:[\w-]{0,61}\w)?")
 # Only what cannot be sent as it stands is escaped; a link may be signed, letter by letter.
 _REST_SAFE = "%!$&'()*+,;=:@/?#~[]{}|^"
-_DEFAULT_PORT: Final = {"http": 80, "https": 443}
+_DEFAULT_PORT: Final = {"http": 80, "https": 443, "ftp": 21}
 
 
 def is_opaque(text: str) -> bool:
@@ -39,13 +40,16 @@ def is_opaque(text: str) -> bool:
     return _OPAQUE.match(text) is not None
 
 
-def parse_url(text: str, line: int | None = None) -> Link:
-    """Read one http or https link; ``line`` is passed on. Raise ``BadDrop`` when it cannot be taken."""
+def parse_url(text: str, line: int | None = None, *, ftp: bool = False) -> Link:
+    """Read one http or https link; ``line`` is passed on. Raise ``BadDrop`` when it cannot be taken.
+
+    ``ftp`` lets such a link through too.
+    """
     if len(text) > MAX_URL_CHARS:
         raise BadDrop(f"the link has {len(text)} characters; no more than {MAX_URL_CHARS} are taken")
     match = _URL.fullmatch(text)
-    if match is None:
-        raise BadDrop(_refused_scheme(text))
+    if match is None or (match[1].lower() == "ftp" and not ftp):
+        raise BadDrop(_refused_scheme(text, ftp=ftp))
     if _CONTROL.search(text):
         raise BadDrop("the link holds control characters; copy it again")
     scheme = match[1].lower()
@@ -54,11 +58,14 @@ def parse_url(text: str, line: int | None = None) -> Link:
     return Link(kind=LinkKind.URL, key=f"url:{url}", url=url, line=line)
 
 
-def _refused_scheme(text: str) -> str:
+def _refused_scheme(text: str, *, ftp: bool) -> str:
     match = _OPAQUE.match(text) or _HIERARCHICAL.match(text)
     if match is None:
         return "this is no link; a magnet link, an http or https link or an info hash is needed"
-    return f"links of the kind {match[1].lower()}: are not taken; only magnet, http and https are"
+    kind = match[1].lower()
+    taken = "magnet, http, https and ftp" if ftp else "magnet, http and https"
+    advice = " (`ftp: true` for the drop folder takes these)" if kind == "ftp" else ""
+    return f"links of the kind {kind}: are not taken; only {taken} are{advice}"
 
 
 def _authority(authority: str, default_port: int) -> str:

@@ -49,6 +49,12 @@ def test_a_hybrid_is_known_by_either_hash() -> None:
     assert _ids([{"requestId": "R1", "originalLink": both}], link) == ["R1"]
 
 
+def test_an_ftp_link_is_known_too() -> None:
+    """It is taken by option only, but found again it must be in any case."""
+    link = parse_link("ftp://files.example/a b", ftp=True)
+    assert _ids([{"requestId": "R1", "originalLink": "FTP://Files.example:21/a%20b"}], link) == ["R1"]
+
+
 def test_a_web_link_is_known_exactly_and_then_by_its_one_spelling() -> None:
     """An exact match is preferred; else letter case of the host, default port and escapes do not matter."""
     exact = {"requestId": "E", "originalLink": URL.url}

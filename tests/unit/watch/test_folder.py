@@ -319,6 +319,24 @@ def test_list_with_bad_lines_goes_on_with_its_good_ones(yard) -> None:
     assert yard.names("failed") == ["l.txt.reason.txt"]
 
 
+def test_ftp_only_by_option(yard) -> None:
+    """A list with ftp links loses these and is told of the option that takes them."""
+    (yard.drop / "l.txt").write_text("ftp://example.org/a;http://example.org/b\nftp://example.org/c\n")
+    (intake,) = yard.accept()
+    assert [link.url for link in intake.links.found] == ["http://example.org/b"]
+    assert "line 2: links of the kind ftp: are not taken" in yard.reason("l.txt")
+    assert "`ftp: true`" in yard.reason("l.txt")
+
+
+def test_ftp_where_it_is_wanted(yard) -> None:
+    """Each link of a line counts, of whatever kind."""
+    yard.configure(ftp=True)
+    (yard.drop / "m.txt").write_text("ftp://example.org/a;http://example.org/b\nftp://example.org/c\n")
+    (intake,) = yard.accept()
+    kinds = [link.url for link in intake.links.found]
+    assert kinds == ["ftp://example.org/a", "http://example.org/b", "ftp://example.org/c"]
+
+
 def test_delete_after_acceptance(yard) -> None:
     """Where drops are to be deleted nothing is left of an accepted one."""
     yard.configure(after=After.DELETE)

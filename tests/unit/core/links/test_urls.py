@@ -81,3 +81,19 @@ def test_refuses_every_other_link(text: str, word: str) -> None:
         parse_link(text)
     assert "s3cret" not in str(refusal.value)
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("FTP://Files.example:21/pub/a b", "ftp://files.example/pub/a%20b"),
+        ("ftp://[2001:DB8::1]:2121/x", "ftp://[2001:db8::1]:2121/x"),
+        ("https://example.com/x", "https://example.com/x"),
+    ],
+)
+def test_ftp_is_taken_where_it_is_asked_for(text: str, url: str) -> None:
+    """By the rules of all links; every other kind stays refused."""
+    assert parse_link(text, ftp=True).url == url
+    for wrong in ("ftps://h/x", "sftp://h/x", "ftp://user:word@h/x", "file:///x"):
+        with pytest.raises(BadDrop):
+            parse_link(wrong, ftp=True)
