@@ -23,6 +23,7 @@ from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.blueprint import Answer, Blueprint, CategoryDestinations, SubfolderDestinations
 from offcloud_watchd.config import Config, Folder, check_places, find_path, load
 from offcloud_watchd.core.lifecycle import Policy
+from offcloud_watchd.core.model import Removal
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
 from offcloud_watchd.key import KeySource
@@ -76,7 +77,7 @@ def policy(config: Config) -> Policy:
         history_lag_s=offcloud.history_lag_s,
         stall_s=math.inf if offcloud.stall_s is None else offcloud.stall_s,
         requests_per_minute=offcloud.requests_per_minute,
-        remove_published=offcloud.remove == "published",
+        remove=Removal(offcloud.remove),
         reported=frozenset(category for tool in config.arr for category in tool.categories),
     )
 

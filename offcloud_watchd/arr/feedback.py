@@ -24,10 +24,10 @@ from offcloud_watchd.errors import Cancelled, Transient
 log = logging.getLogger(__name__)
 
 GRABBED: Final = "grabbed"
-SETTLED: Final = frozenset(
-    {"downloadFailed", "downloadIgnored", "downloadFolderImported", "downloadImported"}
-)
-"""What ends a grab, in the words of all tools. Lidarr and Readarr import as ``downloadImported``."""
+IMPORTED: Final = frozenset({"downloadFolderImported", "downloadImported"})
+"""How a tool says that it has imported something. Lidarr and Readarr have the second word for it."""
+SETTLED: Final = frozenset({"downloadFailed", "downloadIgnored", *IMPORTED})
+"""What ends a grab, in the words of all tools."""
 
 
 def hashes_of(link: Link) -> frozenset[str]:
@@ -70,6 +70,21 @@ class Feedback:
                 reasons.append(self._report(tool, job))
         return "" if "" in reasons else "; ".join(reasons)
 
+    def imported(self, job: Job, stop: Stop) -> str:
+        """Return who has imported a job, when none still has it in hand; see ``core.ports.Tools``."""
+        names, hashes = [], hashes_of(job.link)
+        for tool in self._tools:
+            if job.destination.category not in tool.settings.categories:
+                continue
+            if stop.is_set():
+                raise Cancelled("stopped before all *arr tools were asked")
+            newest = _newest_of_client(tool, hashes)
+            if newest in IMPORTED and all(one.download_id not in hashes for one in tool.queue()):
+                names.append(tool.settings.name)
+            elif newest:
+                return ""
+        return ", ".join(names)
+
     def _report(self, tool: Tool, job: Job) -> str:
         name, hashes = tool.settings.name, hashes_of(job.link)
         failed_s = self._clock.now() - job.changed_at
@@ -91,6 +106,18 @@ class Feedback:
         else:
             tool.mark_failed(grab.id)
         return ""
+
+
+def _newest_of_client(tool: Tool, hashes: Collection[str]) -> str:
+    """Return what the history tells last of what a client has: a grab, or how that ended; else nothing.
+
+    Of a season one episode is imported after the other: what is in the queue has not come to its end.
+    """
+    for digits in sorted(hashes):
+        for record in tool.history(digits):
+            if record.event in {GRABBED, *SETTLED} and digits in record.hashes:
+                return record.event
+    return ""
 
 
 class Refresher:

@@ -83,10 +83,15 @@ class Tool:
         """Let it look at its download clients now rather than within a minute. Safe to repeat."""
         self._call("POST", "command", body={"name": "RefreshMonitoredDownloads"})
 
-    def history(self) -> Iterator[Record]:
-        """Return what happened there, the newest first; no further back than ``HISTORY_PAGES`` pages."""
-        newest_first = {"sortKey": "date", "sortDirection": "descending"}
-        return map(_record, self._paged("history", newest_first, HISTORY_PAGE, HISTORY_PAGES))
+    def history(self, download_id: str = "") -> Iterator[Record]:
+        """Return what happened there, the newest first; no further back than ``HISTORY_PAGES`` pages.
+
+        With ``download_id`` that of one download alone, as far as the tool knows this filter.
+        """
+        query = {"sortKey": "date", "sortDirection": "descending"}
+        if download_id:
+            query["downloadId"] = download_id
+        return map(_record, self._paged("history", query, HISTORY_PAGE, HISTORY_PAGES))
 
     def queue(self) -> Iterator[Queued]:
         """Return what its download clients have in hand."""

@@ -80,6 +80,8 @@ def _elsewhere(job: Job) -> Iterator[str]:
     """Say what else there is to do, or was done, at the service and at other tools."""
     if job.to_clear:
         yield "account:   the request is still to be removed from it"
+    if job.to_import:
+        yield "arr:       request and entry stay until it is imported"
     if job.to_report:
         yield "arr:       the tool is still to be told that it failed"
     if job.delivery is not None:

@@ -109,8 +109,10 @@ class Offcloud(Section):
     poll: Poll = _section(Poll, "adapts to the age and number of the jobs")
     requests_per_minute: int = _key(120, "one budget for everything the program asks", ge=1, le=1_000_000)
     proxy: Proxy | None = _key(None, "an address, or env; environment proxies are ignored unless env")
-    remove: Literal["never", "published"] = _key(
-        "never", "published: our own finished items are deleted from the account once they are safe here"
+    remove: Literal["never", "published", "imported"] = _key(
+        "never",
+        "our own finished items are deleted from the account once they are safe here (published), or once an "
+        "*arr tool has imported them (imported), and then our entry too",
     )
     torrent_upload: Literal["never", "auto", "always"] = _key(
         "never",

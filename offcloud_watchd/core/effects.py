@@ -64,6 +64,24 @@ class Consult:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """See whether a release was imported: on the disk, or in an *arr tool's history, as the ``lane`` says.
+
+    Many are one round (``imports``).
+    """
+
+    job: Job
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Let the entry of what was imported go; no outside act."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class Clear:
     """Take the request of a finished job out of the account, if it is ours."""
 
@@ -110,10 +128,10 @@ class Discard:
 Solo = Adopt | Submit | Fetch | Clear | Inspect | Report | Discard
 """What a lane carries out for one job by itself."""
 
-Shared = Poll | Consult
+Shared = Poll | Consult | Trace
 """What a lane carries out for many jobs in one go."""
 
 Act = Solo | Shared
 """What a lane carries out in the outside world."""
 
-Effect = Act | Share
+Effect = Act | Share | Leave

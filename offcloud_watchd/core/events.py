@@ -121,12 +121,26 @@ class CloudReady:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The release is complete, checked and visible. ``clear``: the account is to be rid of its request."""
+    """The release is complete, checked and visible. ``clear``: the account is to be rid of its request.
+
+    ``until_imported``: not yet, but when an *arr tool has imported it; then the entry is to go, too.
+    """
 
     job_id: str
     at: float
     publication: Publication
     clear: bool = False
+    until_imported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An *arr tool has taken the release over; ``how`` that is known. The entry goes at ``leaves_at``."""
+
+    job_id: str
+    at: float
+    how: str
+    leaves_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +305,7 @@ Event = (
     | Vanished
     | CloudReady
     | Published
+    | Imported
     | Delivered
     | Cleared
     | DroppedAgain

@@ -27,6 +27,7 @@ from offcloud_watchd.core.events import (
     Event,
     Failed,
     Granted,
+    Imported,
     Kept,
     NotFound,
     Published,
@@ -42,7 +43,7 @@ from offcloud_watchd.core.events import (
     Submitting,
     Vanished,
 )
-from offcloud_watchd.core.model import Drop, Job, JobState
+from offcloud_watchd.core.model import Drop, Job, JobState, Removal, Route
 
 TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
     JobState.QUEUED: {
@@ -81,6 +82,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Removed: JobState.REMOVED,
     },
     JobState.DONE: {
+        Imported: JobState.DONE,
         Cleared: JobState.DONE,
         Deferred: JobState.DONE,
         DroppedAgain: JobState.CHECKING,
@@ -104,7 +106,11 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Recategorized: JobState.FAILED,
         Removed: JobState.REMOVED,
     },
-    JobState.REMOVED: {Reported: JobState.REMOVED, Deferred: JobState.REMOVED},
+    JobState.REMOVED: {
+        Reported: JobState.REMOVED,
+        Cleared: JobState.REMOVED,
+        Deferred: JobState.REMOVED,
+    },
 }
 """State and event give the next state. Not in the table: ``Queued``, which makes a job where there is none,
 and ``Discarded``, which takes a REMOVED job out of the fold."""
@@ -118,7 +124,8 @@ OWES: Final[Mapping[JobState, str]] = {
 }
 """The effect each open state owes.
 
-DONE owes at the most a Clear (``Job.to_clear``), FAILED a Report (``Job.to_report``), REMOVED that one first.
+DONE owes at the most a Trace (``Job.to_import``), a Clear (``Job.to_clear``) and a Leave (``Job.leaves_at``),
+FAILED a Report (``Job.to_report``); REMOVED owes Clear and Report first.
 """
 
 MAX_WAIT_S: Final = 6 * 3600.0
@@ -143,7 +150,7 @@ class Policy:
 
     ``max_contradictions``: after so many attempts a size that is still told in two ways is a failure.
     ``stall_s``: a request in which nothing changes for so long is given up (infinity: never).
-    ``remove_published``: the account is to be rid of it. ``reported``: the categories of the *arr tools that
+    ``remove``: when the account is to be rid of it. ``reported``: the categories of the *arr tools that
     are told of a failure.
     """
 
@@ -156,7 +163,7 @@ class Policy:
     history_lag_s: float = 150.0  # 120 s of lag, and the time a POST may take to have its effect
     stall_s: float = 24 * 3600.0
     requests_per_minute: int = 120
-    remove_published: bool = False
+    remove: Removal = Removal.NEVER
     reported: frozenset[str] = frozenset()
 
 
@@ -223,14 +230,21 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             return _vanished(job, entered, event)
         case CloudReady(submission=submission):
             return entered(submission=submission)
-        case Published(at=at, publication=publication, clear=clear):
-            return entered(publication=publication, published_at=at, to_clear=clear)
+        case Published(at=at, publication=publication, clear=clear, until_imported=later):
+            return entered(publication=publication, published_at=at, to_clear=clear, to_import=later)
+        case Imported(leaves_at=leaves_at):
+            return replace(job, to_import=False, to_clear=_has_request(job), leaves_at=leaves_at)
         case Cleared(reason=reason):
-            return replace(job, attempts=0, retry_at=0.0, reason=reason, to_clear=False)
+            cleared = replace(job, attempts=0, retry_at=0.0, reason=reason)
+            return replace(cleared, to_clear=False, to_import=False)
         case Delivered(delivery=delivery):
             return entered(delivery=delivery)
         case DroppedAgain(drop=drop):
-            return entered(drops=_with_drop(job, drop))
+            # Whoever drops it again is to have it: its entry stays until that was imported, too.
+            to_import = job.to_import or job.leaves_at > 0
+            to_clear = job.to_clear and not to_import
+            drops = _with_drop(job, drop)
+            return entered(drops=drops, to_import=to_import, to_clear=to_clear, leaves_at=0.0)
         case Kept(command=command):
             return entered(commands=_with_command(job, command))
         case Deferred():
@@ -246,7 +260,10 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
         case Recategorized(destination=destination, command=command):
             return replace(job, destination=destination, commands=_with_command(job, command))
         case Removed(files=files, command=command):
-            return entered(remove_files=files, commands=_with_command(job, command))
+            # A tool that imports has the entry removed, and that is all we may hear of it.
+            to_clear = job.to_clear or (job.to_import and _has_request(job))
+            commands = _with_command(job, command)
+            return entered(remove_files=files, commands=commands, to_clear=to_clear, to_import=False)
         case Queued() | Discarded():  # pragma: no cover - evolve deals with both
             raise IllegalTransition(type(event).__name__)
         case _:  # pragma: no cover - the type checker proves it
@@ -256,6 +273,10 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
 def _later(at: float, known: float | None) -> float:
     """Name a POST: by its time, or just after the one known when the clock was set back in between."""
     return at if known is None or at > known else math.nextafter(known, math.inf)
+
+
+def _has_request(job: Job) -> bool:
+    return job.destination.route is Route.CLOUD
 
 
 def _with_drop(job: Job, drop: Drop) -> tuple[Drop, ...]:
@@ -324,6 +345,8 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
         delivery=None,
         to_clear=False,
         to_report=False,
+        to_import=False,
+        leaves_at=0.0,
         spent=_with_spent(job),
         published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered

@@ -15,6 +15,7 @@ route           where the service puts the bytes: its cloud, a remote account, o
 cached          what the service has already, and so gives at once
 intent          the record that a POST is about to be made; until an answer is recorded the job is unsure
 clear           to take a finished request of ours out of the account, with its files there
+imported        taken over by an *arr tool: its release was taken away, or the tool's history says so
 staging         the hidden directory in which a release is gathered and checked
 release         the finished directory; it becomes visible by one rename ("published")
 lane            the workers of one resource: ``api``, ``fetch``, ``disk`` or ``arr``
@@ -59,6 +60,17 @@ class Cached(StrEnum):
     ANY = "any"
     FIRST = "first"
     ONLY = "only"
+
+
+class Removal(StrEnum):
+    """When a finished request of ours is taken out of the account.
+
+    Never, once it is published here, or once an *arr tool has imported it; then our own entry goes, too.
+    """
+
+    NEVER = "never"
+    PUBLISHED = "published"
+    IMPORTED = "imported"
 
 
 class JobState(StrEnum):
@@ -321,9 +333,12 @@ class Job:
     (0: not known). ``delivery`` is what was sent to a remote account. ``failed_request`` is the id of a
     request that the service gave up: it is asked to try that again. ``spent`` are the ids of the newest
     requests of earlier rounds that did what they were for: they are never taken for the present one's.
-    ``to_clear``: the job is done, and its request is still to be taken out of the account. ``mark`` names
+    ``to_clear``: the job is done, and its request is still to be taken out of the account; that is owed also
+    when the job is removed. ``mark`` names
     what the request had come to in the cloud when that was last recorded, at ``stirred_at`` (0: never).
     ``vanished`` is the request the account lost, for which there was another one.
+    ``to_import``: the job is done, and its request and its entry stay until an *arr tool has imported it.
+    ``leaves_at`` is when the entry of one that was imported goes (0: it stays).
     ``to_report``: the job has failed, and the *arr tools of its category are still to be told. That is owed
     also when it is removed: a tool that has it removed may not have made a note of the failure yet.
     """
@@ -356,6 +371,8 @@ class Job:
     stirred_at: float = 0.0
     vanished: str = ""
     to_report: bool = False
+    to_import: bool = False
+    leaves_at: float = 0.0
 
 
 class Verb(StrEnum):

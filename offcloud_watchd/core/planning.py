@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Final
 
-from offcloud_watchd.core import cachelooks, rounds
+from offcloud_watchd.core import cachelooks, imports, rounds
 from offcloud_watchd.core.effects import (
     Act,
     Adopt,
@@ -29,12 +29,14 @@ from offcloud_watchd.core.effects import (
     Effect,
     Fetch,
     Inspect,
+    Leave,
     Poll,
     Report,
     Share,
     Submit,
+    Trace,
 )
-from offcloud_watchd.core.lifecycle import MAX_WAIT_S, OWES
+from offcloud_watchd.core.lifecycle import MAX_WAIT_S, OWES, Policy
 from offcloud_watchd.core.model import Cached, Job, JobState, Lane, Route
 
 LEADER_TRIES: Final = 5
@@ -71,14 +73,18 @@ class Agenda:
     """The jobs that owe something: a line for each state, in the order in which they came to it.
 
     ``crowds`` are the jobs that want or have the same request, where there are several. ``to_clear`` are the
-    finished ones whose request is still in the account, ``to_report`` the failed ones of which an *arr tool
-    is still to be told, ``choosy`` the queued ones for which it matters whether they are cached.
+    finished or removed ones whose request is still in the account, ``to_report`` the failed ones of which an
+    *arr tool is still to be told, ``to_import`` the finished ones that it is to import, ``leaving`` those it
+    has imported and whose entry is to go, ``choosy`` the queued ones for which it matters whether they are
+    cached.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self.lines: dict[JobState, dict[str, Job]] = {state: {} for state in OWES}
         self.to_clear: dict[str, Job] = {}
         self.to_report: dict[str, Job] = {}
+        self.to_import: dict[str, Job] = {}
+        self.leaving: dict[str, Job] = {}
         self.choosy: dict[str, Job] = {}
         self._groups: dict[Group, dict[str, Job]] = {}
         self._crowded: set[Group] = set()
@@ -103,22 +109,12 @@ class Agenda:
             del self.lines[before.state][before.id]
         if after is not None and after.state in OWES:
             self.lines[after.state][after.id] = after
-        if after is not None and after.state is JobState.DONE and after.to_clear:
-            self.to_clear[after.id] = after
-        elif before is not None:
-            self.to_clear.pop(before.id, None)
-        if after is not None and after.state in (JobState.FAILED, JobState.REMOVED) and after.to_report:
-            self.to_report[after.id] = after
-        elif before is not None:
-            self.to_report.pop(before.id, None)
-        if (
-            after is not None
-            and after.state is JobState.QUEUED
-            and after.destination.cached is not Cached.ANY
-        ):
-            self.choosy[after.id] = after
-        elif before is not None:
-            self.choosy.pop(before.id, None)
+        sides = (self.to_clear, self.to_report, self.to_import, self.leaving, self.choosy)
+        for line, belongs in zip(sides, _sides(after), strict=True):
+            if after is not None and belongs:
+                line[after.id] = after
+            elif before is not None:
+                line.pop(before.id, None)
         job = after or before
         if job is not None:
             self._regroup(job, present=after is not None and _wants_request(after))
@@ -136,6 +132,21 @@ class Agenda:
             self._crowded.discard(group)
         if not members:
             del self._groups[group]
+
+
+def _sides(job: Job | None) -> tuple[bool, bool, bool, bool, bool]:
+    """Tell whether a job owes a Clear, a Report, a Trace, a Leave, and whether it matters if it is cached."""
+    if job is None:
+        return False, False, False, False, False
+    state = job.state
+    done, removed = state is JobState.DONE, state is JobState.REMOVED
+    return (
+        job.to_clear and (done or removed),
+        job.to_report and (state is JobState.FAILED or removed),
+        job.to_import and done,
+        job.leaves_at > 0 and done,
+        state is JobState.QUEUED and job.destination.cached is not Cached.ANY,
+    )
 
 
 def _wants_request(job: Job) -> bool:
@@ -162,6 +173,13 @@ class _Gate:
         self.next_due_at = min(self.next_due_at, due_at)
         return math.inf
 
+    def is_over(self, at: float) -> bool:
+        """Tell whether a time has come."""
+        if at <= self.now or at - self.now > MAX_WAIT_S:
+            return True
+        self.next_due_at = min(self.next_due_at, at)
+        return False
+
 
 def plan(  # noqa: PLR0913 - each is another thing that is looked at
     agenda: Agenda,
@@ -173,6 +191,7 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     vain: Mapping[str, int],
     rhythm: rounds.Rhythm,
     cache: cachelooks.Knowledge,
+    tracing: bool,
 ) -> Plan:
     """Name the effects that are due, no more of a lane than it has ``free`` places.
 
@@ -180,9 +199,9 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     vain, or polled, may be turned to again (a job that is not in it: now). ``vain`` counts how often a job
     was blocked in its present state, which charges nobody. All polls of a plan are one round, which takes one
     place and goes first; the ``rhythm`` keeps rounds apart. So a burst of submissions does not keep finished
-    items waiting, nor many polls a new drop. A look into the ``cache`` is one for all, too. The next due time
-    is told only of lanes that have places left: the others are looked at again when an effect of theirs has
-    ended.
+    items waiting, nor many polls a new drop. A look into the ``cache`` is one for all, too. ``tracing``: a
+    round of looks at releases is due. The next due time is told only of lanes that have places left: the
+    others are looked at again when an effect of theirs has ended.
     """
     shares, followers = _within_crowds(agenda.crowds, busy)
     followers |= _behind_leaders(agenda.crowds, lambda job: _fetch_rank(job, busy, vain, now))
@@ -199,13 +218,20 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     fetches = _first(agenda.lines[JobState.FETCHING].values(), places[Lane.FETCH], gate, Fetch)
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
     reports = _first(agenda.to_report.values(), places[Lane.ARR], gate, Report)
-    removed = (job for job in agenda.lines[JobState.REMOVED].values() if not job.to_report)
+    removed = (job for job in agenda.lines[JobState.REMOVED].values() if not (job.to_report or job.to_clear))
     discards = _first(removed, places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
     unneeded = _unneeded(agenda, api_places, gate, busy)
     api = _in_turns(submits, unneeded)[:api_places]
-    next_due_at = min(gate.next_due_at, poll_due_at, look_due_at)
-    return Plan((*shares, *polls, *consults, *api, *fetches, *disk, *reports), next_due_at, poll_due_at)
+    lanes = {Lane.DISK: places[Lane.DISK] - len(disk), Lane.ARR: places[Lane.ARR] - len(reports)}
+    traces = _traces(agenda, lanes, busy, gate, rhythm.policy) if tracing else []
+    next_due_at = min(poll_due_at, look_due_at)
+    leaves = [Leave(job) for job in agenda.leaving.values() if gate.is_over(job.leaves_at)]
+    return Plan(
+        (*shares, *leaves, *polls, *consults, *api, *fetches, *disk, *reports, *traces),
+        min(next_due_at, gate.next_due_at),
+        poll_due_at,
+    )
 
 
 def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:
@@ -271,6 +297,15 @@ def _unneeded(agenda: Agenda, places: int, gate: _Gate, busy: Collection[str]) -
     return taken
 
 
+def _traces(
+    agenda: Agenda, places: Mapping[Lane, int], busy: Collection[str], gate: _Gate, policy: Policy
+) -> list[Trace]:
+    looking = {imports.lane_of(agenda.to_import[one], policy) for one in busy if one in agenda.to_import}
+    lanes = [lane for lane, free in places.items() if free > 0 and lane not in looking]
+    waiting = agenda.to_import.values()
+    return imports.gather(waiting, lanes, gate.closed, gate.not_before, gate.now, policy)
+
+
 def _request_id(job: Job) -> str:
     return job.submission.request_id if job.submission is not None else ""
 
@@ -278,10 +313,12 @@ def _request_id(job: Job) -> str:
 def needed_by(job: Job, holders: Iterable[Job]) -> Job | None:
     """Return another job that still needs the request of a finished one: one that is not done with it.
 
-    A failed one does: it may be tried again. ``holders`` are the jobs that have the request.
+    A failed one does: it may be tried again. So does one that is to be imported yet. ``holders`` are the jobs
+    that have the request.
     """
     finished = (JobState.DONE, JobState.CHECKING, JobState.REMOVED)
-    return next((one for one in holders if one.id != job.id and one.state not in finished), None)
+    others = (one for one in holders if one.id != job.id)
+    return next((one for one in others if one.state not in finished or one.to_import), None)
 
 
 def twin_of(job: Job, relatives: Iterable[Job]) -> Job | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from offcloud_watchd.core.effects import Consult, Poll, Solo
+from offcloud_watchd.core.effects import Consult, Poll, Solo, Trace
 from offcloud_watchd.core.events import Event, Recorded
 from offcloud_watchd.core.model import (
     Account,
@@ -212,6 +212,13 @@ class Shelf(Protocol):
         """
         ...
 
+    def vanished(self, publication: Publication) -> bool:
+        """Tell whether a release was taken away, all of it; False as long as that cannot be told.
+
+        A release of which a part is left is just being taken. Raises nothing.
+        """
+        ...
+
     def tidy(self, job: Job) -> None:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
         ...
@@ -226,7 +233,7 @@ class Shelf(Protocol):
 
 
 class Tools(Protocol):
-    """The *arr tools that are told of failures. One thread at a time."""
+    """The *arr tools that are told of failures, and asked what they have imported. One thread at a time."""
 
     def report(self, job: Job, stop: Stop) -> str:
         """Let each tool of a failed job's category know it, so that it looks for another release.
@@ -234,6 +241,14 @@ class Tools(Protocol):
         Safe to repeat, and after a crash at any point: what a tool has marked already is not marked again.
         Return why there was nothing to tell, empty where a tool was told. ``Transient`` while one of them
         cannot be told.
+        """
+        ...
+
+    def imported(self, job: Job, stop: Stop) -> str:
+        """Return the tools that have imported a job's release, empty while there are none or not all have.
+
+        Those of its category that have grabbed it are meant, and their newest grab. ``Transient`` while one
+        of them cannot be asked.
         """
         ...
 
@@ -333,6 +348,10 @@ class Lanes(Protocol):
 
     def consult(self, consults: Sequence[Consult], stop: Stop) -> None:
         """Ask in one look which jobs are cached; each is answered by an ``Outcome`` of its own."""
+        ...
+
+    def trace(self, traces: Sequence[Trace], stop: Stop) -> None:
+        """See in one round, all of one lane, what was imported; each is answered by an ``Outcome``."""
         ...
 
     def probe(self, lane: Lane) -> None:

@@ -17,6 +17,7 @@ from offcloud_watchd.core.events import (
     Event,
     Failed,
     Granted,
+    Imported,
     Kept,
     NotFound,
     Published,
@@ -106,6 +107,8 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             files = "1 file" if publication.files == 1 else f"{publication.files} files"
             how = ", " + publication.verified.partition(":")[0] if ":" in publication.verified else ""
             return f"published: {publication.path} ({files}, {publication.size_bytes} bytes{how})"
+        case Imported(how=how):
+            return f"imported: {how}"
         case Delivered(delivery=delivery):
             return f"sent: {sent(delivery)}"
         case Cleared(reason=reason):

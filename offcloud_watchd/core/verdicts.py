@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from offcloud_watchd.core.effects import Act, Clear, Report, Submit
+from offcloud_watchd.core.effects import Act, Clear, Report, Submit, Trace
 from offcloud_watchd.core.events import (
     Cleared,
     Deferred,
@@ -50,16 +50,17 @@ def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Even
     ``NoRoom`` charges nobody; why the job waits is recorded once. ``Blocked`` and ``Cancelled`` charge nobody
     either; of a submission they mean that nothing was taken, so its intent is closed. An exception of no
     class of ours is a bug: it is charged like a transient failure, so that one item which always raises ends
-    as FAILED and the others go on.
+    as FAILED and the others go on. A look that came to nothing is made again, whatever was in the way.
     """
     job = effect.job
     if isinstance(error, NoRoom):
         reason = bounded(str(error))
         known = job.reason == reason  # a job may wait for weeks, and is asked again and again
         return None if known else Deferred(job.id, now, reason, retry_at=0.0, charged=False)
-    if isinstance(error, (Blocked, Cancelled)):
-        if not isinstance(effect, Submit):
-            return None
+    is_charged = not isinstance(error, (Blocked, Cancelled))
+    if isinstance(effect, Trace) or not (is_charged or isinstance(effect, Submit)):
+        return None
+    if not is_charged:
         reason = bounded(str(error))
         return Deferred(job.id, now, reason, retry_at=0.0, charged=False, intent_closed=True)
     if isinstance(error, Gone):
@@ -100,10 +101,10 @@ def _tried_in_vain(effect: Act, error: BaseException, now: float, policy: Policy
 def _given_up(effect: Act, now: float, reason: str) -> Event:
     if isinstance(effect, Report):
         return Reported(effect.job.id, now, bounded(reason))
-    if effect.job.state is JobState.REMOVED:  # it cannot fail, only wait: what it left must not be forgotten
-        return Deferred(effect.job.id, now, bounded(reason), retry_at=now + MAX_WAIT_S)
     if isinstance(effect, Clear):  # the job is done, whatever becomes of the request
         return Cleared(effect.job.id, now, bounded(reason))
+    if effect.job.state is JobState.REMOVED:  # it cannot fail, only wait: what it left must not be forgotten
+        return Deferred(effect.job.id, now, bounded(reason), retry_at=now + MAX_WAIT_S)
     return Failed(effect.job.id, now, bounded(reason))
 
 

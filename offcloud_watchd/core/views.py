@@ -15,6 +15,7 @@ A job as a document::
     checks: [{how, files, names}]               (how: pieces, pieces in part, size or unverified; names: the
                                                 first 100; empty where all files are what verified says first)
     to_clear                                    (true while the request is to be removed from the account)
+    to_import                                   (true while it waits for an *arr tool to import it)
     to_report                                   (true while an *arr tool is to be told that it failed)
     remote: {account, folder}                   (null but on the remote route)
     proxy                                       (null but on the instant route, where one was chosen)
@@ -104,6 +105,7 @@ def described(job: Job) -> dict[str, Any]:
         "verified": publication.verified if publication else None,
         "checks": [asdict(check) for check in publication.checks] if publication else [],
         "to_clear": job.to_clear,
+        "to_import": job.to_import,
         "to_report": job.to_report,
         "remote": None if job.destination.remote is None else asdict(job.destination.remote),
         "proxy": job.destination.proxy,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Report, Share, Submit
-from offcloud_watchd.core.events import Cleared, Reported, Submitted, Submitting
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Leave, Report, Share, Submit, Trace
+from offcloud_watchd.core.events import Cleared, Removed, Reported, Submitted, Submitting
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import Job
+from offcloud_watchd.core.model import Job, Removal
 from offcloud_watchd.core.planning import donors_of, held_by_others, needed_by, rivals_of, twin_of
 from offcloud_watchd.core.rounds import ready_at_once
 from offcloud_watchd.core.verdicts import recalled, shared
@@ -36,6 +36,12 @@ class Beginning:
                 return self._begin_to_clear(effect, job, now)
             case Report(job=job):
                 return self._begin_to_report(effect, job, now)
+            case Trace(job=job) if self._policy.remove is not Removal.IMPORTED:
+                self._ledger.add(Cleared(job.id, now, "`offcloud.remove` is not `imported` any more"))
+                return None
+            case Leave(job=job):
+                self._ledger.add(Removed(job.id, now))
+                return None
             case Fetch(job=job):
                 return Fetch(job, donors_of(job, self._ledger.same_content(job.link)))
             case _:
@@ -51,9 +57,9 @@ class Beginning:
     def _begin_to_clear(self, effect: Clear, job: Job, now: float) -> Clear | None:
         holders = self._ledger.holding(job.submission.request_id) if job.submission is not None else []
         needing = needed_by(job, holders)
-        if self._policy.remove_published and needing is None:
+        if self._policy.remove is not Removal.NEVER and needing is None:
             return effect
-        reason = "`offcloud.remove` is not `published` any more"
+        reason = "`offcloud.remove` is `never` now"
         if needing is not None:  # and when that one is done it owes the same
             reason = f"job {needing.id} ({needing.state}) may still need it"
         self._ledger.add(Cleared(job.id, now, reason))

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
+from offcloud_watchd.core import imports
 from offcloud_watchd.core import intake as decisions
 from offcloud_watchd.core.categories import heed
 from offcloud_watchd.core.effects import (
@@ -25,6 +26,7 @@ from offcloud_watchd.core.effects import (
     Consult,
     Poll,
     Submit,
+    Trace,
 )
 from offcloud_watchd.core.events import (
     Cleared,
@@ -38,7 +40,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Vanished,
 )
-from offcloud_watchd.core.lifecycle import OWES, IllegalTransition, Policy
+from offcloud_watchd.core.lifecycle import OWES, TRANSITIONS, IllegalTransition, Policy
 from offcloud_watchd.core.messages import (
     Advanced,
     Asked,
@@ -117,6 +119,7 @@ class Engine:
         self._pauses = Pauses()
         self._polling = Polling(policy)
         self._consulting = Consulting(policy)
+        self._trace_at = 0.0
         self._folders: Sequence[FolderHealth] = ()
         self._account: Account | None = None
         self._plan_is_stale = True
@@ -258,7 +261,7 @@ class Engine:
             self._record_if(ready_at_once(job, event))
         if isinstance(event, Cleared) and not event.reason and job.submission is not None:
             for one in self._ledger.holding(job.submission.request_id):
-                if one.to_clear and one.state is JobState.DONE:
+                if one.to_clear and Cleared in TRANSITIONS[one.state]:
                     self._record(Cleared(one.id, event.at))
 
     def _landed(self, outcome: Outcome) -> None:
@@ -297,6 +300,8 @@ class Engine:
             if effect.lane not in self._pauses:
                 # Another lane blocks it: its own is free and would begin the same again at once.
                 self._not_before[job_id] = now + PROBE_MIN_S
+        elif isinstance(effect, Trace) and outcome.event is None:
+            self._not_before[job_id] = now + imports.interval_s(effect.job, now)
         elif isinstance(effect, Poll) and outcome.heard is not Heard.NOT:
             self._not_before[job_id] = now + interval_s(effect.job, now, self._policy)
 
@@ -405,6 +410,7 @@ class Engine:
     def _hasten(self) -> None:
         self._polling.hasten()
         self._consulting.hasten()
+        self._trace_at = 0.0
 
     def _renew_doubts(self) -> None:
         """At the start, and when the clock was set, nobody knows how long ago an unanswered POST was made."""
@@ -430,8 +436,11 @@ class Engine:
             vain=self._vain,
             rhythm=self._polling.rhythm,
             cache=self._consulting.knowledge,
+            tracing=now >= self._trace_at,
         )
         self._polling.nobody_due(due.poll_due_at, now)
+        if now >= self._trace_at:
+            self._trace_at = now + self._rescan_s
         return due, [self._beginning.begin(effect, now) for effect in due.effects]
 
     def _begin_due(self, due: Plan | None, begun: Sequence[Act | None]) -> None:
@@ -443,7 +452,8 @@ class Engine:
         if due is not None:
             # What needed no outside act makes its job owe something new at once.
             self._plan_is_stale = None in begun
-            self._next_due_at = due.next_due_at
+            trace_at = self._trace_at if self._ledger.agenda.to_import else math.inf
+            self._next_due_at = min(due.next_due_at, trace_at)
         self._dispatch([effect for effect in begun if effect is not None])
         self._ledger.compact()
 
@@ -461,8 +471,12 @@ class Engine:
         if consults:
             self._consulting.begin(consults)
             self._lanes.consult(consults, self._flights.begin_round(consults))
+        for lane in imports.BATCH:
+            traces = [effect for effect in effects if isinstance(effect, Trace) and effect.lane is lane]
+            if traces:
+                self._lanes.trace(traces, self._flights.begin_round(traces))
         for effect in effects:
-            if not isinstance(effect, (Poll, Consult)):
+            if not isinstance(effect, (Poll, Consult, Trace)):
                 self._lanes.dispatch(effect, self._flights.begin(effect))
 
     def _free(self) -> dict[Lane, int]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Consult, Poll, Shared, Submit
+from offcloud_watchd.core.effects import Act, Shared, Submit
 from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop
 
@@ -32,11 +32,13 @@ class Flights:
 
     @property
     def used(self) -> Mapping[Lane, int]:
-        """How many places of each lane are taken; a round of polls takes one, and so does a look."""
+        """How many places of each lane are taken; a round takes one, however many jobs are in it."""
         effects = [flight.effect for flight in self._flights.values()]
-        used = Counter(effect.lane for effect in effects if not isinstance(effect, (Poll, Consult)))
+        used = Counter(effect.lane for effect in effects if not isinstance(effect, Shared))
         if len(effects) > used.total():
-            used[Lane.API] += len({type(effect) for effect in effects if isinstance(effect, (Poll, Consult))})
+            used.update(
+                lane for lane, _ in {(one.lane, type(one)) for one in effects if isinstance(one, Shared)}
+            )
         return used
 
     @property
@@ -51,7 +53,7 @@ class Flights:
         return flight.stop
 
     def begin_round(self, effects: Sequence[Shared]) -> Stop:
-        """Note that a round of polls or a look begins; return the one flag of all of them."""
+        """Note that a round begins; return the one flag of all of them."""
         stop = threading.Event()
         for effect in effects:
             self._flights[effect.job.id] = _Flight(effect, stop)
@@ -71,7 +73,7 @@ class Flights:
     def call_back(self, job_id: str) -> None:
         """Ask the effect of a job to end, if there is one. A round goes on for the others."""
         flight = self._flights.get(job_id)
-        if flight is not None and not isinstance(flight.effect, (Poll, Consult)):
+        if flight is not None and not isinstance(flight.effect, Shared):
             flight.stop.set()
 
     def call_all_back(self) -> None:

@@ -56,6 +56,22 @@ def holds(publication: Publication) -> bool:
     return False
 
 
+def vanished(publication: Publication) -> bool:
+    """Tell whether nothing is left of a release, while the directory that it lay in is there.
+
+    Raises ``OSError`` when that cannot be told.
+    """
+    target = PurePosixPath(publication.path)
+    fd = disk.open_directory(str(target.parent))
+    try:
+        os.stat(target.name, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def _raised(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):  # somebody takes files away just now
         raise error

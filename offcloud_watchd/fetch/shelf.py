@@ -115,6 +115,15 @@ class DiskShelf:
             raise Blocked("disk", str(error)) from error
         return there
 
+    def vanished(self, publication: Publication) -> bool:
+        """Tell whether a release was taken away, all of it; False as long as that cannot be told."""
+        directory = str(Path(publication.path).parent)
+        try:
+            self._check_mounted(self._settings.staging_root(directory), was_here=True)
+            return release.vanished(publication)
+        except (Blocked, OSError):
+            return False
+
     def tidy(self, job: Job) -> None:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
         place = self._place(job)

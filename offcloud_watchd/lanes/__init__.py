@@ -3,7 +3,8 @@
 Rules of this room:
 
 * ``perform`` is the whole meaning of an effect, ``ask_round`` that of a round of polls, ``consult`` that of a
-  look into the cache; none needs a thread, so tests drive them directly.
+  look into the cache, ``trace`` that of a round of looks at releases; none needs a thread, so tests drive
+  them directly.
 * A worker catches everything at its boundary: an error is an answer like any other, never the end of a lane.
 * One thread owns the service's client (the api lane); a fetch that needs links asks that lane for them.
 * A worker shows that it moves by looking at its stop flag, which every port does between steps that may take
@@ -14,6 +15,17 @@ Rules of this room:
 from offcloud_watchd.lanes.acts import Ports, minted, perform, settle_each
 from offcloud_watchd.lanes.asking import ask_round
 from offcloud_watchd.lanes.consulting import consult
+from offcloud_watchd.lanes.tracing import trace
 from offcloud_watchd.lanes.workers import PROGRESS_EVERY_S, Workers
 
-__all__ = ["PROGRESS_EVERY_S", "Ports", "Workers", "ask_round", "consult", "minted", "perform", "settle_each"]
+__all__ = [
+    "PROGRESS_EVERY_S",
+    "Ports",
+    "Workers",
+    "ask_round",
+    "consult",
+    "minted",
+    "perform",
+    "settle_each",
+    "trace",
+]

@@ -19,7 +19,7 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import Policy, bounded
 from offcloud_watchd.core.messages import Outcome
-from offcloud_watchd.core.model import Job, RemoteFile, Route, Submission
+from offcloud_watchd.core.model import Job, RemoteFile, Removal, Route, Submission
 from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Tools, Wish
 from offcloud_watchd.core.rounds import request_of
 from offcloud_watchd.core.verdicts import foreign, meant_for_another, searched
@@ -72,8 +72,10 @@ def perform(  # noqa: PLR0911 - flat, one case an effect
         case Fetch(job=job, donors=donors):
             linked = ports.shelf.link(job, donors, stop) if donors else None
             publication = linked or ports.shelf.fetch(job, list_files, on_progress, stop)
-            clear = ports.policy.remove_published and job.destination.route is Route.CLOUD
-            return Outcome(effect, Published(job.id, clock.now(), publication, clear))
+            remove = ports.policy.remove
+            clear = remove is Removal.PUBLISHED and job.destination.route is Route.CLOUD
+            published = Published(job.id, clock.now(), publication, clear, remove is Removal.IMPORTED)
+            return Outcome(effect, published)
         case Clear():
             return _cleared(effect, ports, stop)
         case Inspect():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from offcloud_watchd.core.effects import Consult, Poll, Solo
+from offcloud_watchd.core.effects import Consult, Poll, Solo, Trace
 from offcloud_watchd.core.messages import Advanced, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Job, Lane, Progress, RemoteFile
 from offcloud_watchd.core.picture import AtWork
@@ -20,6 +20,7 @@ from offcloud_watchd.lanes.acts import Ports, minted, perform
 from offcloud_watchd.lanes.asking import ask_round
 from offcloud_watchd.lanes.consulting import consult
 from offcloud_watchd.lanes.noting import noted
+from offcloud_watchd.lanes.tracing import trace
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,10 @@ class Workers:
         """Ask in one look which jobs are cached; each is answered by an ``Outcome`` of its own."""
         self._queues[Lane.API].put(lambda: self._consult(consults, stop))
 
+    def trace(self, traces: Sequence[Trace], stop: Stop) -> None:
+        """See in one round, all of one lane, what was imported; each is answered by an ``Outcome``."""
+        self._queues[traces[0].lane].put(lambda: self._trace(traces, stop))
+
     def ask(self, question: Callable[[Stop], None], lane: Lane = Lane.API) -> None:
         """Have the service, or an *arr tool, asked something in its lane, the one thread that may.
 
@@ -128,6 +133,11 @@ class Workers:
     def _consult(self, consults: Sequence[Consult], stop: Stop) -> None:
         self._signs.say(f"asking which of {len(consults)} jobs are cached")
         for outcome in consult(consults, self._ports, _Felt(stop, self._signs)):
+            self._inbox.put(outcome)
+
+    def _trace(self, traces: Sequence[Trace], stop: Stop) -> None:
+        self._signs.say(f"seeing whether {len(traces)} releases were imported")
+        for outcome in trace(traces, self._ports, _Felt(stop, self._signs)):
             self._inbox.put(outcome)
 
     def _carry_out(self, effect: Solo, stop: Stop) -> None:

@@ -136,6 +136,16 @@ def test_another_round_publishes_anew(subject: Subject) -> None:
     assert subject.asked == 2
 
 
+def test_what_was_taken_away_has_vanished(subject: Subject) -> None:
+    """Not while it is there, and not while nobody can tell."""
+    publication = subject.fetch(subject.job())
+    assert not subject.shelf.vanished(publication)
+    subject.lose(publication)
+    assert subject.shelf.vanished(publication)
+    subject.unmount()
+    assert not subject.shelf.vanished(publication)
+
+
 @pytest.mark.parametrize("error", [Transient("x"), Gone("x"), Permanent("x"), Blocked("api", "x")])
 def test_what_the_list_raises_passes_through(subject: Subject, error: OffcloudWatchdError) -> None:
     """The service's failures are not the shelf's to judge; afterwards the fetch still works."""

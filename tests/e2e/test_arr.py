@@ -67,6 +67,7 @@ class Theatre:
             settle="100ms",
             poll="{min: 200ms, max: 500ms}",
             web=f"{{listen: '127.0.0.1:{self.port}'}}",
+            remove="imported",
             arr=f"[{entry}]",
         )
         key_file = self.place.root / "arr-key"
@@ -94,15 +95,16 @@ class Theatre:
             within_s=within_s,
             why=lambda: f"{importer.imported} {self.tool.blocklist}\n{daemon.log}",
         )
-        wait_until(
-            lambda: not any(job.to_report for job in self.place.jobs().values()),
-            within_s=60,
-            why=lambda: daemon.log,
-        )
+        wait_until(lambda: self._is_settled(dead), within_s=60, why=lambda: daemon.log)
         threading.Event().wait(3 * importer.scan_s)  # what comes twice comes now
         assert daemon.stop() == 0
         importer.close()
         self._check(importer, wanted, dead)
+
+    def _is_settled(self, dead: set[str]) -> bool:
+        """Tell whether every failure is reported, and every entry that was imported has left."""
+        jobs = self.place.jobs().values()
+        return not any(job.to_report for job in jobs) and {job.release for job in jobs} <= dead
 
     def _check(self, importer: Importer, wanted: dict[str, str], dead: set[str]) -> None:
         assert importer.strange == []
@@ -113,6 +115,7 @@ class Theatre:
             files = [path for path, _ in self.sandbox.expected_files(key)]
             whole = sorted(self.sandbox.expected_sha256(key, path) for path in files)
             assert sorted(importer.found[title].values()) == whole, title
+            assert self.sandbox.books().of(key).live_items == 0, f"{title} is still in the account"
         assert list((self.place.output / "tv").iterdir()) == []
         assert "RefreshMonitoredDownloads" in self.tool.commands
         assert_no_key(self.place)

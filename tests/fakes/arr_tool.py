@@ -135,8 +135,10 @@ class FakeTool:
             case "GET", "system/status":
                 return 200, {"appName": self.name, "version": "4.0.9"}
             case "GET", "history":
+                wanted = flat.get("downloadId")
                 with self.lock:
-                    return 200, _page(list(reversed(self.history)), flat)
+                    told = [one for one in self.history if wanted in (None, one.get("downloadId"))]
+                return 200, _page(told[::-1], flat)
             case "GET", "queue":
                 with self.lock:
                     entries = [{"id": number, "downloadId": digits} for number, digits in self.queue.items()]

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 from offcloud_watchd.app import SystemClock
 from offcloud_watchd.blueprint import CategoryDestinations
-from offcloud_watchd.core.effects import Act, Consult, Poll, Solo
+from offcloud_watchd.core.effects import Act, Consult, Poll, Solo, Trace
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Asked, LookAgain, Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Account, Destination, Job, Lane, Progress
@@ -58,6 +58,10 @@ class _Lanes:
     def consult(self, consults: Sequence[Consult], stop: Stop) -> None:
         """Write down, one by one."""
         self.open |= {one.job.id: one for one in consults}
+
+    def trace(self, traces: Sequence[Trace], stop: Stop) -> None:
+        """Write down, one by one."""
+        self.open |= {one.job.id: one for one in traces}
 
     def probe(self, lane: Lane) -> None:
         """All is well, unless the house is told otherwise."""

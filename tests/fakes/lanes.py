@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Consult, Poll, Solo
+from offcloud_watchd.core.effects import Act, Consult, Poll, Solo, Trace
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
 from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.ports import Stop, Wish
 from offcloud_watchd.errors import Cancelled
-from offcloud_watchd.lanes import Ports, ask_round, consult, minted, perform
+from offcloud_watchd.lanes import Ports, ask_round, consult, minted, perform, trace
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,16 @@ class SlowLanes:
         for one in consults:
             self._begins(one)
         self.tasks.append(Task("consult", lambda: self.inbox.extend(consult(consults, self.ports, stop))))
+
+    def trace(self, traces: Sequence[Trace], stop: Stop) -> None:
+        """Queue a round of looks at releases; it is carried out as a whole."""
+        self.before_dispatch()
+        [lane] = {one.lane for one in traces}
+        word = f"trace {lane}"
+        assert all(task.word != word for task in self.tasks), "two rounds of a lane in the air"
+        for one in traces:
+            self._begins(one)
+        self.tasks.append(Task(word, lambda: self.inbox.extend(trace(traces, self.ports, stop))))
 
     def _begins(self, effect: Act) -> None:
         assert effect.job.id not in self._in_the_air, "two effects of one job in the air"

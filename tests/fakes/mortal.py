@@ -158,12 +158,13 @@ class MortalCloud:
 class MortalTools:
     """An *arr tool as seen by a process that may die; ``told``: the jobs and rounds it knows have failed.
 
-    ``check`` is told of each report before it is made.
+    ``has``: those it has imported. ``check`` is told of each report before it is made.
     """
 
     fate: Fate
     check: Callable[[Job], None]
     told: set[tuple[str, int]] = field(default_factory=set)
+    has: set[tuple[str, int]] = field(default_factory=set)
 
     def report(self, job: Job, stop: Stop) -> str:
         """Take it in; what is known already is known."""
@@ -179,6 +180,17 @@ class MortalTools:
         if glitch:
             raise Transient("the answer was lost")
         return ""
+
+    def imported(self, job: Job, _stop: Stop) -> str:
+        """Tell what it has imported."""
+        self.fate.at("imported before")
+        glitch = self.fate.glitch("imported")
+        if glitch == "bug":
+            raise ValueError("a bug of ours")
+        if glitch:
+            raise Transient("the answer was lost")
+        self.fate.at("imported done")
+        return "tool" if (job.id, job.round) in self.has else ""
 
 
 @dataclass
@@ -241,6 +253,14 @@ class MortalShelf:
             self.seen.add(publication.path)
         self.fate.at("inspect done")
         return there
+
+    def vanished(self, publication: Publication) -> bool:
+        """Pass on."""
+        self.fate.at("vanished before")
+        self._fail("vanished")
+        vanished = self.inner.vanished(publication)
+        self.fate.at("vanished done")
+        return vanished
 
     def tidy(self, job: Job) -> None:
         """Pass on."""

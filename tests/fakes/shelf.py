@@ -67,6 +67,10 @@ class FakeShelf:
         self._check_mounted("disk")
         return publication.path in self.there
 
+    def vanished(self, publication: Publication) -> bool:
+        """Tell whether somebody took the release away; while the directory is missing nobody can tell."""
+        return not self.missing and publication.path not in self.there
+
     def tidy(self, job: Job) -> None:
         """Nothing is staged here."""
 

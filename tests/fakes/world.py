@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from offcloud_watchd.core.events import Cleared, Event, Kept, Removed, Requeued
+from offcloud_watchd.core.events import Cleared, Event, Imported, Kept, Removed, Requeued
+from offcloud_watchd.core.imports import lane_of
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
     Cached,
@@ -27,6 +28,7 @@ from offcloud_watchd.core.model import (
     LinkKind,
     Links,
     RemoteTarget,
+    Removal,
     Route,
     Verb,
 )
@@ -122,9 +124,9 @@ class World:
         dead_keys: frozenset[str] = frozenset(),
         cached_keys: frozenset[str] = frozenset(),
         *,
-        removes: bool = False,
+        remove: Removal = Removal.NEVER,
     ) -> None:
-        self.policy = replace(POLICY, remove_published=removes)
+        self.policy = replace(POLICY, remove=remove)
         self.fate = Fate()
         self.clock = FakeClock()
         self.cloud = FakeCloud(
@@ -186,15 +188,15 @@ class World:
 
     # --- what happens ---
 
-    def drop(self, keys: Sequence[str], category: str) -> str:
-        """Put a drop with some links into a folder."""
+    def drop(self, keys: Sequence[str], category: str, *, by_client: bool = False) -> str:
+        """Put a drop with some links into a folder, or have a client hand it over."""
         drop_id = f"d{next(self._numbers)}"
         links = tuple(
             Link(LinkKind.URL, key, f"https://example.invalid/{key}", key, _info_hash(key)) for key in keys
         )
         way = ROUTES.get(category, (Route.CLOUD, None))
         destination = Destination(category, f"/out/{category}", *way, CHOOSY.get(category, Cached.ANY))
-        drop = Drop(drop_id, f"{drop_id}.txt", f"/drop/{category}")
+        drop = Drop(drop_id, f"{drop_id}.txt", "" if by_client else f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
         return drop_id
 
@@ -248,9 +250,22 @@ class World:
             not self.drops
             and not self.commands
             and not any(
-                job.state in OWES or job.to_clear or job.to_report for job in self.engine.jobs.values()
+                job.state in OWES or job.to_clear or job.to_report or job.leaves_at or self._was_imported(job)
+                for job in self.engine.jobs.values()
             )
         )
+
+    def _was_imported(self, job: Job) -> bool:
+        """Tell whether an import waits to be seen."""
+        if not job.to_import or job.publication is None:
+            return False
+        match lane_of(job, self.policy):
+            case Lane.DISK:
+                return job.publication.path not in self.shelf.there
+            case Lane.ARR:
+                return (job.id, job.round) in self.tools.has
+            case _:
+                return False
 
     def _until_idle(self) -> float:
         for _ in range(10_000):
@@ -277,10 +292,21 @@ class World:
                 self.journal.break_renewals(call)
             case "compact", None:
                 self.journal.wants_compaction = True
+            case "import", int(index):
+                self._import(index)
             case "delete in account", int(index):
                 self._delete_in_account(index)
             case act, str(how):
                 self.fate.glitches[act] = how
+
+    def _import(self, index: int) -> None:
+        """Let a tool import something and take it away, or keep its entry."""
+        done = sorted(job.id for job in self.engine.jobs.values() if job.publication is not None)
+        if done:
+            job = self.engine.jobs[done[index % len(done)]]
+            if job.drops[-1].folder and job.publication is not None:
+                self.shelf.lost.add(job.publication.path)
+            self.tools.has.add((job.id, job.round))
 
     def _suffer_at_the_service(self, fault: str, *, has: bool) -> None:
         match fault:
@@ -352,6 +378,9 @@ class World:
         for job in self.engine.jobs.values():
             assert not job.to_report, f"never reported: {job}"
             assert not job.to_clear, f"never taken out of the account: {job}"
+            assert not self._was_imported(job), f"nobody saw that it was imported: {job}"
+            assert not job.leaves_at, f"its entry never went: {job}"
+            assert job.to_import <= (self.policy.remove is Removal.IMPORTED)
             assert job.state in (JobState.DONE, JobState.FAILED), (
                 f"stuck: {job} {vars(self.engine)} {self.clock}"
             )
@@ -406,7 +435,7 @@ class World:
 
     def _check_removal(self, request_id: str) -> None:
         """Hold that what is removed was published from here, and that nobody needs it any more."""
-        assert self.policy.remove_published
+        assert self.policy.remove is not Removal.NEVER
         holders = [
             job
             for job in self.engine.jobs.values()
@@ -417,6 +446,7 @@ class World:
         assert not needing, f"removed although it is needed: {needing}"
         kept = [job for job in holders if job.state is not JobState.REMOVED]
         assert all(job.publication is not None for job in kept), "removed before it was published"
+        assert not any(job.to_import for job in kept), "removed before it was imported"
 
     def _check_report(self, job: Job) -> None:
         """Hold that what is reported has failed, for good and on record."""
@@ -463,6 +493,9 @@ class World:
         if isinstance(event, Cleared) and not event.reason and job is not None:
             assert job.submission is not None
             assert job.submission.request_id not in self.cloud.items, "it is still in the account"
+        if isinstance(event, Imported) and job is not None and job.publication is not None:
+            gone = job.publication.path not in self.shelf.there
+            assert gone or (job.id, job.round) in self.tools.has, f"nobody has imported it: {job}"
         if isinstance(event, Removed) and job is not None:
             self.forgotten |= {drop.id for drop in job.drops}
             self.forgotten_keys.add(job.link.key)

@@ -47,6 +47,8 @@ ACT_DEATHS = tuple(
         "publish",
         "link",
         "inspect",
+        "vanished",
+        "imported",
         "report",
         "discard",
         "settle",
@@ -119,7 +121,8 @@ def step_of(dice: random.Random, medium: Medium) -> Step:
 
 
 def _drop(dice: random.Random, _medium: Medium) -> Step:
-    return ("drop", [dice.choice(KEYS) for _ in range(dice.randint(1, 2))], dice.choice(USUAL))
+    keys = [dice.choice(KEYS) for _ in range(dice.randint(1, 2))]
+    return ("drop", keys, dice.choice(USUAL), dice.choice([False, False, True]))
 
 
 def _drop_done(dice: random.Random, _medium: Medium) -> Step:
@@ -191,6 +194,8 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         ("no links", not good),
         ("lose release", dice.randint(0, 5)),
         ("lose release", dice.randint(0, 5)),
+        ("import", dice.randint(0, 5)),
+        ("import", dice.randint(0, 5)),
         ("lag", dice.choice([0.0, 20.0, LAG_S, LAG_S])),
         ("lag", LAG_S),
         ("journal torn at", None if good else dice.randint(0, 3)),
@@ -209,7 +214,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         (dice.choice(["grant", "granted", "retry", "remove", "upload"]), dice.choice(["lost", "bug"])),
         ("disk tight", not good),
         ("cached", dice.choice(["lost", "bug"])),
-        (dice.choice(["link", "inspect", "report"]), dice.choice(["lost", "bug"])),
+        (dice.choice(["link", "inspect", "report", "vanished", "imported"]), dice.choice(["lost", "bug"])),
     ]
     return ("fault", *dice.choice(faults))
 

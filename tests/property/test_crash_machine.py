@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.model import Verb
+from offcloud_watchd.core.model import Removal, Verb
 from tests.fakes.fate import Manner
 from tests.fakes.mortal import POST_TAKES_S
 from tests.fakes.world import LAG_S, RESCAN_S, ROUTES, MakeJournal, World
@@ -49,9 +49,9 @@ class Story:
     def __init__(self, make_journal: MakeJournal, dice: random.Random) -> None:
         self.dice = dice
         self.calm = False
-        removes = dice.choice([True, False])
+        remove = dice.choice([Removal.NEVER, Removal.PUBLISHED, Removal.IMPORTED, Removal.IMPORTED])
         dead, cached = frozenset({DEAD}), frozenset({CACHED})
-        self.world = World(make_journal, self._meanwhile, dead, cached, removes=removes)
+        self.world = World(make_journal, self._meanwhile, dead, cached, remove=remove)
 
     def live_through(self, steps: Sequence[Step]) -> Counter[str]:
         """Take the steps and come to an end; return how often death struck where."""
@@ -69,8 +69,8 @@ class Story:
         """Take one step."""
         world = self.world
         match step:
-            case ("drop", list(keys), str(category)):
-                world.drop(keys, category)
+            case ("drop", list(keys), str(category), bool(by_client)):
+                world.drop(keys, category, by_client=by_client)
             case ("drop done", int(index), bool(elsewhere), bool(lose)):
                 self._drop_done(index, elsewhere=elsewhere, lose=lose)
             case ("command", Verb() as verb, int(index), bool(files)):
@@ -151,9 +151,9 @@ class Story:
             self._drop_done(0, elsewhere=place.startswith("link"), lose=False)
         if place.startswith("grant"):
             self.world.drop([KEYS[0]], "now")
-        if place.startswith("remove"):
+        if place.startswith(("remove", "vanished", "imported")):
             self.world.mend()
-            self.world.drop(KEYS[:3], "tv")
+            self.world.drop(KEYS[:3], "tv", by_client=place.startswith("imported"))
         if place.startswith("upload"):
             self.world.drop(KEYS, "tv")
         if place.startswith("cached"):

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
+from offcloud_watchd.core import imports
 from offcloud_watchd.core.effects import (
     Adopt,
     Clear,
@@ -22,6 +23,7 @@ from offcloud_watchd.core.effects import (
     Report,
     Solo,
     Submit,
+    Trace,
 )
 from offcloud_watchd.core.events import (
     Cleared,
@@ -31,6 +33,7 @@ from offcloud_watchd.core.events import (
     Discarded,
     Failed,
     Granted,
+    Imported,
     Kept,
     NotFound,
     Published,
@@ -52,6 +55,7 @@ from offcloud_watchd.core.model import (
     Progress,
     Publication,
     RemoteFile,
+    Removal,
     Route,
     Sought,
     Submission,
@@ -60,7 +64,7 @@ from offcloud_watchd.core.picture import AtWork
 from offcloud_watchd.core.ports import Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Tools, Wish
 from offcloud_watchd.core.rounds import ALONE
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, OffcloudWatchdError, Transient, Untold
-from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, ask_round, consult, minted, perform
+from offcloud_watchd.lanes import PROGRESS_EVERY_S, Ports, Workers, ask_round, consult, minted, perform, trace
 from offcloud_watchd.systemd import limits_s, overdue
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
@@ -181,13 +185,24 @@ def test_what_the_service_gave_up_it_tries_again(
     assert (event.submission.request_id, rig.cloud.revived) == (request_id, ["R1"] if retries else [])
 
 
-@pytest.mark.parametrize(("route", "clear"), [("cloud", True), ("instant", False)])
-def test_what_is_published_is_to_be_cleared_where_that_is_wanted(route: str, *, clear: bool) -> None:
-    """What is given at once leaves nothing to clear."""
-    rig = Rig(policy=Policy(remove_published=True))
+@pytest.mark.parametrize(
+    ("route", "remove", "clear", "until_imported"),
+    [
+        ("cloud", Removal.NEVER, False, False),
+        ("cloud", Removal.PUBLISHED, True, False),
+        ("cloud", Removal.IMPORTED, False, True),
+        ("instant", Removal.PUBLISHED, False, False),
+        ("instant", Removal.IMPORTED, False, True),
+    ],
+)
+def test_what_is_published_is_to_be_cleared_where_that_is_wanted(
+    route: str, remove: Removal, *, clear: bool, until_imported: bool
+) -> None:
+    """What is given at once leaves nothing to clear, but an entry that goes when it is imported."""
+    rig = Rig(policy=Policy(remove=remove))
     event = rig.perform(Fetch(rig.requested(JobState.FETCHING, route=route))).event
     assert isinstance(event, Published)
-    assert event.clear is clear
+    assert (event.clear, event.until_imported) == (clear, until_imported)
 
 
 def test_a_request_is_cleared_twice_without_harm() -> None:
@@ -211,15 +226,55 @@ def test_a_request_that_was_there_before_is_left() -> None:
 
 @dataclass
 class _Tool:
-    """A tool that was told what is in ``told``; ``reason`` is what it answers."""
+    """A tool that was told what is in ``told``; ``reason`` is what it answers, ``has`` who has imported."""
 
     reason: str = ""
+    has: str = ""
     told: list[str] = field(default_factory=list)
 
     def report(self, job: Job, stop: Stop) -> str:
         """Be told."""
         self.told.append(threading.current_thread().name)
         return self.reason
+
+    def imported(self, job: Job, stop: Stop) -> str:
+        """Tell."""
+        if self.has == "down":
+            raise Transient("sonarr gave no answer")
+        return self.has
+
+
+def test_what_was_imported_is_seen_in_its_lane(caplog: pytest.LogCaptureFixture) -> None:
+    """A release that was taken away leaves at once; what a tool says it has stays for it to remove."""
+    shelf, tool = FakeShelf(), _Tool()
+    done = a_job(JobState.DONE, to_import=True)
+    with working(Rig(shelf=shelf, tools=tool)) as (workers, inbox):
+        workers.trace([Trace(done, Lane.DISK)], threading.Event())
+        event = Imported("job", NOW, "its release was taken away", NOW)
+        assert answer(inbox) == Outcome(Trace(done, Lane.DISK), event, heard=Heard.NOT)
+        shelf.missing = True
+        workers.trace([Trace(done, Lane.DISK)], threading.Event())
+        assert answer(inbox) == Outcome(Trace(done, Lane.DISK), heard=Heard.NOT)
+        workers.trace([Trace(done, Lane.ARR)], threading.Event())
+        assert answer(inbox) == Outcome(Trace(done, Lane.ARR), heard=Heard.NOT)
+        tool.has = "sonarr"
+        workers.trace([Trace(done, Lane.ARR)], threading.Event())
+        event = Imported("job", NOW, "sonarr says so", NOW + imports.ENTRY_STAYS_S)
+        assert answer(inbox) == Outcome(Trace(done, Lane.ARR), event, heard=Heard.NOT)
+        tool.has = "down"
+        workers.trace([Trace(done, Lane.ARR)] * 2, threading.Event())
+        errors = [str(out.error) for out in (answer(inbox), answer(inbox)) if isinstance(out, Outcome)]
+        assert errors == ["sonarr gave no answer"] * 2
+    assert caplog.text.count("not seen whether releases were imported: sonarr gave no answer") == 1
+
+
+def test_a_round_of_looks_obeys_a_stop() -> None:
+    """Each is answered all the same."""
+    stop = threading.Event()
+    stop.set()
+    done = a_job(JobState.DONE, to_import=True)
+    [outcome] = trace([Trace(done, Lane.DISK)], Rig().ports, stop)
+    assert isinstance(outcome.error, Cancelled)
 
 
 def test_a_failure_is_reported_in_a_lane_of_its_own() -> None:

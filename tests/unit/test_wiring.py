@@ -12,7 +12,7 @@ import pytest
 
 from offcloud_watchd import wiring
 from offcloud_watchd.config import Config, load
-from offcloud_watchd.core.model import Destination, RemoteTarget, Route
+from offcloud_watchd.core.model import Destination, RemoteTarget, Removal, Route
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.watch import After, SpooledFiles, SpooledTorrents, Uploading, WatchMode
@@ -53,8 +53,9 @@ def test_patience_comes_from_the_settings(configure: Configure) -> None:
     assert (policy.poll_min_s, policy.poll_max_s, policy.history_lag_s) == (2.0, 9.0, 4.0)
     assert (policy.stall_s, policy.requests_per_minute) == (7200.0, 7)
     assert wiring.policy(configure(", stall: null")).stall_s == math.inf
-    assert not policy.remove_published
-    assert wiring.policy(configure(", remove: published")).remove_published
+    assert policy.remove is Removal.NEVER
+    assert wiring.policy(configure(", remove: published")).remove is Removal.PUBLISHED
+    assert wiring.policy(configure(", remove: imported")).remove is Removal.IMPORTED
 
 
 def test_who_is_told_how_jobs_end(configure: Configure) -> None:

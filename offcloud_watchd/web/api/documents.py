@@ -78,6 +78,7 @@ _JOB_MEMBERS: Final[Mapping[str, Schema]] = {
     "verified": Maybe(Text("how the release was checked")),
     "checks": Many(_CHECK),
     "to_clear": Flag("the request is still to be removed from the account"),
+    "to_import": Flag("request and entry stay until an *arr tool has imported it"),
     "to_report": Flag("an *arr tool is still to be told that it failed"),
     "remote": Maybe(Record({"account": Text(), "folder": Maybe(Text())})),
     "proxy": Maybe(Text("the service's server that gets what it gives at once")),

@@ -87,6 +87,8 @@ def _facts(job: Job) -> Iterator[tuple[str, str]]:
 def _owed(job: Job) -> Iterator[tuple[str, str]]:
     if job.to_clear:
         yield "Account", "the request is still to be removed from it"
+    if job.to_import:
+        yield "*arr", "request and entry stay until it is imported"
     if job.to_report:
         yield "*arr", "the tool is still to be told that it failed"
 

@@ -204,6 +204,56 @@ def test_a_torrent_of_the_second_version_has_two_names() -> None:
     assert hashes_of(replace(a_link(), info_hash_v2=v2)) == {v2.upper(), v2[:40].upper()}
 
 
+# --- an import ---
+
+
+def imported(fake: FakeTool, job: Job | None = None) -> str:
+    """Ask the tool whether it has imported a job."""
+    job = job or replace(failed_job(), state=JobState.DONE)
+    return Feedback([tool_at(fake)], FakeClock()).imported(job, NEVER)
+
+
+def test_what_a_tool_says_it_has_imported(fake: FakeTool) -> None:
+    """By exactly this hash, since its newest grab, when nothing of it is left to be imported."""
+    assert imported(fake) == ""
+    fake.note("downloadFolderImported", TITLE, OTHER.upper())
+    fake.grab(TITLE, HASH, client=True)
+    assert imported(fake) == ""
+    fake.note("downloadFolderImported", TITLE, HASH.upper())
+    assert imported(fake) == "", "an episode of a season; it is in the queue still"
+    fake.queue.clear()
+    assert imported(fake) == "sonarr"
+    fake.grab(TITLE, HASH, client=True, queued=False)
+    assert imported(fake) == "", "it was grabbed again"
+    fake.note("downloadFailed", TITLE, HASH.upper())
+    assert imported(fake) == "", "it does not want this one"
+
+
+def test_every_tool_that_has_grabbed_it_must_have_it(fake: FakeTool) -> None:
+    """One of the category that knows nothing of it is not waited for."""
+    done = replace(failed_job(), state=JobState.DONE)
+    with FakeTool(api="v1", name="Lidarr") as second, FakeTool() as third:
+        tools = [tool_at(fake), tool_at(second, name="lidarr"), tool_at(third, categories=("film",))]
+        feedback = Feedback(tools, FakeClock())
+        fake.grab(TITLE, HASH, client=True, queued=False)
+        fake.note("downloadFolderImported", TITLE, HASH.upper())
+        assert feedback.imported(done, NEVER) == "sonarr"
+        second.grab(TITLE, HASH, client=True, queued=False)
+        assert feedback.imported(done, NEVER) == ""
+        second.note("downloadImported", TITLE, HASH.upper())
+        assert feedback.imported(done, NEVER) == "sonarr, lidarr"
+        assert third.asked == []
+
+
+def test_a_stop_is_obeyed_before_a_tool_is_asked(fake: FakeTool) -> None:
+    """Nothing new is begun."""
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Cancelled):
+        Feedback([tool_at(fake)], FakeClock()).imported(failed_job(), stop)
+    assert fake.asked == []
+
+
 # --- a release ---
 
 

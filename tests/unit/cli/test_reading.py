@@ -13,6 +13,7 @@ from offcloud_watchd.core.events import (
     Deferred,
     Delivered,
     DroppedAgain,
+    Imported,
     Kept,
     Published,
     Submitted,
@@ -107,6 +108,7 @@ def test_jobs_as_json_have_a_stable_shape(place: Place) -> None:
         "verified": "size",
         "checks": [],
         "to_clear": False,
+        "to_import": False,
         "to_report": False,
         "remote": None,
         "proxy": None,
@@ -327,6 +329,19 @@ def test_show_of_what_is_still_in_the_account(place: Place) -> None:
     assert "account:   the request is still to be removed from it\n" in place.run("show", A).out
     place.record([Cleared(A, NOW + 9)])
     assert "account:" not in place.run("show", A).out
+
+
+def test_show_of_what_waits_for_its_import(place: Place) -> None:
+    """Until that is seen, and then what happened."""
+    *before, done = published(A)
+    assert isinstance(done, Published)
+    place.record([queued(A), *before, replace(done, until_imported=True)])
+    assert "arr:       request and entry stay until it is imported\n" in place.run("show", A).out
+    place.record([Imported(A, NOW + 9, "sonarr says so", NOW + 909)])
+    out = place.run("show", A).out
+    assert "arr:" not in out
+    assert "account:   the request is still to be removed from it\n" in out
+    assert "how=sonarr says so" in out
 
 
 def test_show_says_what_may_be_in_the_way(place: Place) -> None:

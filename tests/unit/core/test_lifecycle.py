@@ -19,6 +19,7 @@ from offcloud_watchd.core.events import (
     Event,
     Failed,
     Granted,
+    Imported,
     Kept,
     NotFound,
     Published,
@@ -65,6 +66,7 @@ EVENTS: dict[type[Event], Event] = {
     Vanished: Vanished("job", NOW),
     CloudReady: CloudReady("job", NOW, Submission("R2", "downloaded")),
     Published: Published("job", NOW, PUBLICATION),
+    Imported: Imported("job", NOW, "its release was taken away", NOW),
     Delivered: Delivered("job", NOW, DELIVERY),
     Cleared: Cleared("job", NOW),
     DroppedAgain: DroppedAgain("job", NOW, a_drop("d2")),
@@ -227,6 +229,29 @@ def test_what_was_sent_is_done_and_is_not_taken_for_what_is_sent_next() -> None:
         assert (anew.delivery, anew.spent[-1]) == (None, f"R{number}")
         job = replace(anew, state=JobState.CLOUD)
     assert len(job.spent) == MAX_SPENT
+
+
+def test_who_waits_for_an_import_owes_what_follows_from_it() -> None:
+    """Seen, it is to be cleared and to leave; dropped again it waits anew; removed it is to be cleared."""
+    done = evolve(a_job(JobState.FETCHING), Published("job", NOW, PUBLICATION, until_imported=True))
+    assert done is not None
+    assert (done.to_import, done.to_clear) == (True, False)
+    imported = evolve(done, Imported("job", NOW + 9, "sonarr says so", NOW + 99))
+    assert imported == replace(done, to_import=False, to_clear=True, leaves_at=NOW + 99)
+    again = evolve(imported, DroppedAgain("job", NOW + 10, a_drop("d2")))
+    assert again is not None
+    assert (again.to_import, again.to_clear, again.leaves_at) == (True, False, 0.0)
+    removed = evolve(done, Removed("job", NOW + 9, files=True))
+    assert removed is not None
+    assert (removed.to_import, removed.to_clear) == (False, True)
+    cleared = evolve(removed, Cleared("job", NOW + 10))
+    assert cleared == replace(removed, to_clear=False)
+    anew = evolve(again, Requeued("job", NOW + 11))
+    assert anew is not None
+    assert not anew.to_import
+    instant = evolve(a_job(JobState.DONE, route="instant", to_import=True), Imported("job", NOW, "gone", NOW))
+    assert instant is not None
+    assert not instant.to_clear, "links that were given are no request"
 
 
 def test_what_is_to_be_cleared_is_remembered_until_it_is() -> None:

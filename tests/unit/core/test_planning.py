@@ -8,10 +8,20 @@ from dataclasses import replace
 
 import pytest
 
+from offcloud_watchd.core import imports
 from offcloud_watchd.core.cachelooks import Finding, Knowledge
-from offcloud_watchd.core.effects import Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit
+from offcloud_watchd.core.effects import Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit, Trace
 from offcloud_watchd.core.lifecycle import MAX_WAIT_S, Policy
-from offcloud_watchd.core.model import Destination, Job, JobState, Lane, RemoteTarget, Route, Submission
+from offcloud_watchd.core.model import (
+    Destination,
+    Job,
+    JobState,
+    Lane,
+    RemoteTarget,
+    Removal,
+    Route,
+    Submission,
+)
 from offcloud_watchd.core.planning import (
     LEADER_TRIES,
     LEADER_WAIT_S,
@@ -27,7 +37,7 @@ from offcloud_watchd.core.planning import (
     twin_of,
 )
 from offcloud_watchd.core.rounds import Rhythm
-from tests.fakes.jobs import NOW, a_job
+from tests.fakes.jobs import NOW, a_drop, a_job
 
 POLICY = Policy()
 KNOWN_OF_NONE = Knowledge()
@@ -42,6 +52,8 @@ def planned(
     vain: Mapping[str, int] | None = None,
     round_at: float = 0.0,
     cache: Knowledge = KNOWN_OF_NONE,
+    policy: Policy = POLICY,
+    tracing: bool = True,
 ) -> Plan:
     """Plan for some jobs."""
     return plan(
@@ -51,8 +63,9 @@ def planned(
         free=free,
         not_before=not_before or {},
         vain=vain or {},
-        rhythm=Rhythm(POLICY, round_at),
+        rhythm=Rhythm(policy, round_at),
         cache=cache,
+        tracing=tracing,
     )
 
 
@@ -337,6 +350,48 @@ def test_what_nobody_needs_is_cleared() -> None:
     ) == ["Clear a", "Clear b"]
 
 
+IMPORTS = Policy(remove=Removal.IMPORTED, reported=frozenset({"tv"}))
+
+
+def test_imports_are_looked_for_where_they_can_be_seen() -> None:
+    """In a folder's output on the disk, of a client in the tool's history; one round a lane at a time."""
+    by_folder = a_job(JobState.DONE, id="a", to_import=True)
+    by_client = replace(by_folder, id="b", drops=(a_drop(folder=""),))
+    nowhere = replace(by_client, id="c", destination=Destination("film", "/out/film"))
+    jobs = (by_folder, by_client, nowhere)
+    traces = [Trace(by_folder, Lane.DISK), Trace(by_client, Lane.ARR)]
+    assert list(planned(*jobs, policy=IMPORTS).effects) == traces
+    assert planned(*jobs, policy=IMPORTS, tracing=False).effects == ()
+    later = replace(by_folder, id="d")
+    assert list(planned(*jobs, later, policy=IMPORTS, busy=["a"]).effects) == traces[1:]
+    assert list(planned(*jobs, policy=IMPORTS, free={**PLENTY, Lane.ARR: 0}).effects) == traces[:1]
+    assert list(planned(*jobs, policy=IMPORTS, not_before={"a": NOW + 1}).effects) == traces[1:]
+
+
+def test_a_round_of_looks_is_bounded_and_fair() -> None:
+    """Who was looked at longest ago comes first; the older a release is the less often it is looked at."""
+    jobs = [a_job(JobState.DONE, id=f"{number:04}", to_import=True) for number in range(600)]
+    looked_at = {job.id: NOW - number for number, job in enumerate(jobs)}
+    looked = planned(*jobs, policy=IMPORTS, not_before=looked_at).effects
+    assert {effect.job.id for effect in looked} == {job.id for job in jobs[100:]}
+    ages_s = (0, 800, 86_400)
+    assert [imports.interval_s(a_job(changed_at=NOW - age_s), NOW) for age_s in ages_s] == [0, 100, 600]
+
+
+def test_what_was_imported_leaves_when_its_time_comes() -> None:
+    """Also when the clock was set back since."""
+    imported = a_job(JobState.DONE, leaves_at=NOW + 900)
+    assert planned(imported) == Plan((), NOW + 900)
+    assert names(planned(replace(imported, leaves_at=NOW)).effects) == ["Leave job"]
+    assert names(planned(replace(imported, leaves_at=NOW + 1e6)).effects) == ["Leave job"]
+
+
+def test_what_is_removed_is_cleared_first() -> None:
+    """Its entry is the last to know of the request."""
+    removed = a_job(JobState.REMOVED, to_clear=True, submission=Submission("R1"))
+    assert names(planned(removed).effects) == ["Clear job"]
+
+
 def test_a_failure_is_reported_and_only_then_forgotten() -> None:
     """In a lane of its own; what was removed first waits for it, as a tool may have had it removed."""
     failed = a_job(JobState.FAILED, id="a", to_report=True)
@@ -367,12 +422,14 @@ def test_nothing_is_looked_for_while_it_is_taken_away() -> None:
 
 
 def test_who_is_not_done_needs_the_request() -> None:
-    """One that failed as well: it may be tried again."""
+    """One that failed as well: it may be tried again; and one that is to be imported yet."""
     done = a_job(JobState.DONE, id="a", to_clear=True)
     for state in JobState:
         finished = state in (JobState.DONE, JobState.CHECKING, JobState.REMOVED)
         other = a_job(state, id="b")
         assert needed_by(done, [done, other]) == (None if finished else other)
+    awaited = a_job(JobState.DONE, id="b", to_import=True)
+    assert needed_by(done, [done, awaited]) == awaited
 
 
 def test_the_agenda_follows_jobs() -> None:
@@ -421,6 +478,7 @@ def test_a_line_is_read_no_further_than_there_are_places() -> None:
         vain={},
         rhythm=Rhythm(POLICY),
         cache=KNOWN_OF_NONE,
+        tracing=True,
     )
     assert names(due.effects) == ["Fetch fetching0", "Fetch fetching1"]
     assert len(looked_at) < 10

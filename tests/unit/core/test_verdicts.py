@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Report, Submit
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Report, Submit, Trace
 from offcloud_watchd.core.events import (
     Cleared,
     Deferred,
@@ -20,7 +20,7 @@ from offcloud_watchd.core.events import (
     Vanished,
 )
 from offcloud_watchd.core.lifecycle import MAX_REASON_CHARS, MAX_WAIT_S, Policy, bounded, evolve
-from offcloud_watchd.core.model import Destination, JobState, Route, Submission
+from offcloud_watchd.core.model import Destination, JobState, Lane, Route, Submission
 from offcloud_watchd.core.verdicts import (
     OURS_WITHIN_S,
     compared,
@@ -170,6 +170,19 @@ def test_a_request_that_cannot_be_cleared_stays_and_the_job_is_done(error: Excep
     assert isinstance(verdict, Cleared)
     assert str(error) in verdict.reason
     assert judge(Clear(done), Blocked("api", "no key"), NOW, POLICY) is None
+
+
+def test_a_removed_job_does_not_wait_for_what_cannot_be_cleared() -> None:
+    """Its entry goes."""
+    verdict = judge(Clear(a_job(JobState.REMOVED, to_clear=True)), Permanent("no such call"), NOW, POLICY)
+    assert verdict == Cleared("job", NOW, "no such call")
+
+
+@pytest.mark.parametrize("error", [Transient("down"), Blocked("disk", "x"), Cancelled("x"), ValueError("x")])
+def test_a_look_in_vain_says_nothing(error: Exception) -> None:
+    """It is made again, and nobody is charged."""
+    waiting = a_job(JobState.DONE, to_import=True, attempts=POLICY.max_attempts)
+    assert judge(Trace(waiting, Lane.ARR), error, NOW, POLICY) is None
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.REMOVED])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from offcloud_watchd.core.effects import Act, Consult, Poll, Solo, Submit
+from offcloud_watchd.core.effects import Act, Consult, Poll, Solo, Submit, Trace
 from offcloud_watchd.core.events import CloudReady, Event, Published, Submitted
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Looked, Message, Outcome, Probed
@@ -44,6 +44,10 @@ class OpenLanes:
         """Write down, one by one."""
         self.consulted += 1
         self.flights += [(one, stop) for one in consults]
+
+    def trace(self, traces: Sequence[Trace], stop: Stop) -> None:
+        """Write down, one by one."""
+        self.flights += [(one, stop) for one in traces]
 
     def probe(self, lane: Lane) -> None:
         """Write down."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from offcloud_watchd.core.effects import Adopt, Clear, Consult, Discard, Fetch, Poll, Report, Submit
+from offcloud_watchd.core.effects import Adopt, Clear, Consult, Discard, Fetch, Poll, Report, Submit, Trace
 from offcloud_watchd.core.events import (
     CategoryDropped,
     CategoryMade,
@@ -15,6 +15,7 @@ from offcloud_watchd.core.events import (
     Discarded,
     Failed,
     Granted,
+    Imported,
     NotFound,
     Queued,
     Recalled,
@@ -34,7 +35,17 @@ from offcloud_watchd.core.messages import (
     Probed,
     Stopping,
 )
-from offcloud_watchd.core.model import Intake, Job, JobState, Lane, Naming, Progress, Submission, Verb
+from offcloud_watchd.core.model import (
+    Intake,
+    Job,
+    JobState,
+    Lane,
+    Naming,
+    Progress,
+    Removal,
+    Submission,
+    Verb,
+)
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.engine.engine import UNRECORDABLE_MOST
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Transient
@@ -322,7 +333,7 @@ def test_anothers_post_is_searched_for_first() -> None:
 # --- taking what is done out of the account ---
 
 
-CLEARS = Policy(remove_published=True)
+CLEARS = Policy(remove=Removal.PUBLISHED)
 
 
 def a_done(job_id: str, category: str, **changes: object) -> Job:
@@ -387,6 +398,70 @@ def test_a_removal_that_ends_late_settles_nothing() -> None:
     assert desk.take() == []
     desk.turn(Outcome(clear, Cleared("a", NOW)))
     assert [type(act) for act in desk.take()] == [Adopt]
+
+
+IMPORTS = Policy(remove=Removal.IMPORTED)
+
+
+def test_what_was_imported_leaves_the_account_and_then_the_list() -> None:
+    """Looked at in rounds; cleared at once, and forgotten when its time comes."""
+    desk = Desk(a_job(JobState.DONE, to_import=True), policy=IMPORTS)
+    desk.turn()
+    look, _ = desk.begun()
+    assert isinstance(look, Trace)
+    desk.turn(Outcome(look, error=Transient("busy"), heard=Heard.NOT))
+    assert desk.events() == []
+    desk.later(RESCAN_S)
+    assert desk.take() == [], "not so soon"
+    desk.later(3600)
+    look, _ = desk.begun()
+    desk.turn(Outcome(look, Imported("job", desk.clock.now(), "sonarr says so", desk.clock.now() + 900)))
+    clear, _ = desk.begun()
+    assert isinstance(clear, Clear)
+    desk.turn(Outcome(clear, Cleared("job", desk.clock.now())))
+    desk.later(800)
+    assert desk.job().state is JobState.DONE
+    desk.later(100)
+    desk.turn()
+    assert [type(act) for act in desk.take()] == [Discard]
+
+
+def test_a_tool_that_has_the_entry_removed_has_imported_it() -> None:
+    """What it held in the account goes before the entry is forgotten; also when a look is under way."""
+    desk = Desk(a_job(JobState.DONE, to_import=True), policy=IMPORTS)
+    desk.turn()
+    look, _ = desk.begun()
+    desk.turn(desk.say(Verb.FORGET))
+    assert desk.job().state is JobState.REMOVED
+    desk.turn(Outcome(look, Imported("job", NOW, "its release was taken away", NOW)))
+    clear, _ = desk.begun()
+    assert isinstance(clear, Clear)
+    desk.turn(Outcome(clear, Cleared("job", NOW)))
+    assert [type(act) for act in desk.take()] == [Discard]
+
+
+def test_what_another_job_is_to_have_imported_stays() -> None:
+    """Both have the request; whose release is imported last clears it."""
+    desk = Desk(
+        a_job(JobState.DONE, id="a", to_import=True),
+        a_job(JobState.DONE, id="b", to_import=True, category="film"),
+        policy=IMPORTS,
+    )
+    desk.turn()
+    first, second = desk.take()
+    desk.turn(Outcome(first, Imported("a", NOW, "its release was taken away", NOW)))
+    assert Clear not in [type(act) for act in desk.take()]
+    desk.turn(Outcome(second, Imported("b", NOW, "its release was taken away", NOW)))
+    assert Clear in [type(act) for act in desk.take()]
+
+
+def test_nothing_waits_for_an_import_that_nobody_wants_any_more() -> None:
+    """Another setting: what is published stays as it is."""
+    desk = Desk(a_job(JobState.DONE, to_import=True), policy=CLEARS)
+    desk.turn()
+    assert desk.take() == []
+    assert not desk.job().to_import
+    assert "not `imported` any more" in desk.job().reason
 
 
 REPORTS = Policy(reported=frozenset({"tv"}))

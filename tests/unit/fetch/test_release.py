@@ -11,7 +11,7 @@ from types import FrameType
 import pytest
 
 from offcloud_watchd.core.model import Publication
-from offcloud_watchd.fetch.release import holds, linked
+from offcloud_watchd.fetch.release import holds, linked, vanished
 
 PUBLISHED_AT = 2_000_000_000.0
 
@@ -228,3 +228,18 @@ def test_our_own_disk_that_fails_is_an_error(release: Path) -> None:
     closed_fd = 1_000_000
     with pytest.raises(OSError, match="Bad file descriptor"):
         linked(proof(release), PUBLISHED_AT, closed_fd)
+
+
+def test_a_release_has_vanished_when_nothing_is_left_of_it(release: Path) -> None:
+    """Of one that is just being taken a part is left; without its directory nobody can tell."""
+    assert not vanished(proof(release))
+    take(release)
+    assert not vanished(proof(release))
+    take_all(release)
+    assert vanished(proof(release))
+    release.symlink_to("/nowhere")
+    assert not vanished(proof(release)), "something has its name"
+    release.unlink()
+    release.parent.rmdir()
+    with pytest.raises(FileNotFoundError):
+        vanished(proof(release))
