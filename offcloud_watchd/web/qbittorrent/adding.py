@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* Everything is read before anything is taken: a call that brings one bad file brings nothing.
+* Everything is read before anything is taken: a call that brings one bad file, or too much, brings nothing.
 * The jobs show when it is answered, as far as that does not take long, because clients ask for them next.
 * What is there already is no error: an open job is joined, a failed one begins anew, a finished one is looked
   at. qBittorrent says ``Fails.`` there, and a client whose first call was answered too late could never know.
@@ -30,6 +30,7 @@ from offcloud_watchd.web.qbittorrent.call import Call, Refused
 from offcloud_watchd.web.qbittorrent.categories import INCORRECT
 
 MAX_LINES: Final = 2000
+"""Each link is an order that is made durable before the answer: more take longer than clients wait."""
 MAX_STEM: Final = 1000
 _SUFFIX: Final = ".torrent"
 
@@ -70,14 +71,16 @@ class Adding:
 def _read(
     uploads: Sequence[Upload], lines: Sequence[str], category: str | None, name: str | None
 ) -> list[Brought]:
+    given = [line for line in map(str.strip, lines) if line]
+    if len(given) > MAX_LINES:
+        raise Refused(413, f"Fails. Nothing of {len(given)} links was taken: send {MAX_LINES} at the most.")
     files = [_read_file(upload, category, name) for upload in uploads]
-    links = [link for line in lines[:MAX_LINES] if (link := _read_link(line.strip(), category, name))]
-    return [*files, *links]
+    return [*files, *(link for line in given if (link := _read_link(line, category, name)))]
 
 
 def _read_link(line: str, category: str | None, name: str | None) -> Brought | None:
     try:
-        return Brought(AddLink(line, category, name), parse_link(line).key) if line else None
+        return Brought(AddLink(line, category, name), parse_link(line).key)
     except BadDrop:
         return None
 

@@ -202,6 +202,19 @@ def test_many_at_once(house, wire):
     assert wire.get("torrents/info").json() == []
 
 
+def test_too_many_at_once(house, wire):
+    """Nothing is taken then, and the answer says so; empty lines do not count."""
+    wire.login()
+    links = [f"magnet:?xt=urn:btih:{number:040x}" for number in range(1, 2002)]
+    answer = wire.post("torrents/add", urls="\n".join(links))
+    assert (answer.status_code, answer.text[:6]) == (413, "Fails.")
+    assert "2000 at the most" in answer.text
+    assert wire.get("torrents/info").json() == []
+    answer = wire.post("torrents/add", urls="\n" * 5000 + links[0])
+    assert answer.text == "Ok."
+    assert len(house.jobs) == 1
+
+
 def test_the_same_again_joins(house, wire):
     """One job comes of it."""
     wire.login()
