@@ -61,7 +61,7 @@ class Traffic:
         counts = overview.picture.counts
         sample = Sample(
             overview.picture.at,
-            brought.since(before) / (now_s - before.at_s),
+            (brought.since(before) + _ended(before, overview)) / (now_s - before.at_s),
             sum(counts.get(state, 0) for state in _WAITING),
             counts.get(JobState.FETCHING, 0),
         )
@@ -75,11 +75,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class _Brought:
-    """What had come home of each job that was fetched at a moment, and the jobs that were published then."""
+    """What had come home of each job that was fetched at a moment."""
 
     at_s: float
     fetched: Mapping[str, Progress]
-    done: Mapping[str, tuple[int, int]]
 
     @classmethod
     def of(cls, overview: Overview, now_s: float) -> _Brought:
@@ -88,10 +87,10 @@ class _Brought:
             for job, _ in overview.picture.active
             if job.state is JobState.FETCHING
         }
-        return cls(now_s, fetched, {job.id: transferred for job, transferred in _transferred(overview)})
+        return cls(now_s, fetched)
 
     def since(self, before: _Brought) -> float:
-        """Sum up the bytes that came between two moments."""
+        """Sum up the bytes that came between two moments for jobs that are still fetched."""
         came = 0.0
         for job_id, progress in self.fetched.items():
             done = progress.done_bytes or 0
@@ -100,18 +99,21 @@ class _Brought:
                 came += max(0, done - (known.done_bytes or 0))
             else:  # of what a fetch found in staging nothing came now
                 came += min(float(done), (progress.bytes_per_s or 0.0) * (self.at_s - before.at_s))
-        for job_id, (round_, size_bytes) in self.done.items():
-            if before.done.get(job_id) != (round_, size_bytes) and job_id in before.fetched:
-                came += max(0, size_bytes - (before.fetched[job_id].done_bytes or 0))
         return came
 
 
-def _transferred(overview: Overview) -> Iterator[tuple[Job, tuple[int, int]]]:
-    """Yield the jobs that are done by bytes that came over the line, with their round and their size."""
-    for job in overview.jobs:
-        publication = job.publication
-        if job.state is JobState.DONE and publication is not None and not is_linked(job):
-            yield job, (job.round, publication.size_bytes)
+def _ended(before: _Brought, overview: Overview) -> float:
+    """Sum up the bytes that came since for jobs that were fetched then and are done now."""
+    if not before.fetched:
+        return 0.0
+    return sum(
+        max(0.0, job.publication.size_bytes - (before.fetched[job.id].done_bytes or 0))
+        for job in overview.jobs
+        if job.id in before.fetched
+        and job.state is JobState.DONE
+        and job.publication is not None
+        and not is_linked(job)
+    )
 
 
 def is_linked(job: Job) -> bool:
