@@ -50,7 +50,7 @@ class Entrance:
         if self._is_good is None:
             return self._sessions.of_client(_name(request))
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and await self._holds_key(request, key.strip()):
+        if scheme.lower() == "bearer" and await self.holds_key(request, key.strip()):
             return self._sessions.of_client(_name(request))
         return None
 
@@ -75,7 +75,11 @@ class Entrance:
             self._doorkeeper.failed(address)
             return False
 
-    async def _holds_key(self, request: Request, key: str) -> bool:
+    async def holds_key(self, request: Request, key: str) -> bool:
+        """Tell whether a key that comes with every call is good, and count it when it is not.
+
+        One that was good from this address before is let in while others guess from there.
+        """
         address = _address(request)
         check = self._is_good
         if (

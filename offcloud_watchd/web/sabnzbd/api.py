@@ -112,13 +112,12 @@ class Sabnzbd:
             return
         if not (key := _key(given)):
             raise Refused(_MISSING)
-        if self._entrance.shuts_out(request):
-            raise Refused(_SHUT_OUT)
-        if not await self._entrance.knows(request, key):
-            raise Refused(_WRONG)
+        shut_out = self._entrance.shuts_out(request)
+        if not await self._entrance.holds_key(request, key):
+            raise Refused(_SHUT_OUT if shut_out else _WRONG)
 
     async def _which_key(self, request: Request, key: str) -> Response:
-        is_good = not key or await self._entrance.knows(request, key)
+        is_good = not key or await self._entrance.holds_key(request, key)
         return utf8_answer({"auth": "apikey" if is_good else "badkey"})
 
 
