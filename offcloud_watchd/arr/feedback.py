@@ -152,6 +152,6 @@ class Refresher:
 def introduce(tool: Tool, _stop: Stop) -> None:
     """Say at the start, once, what a tool is, or what is in the way."""
     try:
-        log.info("%s is %s", tool.settings.name, tool.about())
+        log.info("arr %s: %s", tool.settings.name, tool.about())
     except Transient as error:
         log.error("%s", error)  # noqa: TRY400 - an answer, not a bug

@@ -20,8 +20,7 @@ from offcloud_watchd.cli.exits import FAILED
 from offcloud_watchd.config import Config
 from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Destination, Job, Links
-from offcloud_watchd.core.story import whereto
-from offcloud_watchd.core.views import shown_key
+from offcloud_watchd.core.story import shown_key, whereto
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.watch.names import is_ignored
 

@@ -26,7 +26,7 @@ from offcloud_watchd.app import SystemClock
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.cli.exits import DAMAGED, CommandFailed
 from offcloud_watchd.cli.options import add_config
-from offcloud_watchd.core.views import shown_key
+from offcloud_watchd.core.story import shown_key
 from offcloud_watchd.journal import Repair, Report, compact, export, repair, verify
 
 MOST_NAMED: Final = 20

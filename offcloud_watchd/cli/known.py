@@ -14,10 +14,9 @@ from typing import Final
 from offcloud_watchd.cli.exits import CommandFailed
 from offcloud_watchd.cli.text import complain, printable
 from offcloud_watchd.config import Config, find_path, load
-from offcloud_watchd.core import views
 from offcloud_watchd.core.links import info_hashes, parse_link
 from offcloud_watchd.core.model import Job, Link
-from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.story import display_name, shown_key
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.journal import read_jobs
 
@@ -66,8 +65,8 @@ def chosen(jobs: Mapping[str, Job], words: Sequence[str]) -> list[Job]:
 
 
 def short(word: str) -> str:
-    """Shorten a word to one line, without what a link may hide behind its ``?`` or before its ``@``."""
-    scheme, mark, rest = word.partition("?")[0].partition("://")
+    """Shorten a word to one line, without what a link may hide behind ``?`` or ``#``, or before ``@``."""
+    scheme, mark, rest = shown_key(word).partition("://")
     host, slash, path = rest.partition("/")
     shown = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if mark else scheme
     return " ".join(shown[:200].split("\n"))
@@ -103,4 +102,4 @@ def _names(job: Job) -> set[str | None]:
 
 def link_name(link: Link) -> str:
     """Name a link for people: never the link itself."""
-    return link.name or views.shown_key(link.key)
+    return link.name or shown_key(link.key)

@@ -15,8 +15,8 @@ from typing import Any
 from offcloud_watchd.cli import known, text
 from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Cached, Check, Job, Route
-from offcloud_watchd.core.story import display_name, sent, whereto
-from offcloud_watchd.core.views import described, drop_line, shown_key, without_links
+from offcloud_watchd.core.story import display_name, sent, shown_key, whereto
+from offcloud_watchd.core.views import described, drop_line, without_links
 from offcloud_watchd.journal import HistoryEntry, read_history
 
 

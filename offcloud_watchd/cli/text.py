@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from offcloud_watchd.core.views import printable, size
+from offcloud_watchd.core.story import size
+from offcloud_watchd.core.views import printable
 
 __all__ = ["complain", "moment", "printable", "say", "say_json", "say_table", "size"]
 

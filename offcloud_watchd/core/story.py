@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Final, assert_never
 
@@ -33,7 +34,21 @@ from offcloud_watchd.core.events import (
     Submitting,
     Vanished,
 )
-from offcloud_watchd.core.model import Delivery, Destination, Job, JobState, Lane, RemoteTarget
+from offcloud_watchd.core.model import (
+    Delivery,
+    Destination,
+    Job,
+    JobState,
+    Lane,
+    Link,
+    LinkKind,
+    Publication,
+    RemoteTarget,
+)
+
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+_FILE_NAME: Final = re.compile(r".{1,200}\.[0-9A-Za-z]{1,8}")
+"""What a file is called; the last part of an address that names none may be the very word that opens it."""
 
 _HANDS: Final[Mapping[JobState, Lane]] = {
     JobState.QUEUED: Lane.API,
@@ -46,10 +61,33 @@ _HANDS: Final[Mapping[JobState, Lane]] = {
 
 
 def display_name(job: Job) -> str:
-    """Name a job for people: as it was dropped, published or submitted, else by its key without a query."""
+    """Name a job for people: as it was dropped, published or submitted, else by what its link tells of it."""
     published = posixpath.basename(job.publication.path) if job.publication is not None else None
     submitted = job.submission.name if job.submission is not None else None
-    return job.release or published or submitted or job.link.name or job.link.key.partition("?")[0]
+    return job.release or published or submitted or job.link.name or _named_by(job.link)
+
+
+def _named_by(link: Link) -> str:
+    """Name what a link leads to: by its info hash; by the file in its address, or else by the host alone."""
+    key = shown_key(link.key)
+    if link.kind is not LinkKind.URL:
+        return key
+    host, _, path = key.partition("://")[2].partition("/")
+    last = path.rpartition("/")[2]
+    return last if _FILE_NAME.fullmatch(last) else f"a link to {host}"
+
+
+def shown_key(key: str) -> str:
+    """Return a link's key without what may be secret in it: what follows its ``?``, or its ``#``."""
+    return key.partition("?")[0].partition("#")[0]
+
+
+def size(size_bytes: float) -> str:
+    """Write bytes for a person: ``1.4GiB``."""
+    exponent = 0
+    while size_bytes >= 1024 and exponent < len(_UNITS) - 1:
+        size_bytes, exponent = size_bytes / 1024, exponent + 1
+    return f"{size_bytes:.0f}{_UNITS[exponent]}" if exponent == 0 else f"{size_bytes:.1f}{_UNITS[exponent]}"
 
 
 def about(job: Job, lane: Lane | None = None) -> dict[str, str]:
@@ -73,8 +111,14 @@ def whereto(destination: Destination) -> str:
 
 def sent(delivery: Delivery) -> str:
     """Say what was sent where."""
-    size = f", {delivery.size_bytes} bytes" if delivery.size_bytes is not None else ""
-    return f"{delivery.name or 'it'} to {account(delivery)}{size}"
+    how_much = f", {size(delivery.size_bytes)}" if delivery.size_bytes is not None else ""
+    return f"{delivery.name or 'it'} to {account(delivery)}{how_much}"
+
+
+def _contents(publication: Publication) -> str:
+    files = "1 file" if publication.files == 1 else f"{publication.files} files"
+    how = publication.verified
+    return f"{files}, {size(publication.size_bytes)}, {how if how == 'unverified' else f'verified: {how}'}"
 
 
 def account(place: RemoteTarget | Delivery) -> str:
@@ -104,9 +148,7 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
         case CloudReady():
             return "the service has it: fetching"
         case Published(publication=publication):
-            files = "1 file" if publication.files == 1 else f"{publication.files} files"
-            how = ", " + publication.verified.partition(":")[0] if ":" in publication.verified else ""
-            return f"published: {publication.path} ({files}, {publication.size_bytes} bytes{how})"
+            return f"published: {publication.path} ({_contents(publication)})"
         case Imported(how=how):
             return f"imported: {how}"
         case Delivered(delivery=delivery):

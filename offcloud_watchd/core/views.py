@@ -3,7 +3,7 @@
 Rules of this file:
 
 * Documents are plain: what JSON holds and nothing else. Members are only ever added.
-* A link is never shown whole: its address, or what stands behind its ``?``, may be a secret.
+* A link is never shown whole: its address, or what stands behind its ``?`` or ``#``, may be a secret.
 * What comes from outside stands in a document as it came. Whoever shows it to a person has it ``printable``.
 
 A job as a document::
@@ -23,7 +23,7 @@ A job as a document::
     drops: [{name, folder, line}]               (line: of a list, else null)
 
 Times are UTC seconds since the epoch. ``key`` is the info hash as ``btih:HEX`` or ``btmh:HEX``, or ``url:``
-and the address up to its ``?``.
+and the address up to its ``?`` or ``#``.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ from typing import Any, Final
 from offcloud_watchd.core.model import Drop, Job, Lane, Progress
 from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.ports import FolderHealth
-from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.story import display_name, shown_key
 
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 
 
@@ -55,14 +54,6 @@ def _escape(sign: str) -> str:
     return sign.encode("ascii", "backslashreplace").decode() if ord(sign) > 0x7F else f"\\x{ord(sign):02x}"
 
 
-def size(size_bytes: float) -> str:
-    """Write bytes for a person: ``1.4GiB``."""
-    exponent = 0
-    while size_bytes >= 1024 and exponent < len(_UNITS) - 1:
-        size_bytes, exponent = size_bytes / 1024, exponent + 1
-    return f"{size_bytes:.0f}{_UNITS[exponent]}" if exponent == 0 else f"{size_bytes:.1f}{_UNITS[exponent]}"
-
-
 def clock_time(seconds: float) -> str:
     """Write a span the way a clock does: ``1:02:05``."""
     minutes, rest = divmod(int(seconds), 60)
@@ -71,11 +62,6 @@ def clock_time(seconds: float) -> str:
 
 
 # --- jobs --------------------------------------------------------------------------------------------------
-
-
-def shown_key(key: str) -> str:
-    """Return a link's key without what may be secret in it."""
-    return key.partition("?")[0]
 
 
 def described(job: Job) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class Pauses:
         """Let a lane pause, or go on pausing."""
         known = self._paused.get(lane)
         reason = in_words(error)
-        if known is None or known.reason != reason:
+        # A refused key is one trouble, whichever call it was that met it.
+        if known is None or not (known.reason == reason or (known.key_refused and error.key_refused)):
             log.error("lane %s paused: %s", lane, reason, extra={"lane": lane})
         every_s = self._every_s.setdefault(lane, PROBE_MIN_S)
         since = now if known is None else known.since

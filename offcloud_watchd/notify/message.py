@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from offcloud_watchd.core.story import size
+
 FORMAT: Final = 1
 MAX_FACTS: Final = 50
 MAX_NAMED: Final = 5
@@ -118,19 +120,10 @@ def _text(event: str, fact: Fact) -> str:
     match event:
         case "published":
             files = "1 file" if fact.files == 1 else f"{fact.files} files"
-            return f"{harmless(fact.path)} ({files}, {_size(fact.size_bytes)}, checked by {fact.verified})"
+            return f"{harmless(fact.path)} ({files}, {size(fact.size_bytes)}, checked by {fact.verified})"
         case "failed" if fact.folder:
             return f"{fact.reason}\nIt lies in {harmless(fact.folder)}/failed, with the reason beside it."
         case "recovered":
             return "What was wrong is mended; nothing was lost."
         case _:
             return fact.reason
-
-
-def _size(size_bytes: int) -> str:
-    size, unit = float(size_bytes), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            break
-        size /= 1024
-    return f"{size:.0f}B" if unit == "B" else f"{size:.1f}{unit}"

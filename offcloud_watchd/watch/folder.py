@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
-from offcloud_watchd.core.model import Destination, Drop, Intake, Links
+from offcloud_watchd.core.model import BadLine, Destination, Drop, Intake, Links
 from offcloud_watchd.core.ports import Clock, Refusal
 from offcloud_watchd.core.settle import Sighting, Stamp, patience_s, settle
 from offcloud_watchd.errors import BadDrop
@@ -313,12 +313,26 @@ class Folder:
     def _accepted(self, taken: _Taken, sha256: str) -> Accepted:
         _, name = parted(taken.path)
         folder = str(self.settings.path)
+        self._say_left_out(taken)
         identity = _identity(folder, taken.path, taken.stamp, sha256)
         put_back = self._outgoing.round_of(identity)
         drop = Drop(f"{identity}-{put_back}" if put_back else identity, name, folder, sha256)
         leaving = accepted(taken.path, taken.stamp, taken.links, self.settings.after, identity)
         return Accepted(
             Intake(drop, taken.links, taken.destination, stem(name)), Departure(self._outgoing, leaving)
+        )
+
+    def _say_left_out(self, taken: _Taken) -> None:
+        bad = taken.links.bad
+        if not bad:
+            return
+        log.warning(
+            "drop folder %s: %d of %d links in %s refused, the others go on: %s; all of it stands in failed/",
+            self.settings.path,
+            len(bad),
+            len(bad) + len(taken.links.found),
+            shown(taken.path),
+            _fault(bad[0]),
         )
 
     def _refuse(self, path: str, stamp: Stamp, problem: str) -> None:
@@ -341,8 +355,12 @@ def _understood(name: str, data: bytes, *, ftp: bool) -> Links:
     links = parse(name, data, ftp=ftp)
     if links.found:
         return links
-    faults = [bad.reason if bad.line is None else f"line {bad.line}: {bad.reason}" for bad in links.bad[:100]]
+    faults = [_fault(bad) for bad in links.bad[:100]]
     raise BadDrop("; ".join(["it holds no link that can be used", *faults]))
+
+
+def _fault(bad: BadLine) -> str:
+    return bad.reason if bad.line is None else f"line {bad.line}: {bad.reason}"
 
 
 def _identity(folder: str, path: str, stamp: Stamp, sha256: str) -> str:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from offcloud_watchd.core.model import Job, JobState
 from offcloud_watchd.core.picture import Overview
-from offcloud_watchd.core.story import display_name
-from offcloud_watchd.core.views import shown_key
+from offcloud_watchd.core.story import display_name, shown_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from offcloud_watchd.core.views import size
+from offcloud_watchd.core.story import size
 from offcloud_watchd.web.page.markup import Html, tag
 from offcloud_watchd.web.page.words import several
 from offcloud_watchd.web.traffic import Sample, Traffic

@@ -8,8 +8,7 @@ from typing import Final
 
 from offcloud_watchd.core.model import PAUSING, Job, JobState
 from offcloud_watchd.core.picture import Disk, Overview
-from offcloud_watchd.core.story import display_name
-from offcloud_watchd.core.views import size
+from offcloud_watchd.core.story import display_name, size
 from offcloud_watchd.web.page.chart import chart
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from offcloud_watchd.web.page.rows import row

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from offcloud_watchd.core.links import remarks
 from offcloud_watchd.core.model import Job, Progress
-from offcloud_watchd.core.story import display_name, sent, whereto
-from offcloud_watchd.core.views import drop_line, shown_key, size
+from offcloud_watchd.core.story import display_name, sent, shown_key, size, whereto
+from offcloud_watchd.core.views import drop_line
 from offcloud_watchd.web.desk import Happening
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from offcloud_watchd.web.page.rows import bar, buttons, pace, remark

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from offcloud_watchd.core.model import Job, JobState, Lane, Progress, Verb
-from offcloud_watchd.core.views import clock_time, size
+from offcloud_watchd.core.story import size
+from offcloud_watchd.core.views import clock_time
 from offcloud_watchd.web.page.markup import Html, tag
 
 STATES: Final[Mapping[JobState, str]] = {

@@ -286,7 +286,7 @@ def test_each_tool_is_named_at_the_start(fake: FakeTool, caplog: pytest.LogCaptu
     """Or what is in its way."""
     caplog.set_level("INFO")
     introduce(tool_at(fake), NEVER)
-    assert "sonarr is Sonarr 4.0.9" in caplog.text
+    assert "arr sonarr: Sonarr 4.0.9" in caplog.text
     introduce(Tool(settings(fake.url), lambda: "wrong", FakeClock()), NEVER)
     assert "the key was refused (401): copy it from Settings, General into /key" in caplog.text
     assert KEY not in caplog.text

@@ -55,7 +55,7 @@ def test_jobs_are_lines_with_tabs(place: Place) -> None:
     assert ended.code == 0
     assert ended.err == ""
     assert [line.split("\t") for line in ended.out.splitlines()] == [
-        [B, "failed", "films", "url:https://files.example.org/film.mkv", "gone\\x1b"],
+        [B, "failed", "films", "film.mkv", "gone\\x1b"],
         [A, "done", "tv", "First.Release", "/srv/out/tv/A.Name"],
         [C, "cloud", "tv", "Service.Name", ""],
     ]
@@ -210,7 +210,7 @@ def test_a_word_that_means_several_jobs(place: Place) -> None:
     assert ended.err.splitlines() == [
         "offcloud-watchd: aa means 2 jobs; name one by its id:",
         f"offcloud-watchd:   {A}  done      tv  First.Release",
-        f"offcloud-watchd:   {B}  failed    films  url:https://files.example.org/film.mkv",
+        f"offcloud-watchd:   {B}  failed    films  film.mkv",
     ]
 
 
@@ -315,7 +315,7 @@ def test_show_of_what_was_sent_elsewhere(place: Place) -> None:
     head = place.run("show", A).out
     assert "category:  tv -> remote account drive, folder f1\n" in head
     assert "route:     remote\n" in head
-    assert "sent:      a.mkv to remote account drive, folder f1, 7 bytes\n" in head
+    assert "sent:      a.mkv to remote account drive, folder f1, 7B\n" in head
     (told,) = json.loads(place.run("jobs", "--json").out)
     assert told["remote"] == {"account": "drive", "folder": "f1"}
     assert told["sent"] == {"account": "drive", "folder": "f1", "name": "a.mkv", "size_bytes": 7}

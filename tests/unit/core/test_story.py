@@ -47,6 +47,13 @@ from offcloud_watchd.core.story import about, display_name, told, whereto
 LINK = Link(LinkKind.TORRENT, "btih:" + "a" * 40, "magnet:?xt=urn:btih:" + "a" * 40, name="From the link")
 DROP = Drop("d", "f.magnet", "/drop")
 TV = Destination("tv", "/out/tv")
+
+
+def web_link(url):
+    """Make a link of which nothing is known but its address."""
+    return Link(LinkKind.URL, f"url:{url}", url)
+
+
 JOB = Job("j1", LINK, (DROP,), TV, None, JobState.FETCHING, 1, 2)
 REQUEST = Submission("R1", url="https://files.invalid/secret")
 
@@ -59,16 +66,13 @@ REQUEST = Submission("R1", url="https://files.invalid/secret")
         (JOB, "From the link"),
         (replace(JOB, publication=Publication("/out/tv/Published", 1, 5, "size")), "Published"),
         (replace(JOB, link=replace(LINK, name=None)), LINK.key),
-        (
-            replace(
-                JOB, link=Link(LinkKind.URL, "url:https://h.invalid/f?token=s", "https://h.invalid/f?token=s")
-            ),
-            "url:https://h.invalid/f",
-        ),
+        (replace(JOB, link=web_link("https://h.invalid/a-token/Film.mkv?token=s#s")), "Film.mkv"),
+        (replace(JOB, link=web_link("https://h.invalid/file/a-token#the-key")), "a link to h.invalid"),
+        (replace(JOB, link=web_link("https://h.invalid?a-token")), "a link to h.invalid"),
     ],
 )
 def test_display_name_is_the_best_there_is_and_no_secret(job, name):
-    """A job is named by what people know it by; a link's query is never shown."""
+    """A job is named by what people know it by; of a link only a file's name or its host is shown."""
     assert display_name(job) == name
 
 
@@ -98,19 +102,22 @@ def test_a_destination_is_a_directory_or_an_account():
         (Recalled("j", 1, 1), "may have been submitted already: looking in the account first"),
         (NotFound("j", 1), "the account does not hold it: submitting"),
         (CloudReady("j", 1, REQUEST), "the service has it: fetching"),
-        (Published("j", 1, Publication("/out/tv/X", 1, 5, "size")), "published: /out/tv/X (1 file, 5 bytes)"),
         (
-            Published("j", 1, Publication("/out/tv/X", 2, 5, "size")),
-            "published: /out/tv/X (2 files, 5 bytes)",
+            Published("j", 1, Publication("/out/tv/X", 1, 5, "size")),
+            "published: /out/tv/X (1 file, 5B, verified: size)",
+        ),
+        (
+            Published("j", 1, Publication("/out/tv/X", 2, 5, "unverified")),
+            "published: /out/tv/X (2 files, 5B, unverified)",
         ),
         (
             Published("j", 1, Publication("/out/tv/X", 1, 5, "linked from k: size")),
-            "published: /out/tv/X (1 file, 5 bytes, linked from k)",
+            "published: /out/tv/X (1 file, 5B, verified: linked from k: size)",
         ),
         (Delivered("j", 1, Delivery("drive")), "sent: it to remote account drive"),
         (
             Delivered("j", 1, Delivery("drive", "f", "a.bin", 7)),
-            "sent: a.bin to remote account drive, folder f, 7 bytes",
+            "sent: a.bin to remote account drive, folder f, 7B",
         ),
         (Kept("j", 1), "dropped again; it was sent there already: `offcloud-watchd retry` sends it again"),
         (DroppedAgain("j", 1, DROP), "dropped again by f.magnet: looking whether it is still there"),

@@ -36,6 +36,17 @@ def test_a_pause_says_why_and_since_when() -> None:
     assert Lane.API not in pauses
 
 
+def test_a_refused_key_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever call meets it: one trouble is one line; another reason is told."""
+    pauses = paused(Lane.API, Blocked("api", "the submission was answered 401", key_refused=True))
+    pauses.block(Lane.API, Blocked("api", "the probe was answered 401", key_refused=True), NOW + 1)
+    pauses.block(Lane.API, Blocked("api", "the plan has lapsed"), NOW + 2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "lane api paused: the submission was answered 401",
+        "lane api paused: the plan has lapsed",
+    ]
+
+
 def test_a_lane_is_probed_once_at_a_time() -> None:
     """While a probe is under way no other is due."""
     pauses = paused()

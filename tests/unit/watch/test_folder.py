@@ -307,7 +307,7 @@ def test_visit_stops_at_its_byte_limit(yard) -> None:
     assert len(yard.names("failed")) == 2 * 4
 
 
-def test_list_with_bad_lines_goes_on_with_its_good_ones(yard) -> None:
+def test_list_with_bad_lines_goes_on_with_its_good_ones(yard, caplog) -> None:
     """Good links of a list are taken, the bad lines are told by number, a copy stays (fault 44)."""
     yard.configure(after=After.DELETE)
     (yard.drop / "l.txt").write_text("http://example.org/a\nfile:///etc/passwd\nhttp://example.org/b\n")
@@ -317,6 +317,8 @@ def test_list_with_bad_lines_goes_on_with_its_good_ones(yard) -> None:
     assert "2 good links" in yard.reason("l.txt")
     assert yard.names("processed") == ["l.txt"]
     assert yard.names("failed") == ["l.txt.reason.txt"]
+    assert ": 1 of 3 links in l.txt refused, the others go on: line 2: " in caplog.text
+    assert "passwd" not in caplog.text
 
 
 def test_ftp_only_by_option(yard) -> None:

@@ -58,7 +58,7 @@ def test_links_become_jobs(open_house):
     answer = post(house, "links", {"links": ["nonsense", MAGNET, "https://example.org/a.iso?key=SECRET"]})
     documents.ADDED.check(answer.json(), "it")
     assert [one["number"] for one in answer.json()["refused"]] == [1]
-    assert {job["name"] for job in answer.json()["jobs"]} == {"Some.Film", "url:https://example.org/a.iso"}
+    assert {job["name"] for job in answer.json()["jobs"]} == {"Some.Film", "a.iso"}
     assert "SECRET" not in answer.text
     assert len(house.jobs) == 2
 
@@ -108,7 +108,7 @@ def test_jobs_are_filtered_and_paged(open_house):
     assert get(house, "jobs", text="SOME film")["total"] == 1
     assert get(house, "jobs", text="5a5a")["total"] == 1
     assert get(house, "jobs", state="done")["total"] == 0
-    assert get(house, "jobs", text=first[0]["id"])["jobs"][0]["name"] == "url:https://example.org/0.iso"
+    assert get(house, "jobs", text=first[0]["id"])["jobs"][0]["name"] == "0.iso"
 
 
 def test_a_job_and_its_life(open_house):

@@ -124,7 +124,7 @@ def test_what_goes_to_a_remote_account(tmp_path):
         assert "sent to remote account GDrive, folder folder-1" in text
         assert "3.0MiB" in text
         text = page(house, f"/jobs/{job_id}")
-        assert text.count("Some.Film to remote account GDrive, folder folder-1, 3145728 bytes") == 2
+        assert text.count("Some.Film to remote account GDrive, folder folder-1, 3.0MiB") == 2
     finally:
         house.close()
 
