@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from offcloud_watchd.arr.connection import Answer, ask
 from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import ConfigError, Transient
+from offcloud_watchd.inquiry import Answer, ask
 
 log = logging.getLogger(__name__)
 

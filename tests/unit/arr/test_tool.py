@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.arr import connection
+from offcloud_watchd import inquiry
 from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.arr.tool import Queued, Record, Tool
 from offcloud_watchd.errors import ConfigError, Transient
@@ -63,7 +63,7 @@ def test_every_bad_answer_is_waited_out(turn: Turn, said: str) -> None:
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer takes more memory than it may."""
-    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(inquiry, "MAX_ANSWER_BYTES", 1000)
     with WireServer(says(b"x" * 2000)) as server, pytest.raises(Transient, match="more than"):
         tool_at(server.url).about()
 

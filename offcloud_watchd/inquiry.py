@@ -1,10 +1,10 @@
-"""One question over HTTP: bounded in time and size, without redirects, proxies, cookies or memory.
+"""One question to another program over HTTP: bounded in time and size, without redirects, proxies or memory.
 
 Rules of this file:
 
 * A connection lives for one question. When the time is over its socket is shut from another thread, so that
   neither a drip of headers nor one of the body can hold the lane.
-* Nothing of a key is in an error: it is in a header, which nobody repeats.
+* Nothing of a key is in an error: neither a header nor a body is repeated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONNECT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a body, which is cut short where it was not 2xx."""
+    """A status and a body; of a refusal no more than was asked for."""
 
     status: int
     body: bytes
@@ -41,10 +41,12 @@ def ask(
     headers: Mapping[str, str],
     body: bytes | None,
     total_timeout_s: float,
+    refusal_bytes: int = 0,
 ) -> Answer:
     """Ask once and return the answer; raise ``Transient``, in our words, when there is none.
 
-    ``target`` is path and query. Takes no longer than ``total_timeout_s`` and what it takes to connect.
+    ``target`` is path and query. ``refusal_bytes`` is how much of the body is wanted where the status is not
+    2xx. Takes no longer than ``total_timeout_s`` and what it takes to connect.
     """
     connection = _connection(base)
     try:
@@ -53,7 +55,7 @@ def ask(
         with _cut_off(connection.sock, total_timeout_s):
             connection.request(method, target, body, dict(headers))
             answer = connection.getresponse()
-            return Answer(answer.status, _body(answer))
+            return Answer(answer.status, _body(answer, refusal_bytes))
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = f"gave no answer ({_why(error)})"
     finally:
@@ -95,9 +97,9 @@ class _cut_off:  # noqa: N801 - a context manager reads as a verb
             self._sock.shutdown(socket.SHUT_RDWR)
 
 
-def _body(answer: http.client.HTTPResponse) -> bytes:
+def _body(answer: http.client.HTTPResponse, refusal_bytes: int) -> bytes:
     if not 200 <= answer.status < 300:
-        return b""
+        return answer.read(refusal_bytes) if refusal_bytes else b""
     body = answer.read(MAX_ANSWER_BYTES + 1)
     if len(body) > MAX_ANSWER_BYTES:
         raise ValueError("too long")
