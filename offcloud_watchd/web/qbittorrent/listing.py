@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import posixpath
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response
 
-from offcloud_watchd.core.model import Publication
 from offcloud_watchd.web.answers import text_answer as text
 from offcloud_watchd.web.answers import utf8_answer as json
 from offcloud_watchd.web.desk import Desk
+from offcloud_watchd.web.hashes import names_of
 from offcloud_watchd.web.qbittorrent import rows
 from offcloud_watchd.web.qbittorrent.call import Call
 from offcloud_watchd.web.qbittorrent.categories import Categories
 from offcloud_watchd.web.qbittorrent.rows import Row
 from offcloud_watchd.web.qbittorrent.view import View
-
-MAX_FILES: Final = 20_000
+from offcloud_watchd.web.releases import listed
 
 _OPEN: Final = frozenset({"queuedDL", "downloading", "stalledDL"})
 FILTERS: Final[Mapping[str, frozenset[str]]] = {
@@ -77,7 +73,8 @@ class Listing:
         publication = (await self._view(call)).one().publication
         if publication is None:
             return json([])
-        return json(await self._desk.aside(partial(_listed, publication)))
+        files = await self._desk.aside(partial(listed, publication))
+        return json([_file(index, name, size_bytes) for index, (name, size_bytes) in enumerate(files)])
 
     async def _trackers(self, call: Call) -> Response:
         return json(rows.trackers((await self._view(call)).one()))
@@ -122,7 +119,7 @@ def chosen(call: Call, view: View) -> list[Row]:
     if "category" in call.given:
         jobs = (job for job in jobs if job.destination.category == call.get("category"))
     if hashes and "all" not in hashes:
-        jobs = (job for job in jobs if not hashes.isdisjoint(rows.names_of(job.link)))
+        jobs = (job for job in jobs if not hashes.isdisjoint(names_of(job.link)))
     if call.get("tag"):
         return []
     found = [view.row(job) for job in jobs]
@@ -146,23 +143,6 @@ def _paged(call: Call, found: list[Row]) -> list[Row]:
     if offset >= len(found):
         offset = 0
     return found[offset : offset + limit] if limit > 0 else found[offset:]
-
-
-def _listed(publication: Publication) -> list[Row]:
-    """List the files of a release below its own name; what is not there any more is not listed."""
-    top = Path(publication.path)
-    found: list[Row] = []
-    for directory, _, names in os.walk(top):
-        for name in sorted(names):
-            path = Path(directory, name)
-            try:
-                size_bytes = path.lstat().st_size
-            except OSError:
-                continue
-            found.append(_file(len(found), posixpath.join(top.name, str(path.relative_to(top))), size_bytes))
-            if len(found) >= MAX_FILES:
-                return found
-    return found
 
 
 def _file(index: int, name: str, size_bytes: int) -> Row:

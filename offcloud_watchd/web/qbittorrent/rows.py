@@ -2,8 +2,6 @@
 
 Rules of this file:
 
-* ``hash`` is the v1 info hash in lower case, of a v2 torrent the first 40 digits: clients compute it from
-  what they send and know their torrents by nothing else. A web link has none and gets a digest.
 * What is held for a reason that concerns all jobs is queued, not stalled.
 * A finished torrent is paused and at its share limit: then *arr tools may move the files and remove it.
   Source: Sonarr, ``QBittorrent.cs``.
@@ -11,13 +9,12 @@ Rules of this file:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from typing import Any, Final
-from urllib.parse import quote
 
-from offcloud_watchd.core.model import Job, JobState, Lane, Link, Progress
+from offcloud_watchd.core.model import Job, JobState, Lane, Progress
 from offcloud_watchd.core.story import display_name
+from offcloud_watchd.web.hashes import hash_of, magnet_of
 from offcloud_watchd.web.measures import is_held, left_s, part_of, save_path, size_of, speed_of
 
 UNKNOWN_ETA_S: Final = 8_640_000  # qBittorrent's own infinity
@@ -27,22 +24,6 @@ _RATIO: Final = 1.0
 _WORDS: Final = {JobState.DONE: "pausedUP", JobState.CHECKING: "checkingUP", JobState.FAILED: "error"}
 
 Row = dict[str, Any]
-
-
-def hash_of(link: Link) -> str:
-    """Return the 40 digits by which clients know a link."""
-    digits = link.info_hash_v1 or link.info_hash_v2
-    if digits is None:
-        digits = hashlib.sha1(link.key.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
-    return digits[:40].lower()
-
-
-def names_of(link: Link) -> set[str]:
-    """Return every spelling, in lower case, under which a link can be asked for."""
-    names = {hash_of(link)}
-    if link.info_hash_v2 is not None:
-        names |= {link.info_hash_v2.lower(), link.info_hash_v2[:40].lower()}
-    return names
 
 
 def state_of(job: Job, paused: Collection[Lane]) -> str:
@@ -84,7 +65,7 @@ def row(job: Job, progress: Progress | None, paused: Collection[Lane], now: floa
         "infohash_v1": job.link.info_hash_v1 or "",
         "infohash_v2": job.link.info_hash_v2 or "",
         "last_activity": int(job.changed_at),
-        "magnet_uri": _magnet(job),
+        "magnet_uri": magnet_of(job),
         "max_inactive_seeding_time": -1,
         "max_ratio": _RATIO,
         "max_seeding_time": -1,
@@ -182,13 +163,3 @@ def _tracker(url: str, tier: int, status: int, message: str) -> Row:
 def _eta_s(job: Job, progress: Progress | None) -> int:
     seconds = left_s(job, progress)
     return UNKNOWN_ETA_S if seconds is None else min(UNKNOWN_ETA_S, seconds)
-
-
-def _magnet(job: Job) -> str:
-    """Return a magnet of hash and name alone: a tracker's address may hold a person's key."""
-    link = job.link
-    topics = [f"xt=urn:btih:{link.info_hash_v1}"] if link.info_hash_v1 else []
-    topics += [f"xt=urn:btmh:1220{link.info_hash_v2}"] if link.info_hash_v2 else []
-    if not topics:
-        return ""
-    return f"magnet:?{'&'.join(topics)}&dn={quote(display_name(job), safe='', errors='replace')}"

@@ -1,25 +1,18 @@
-"""What one call sees: the jobs of its address's category, and which of them it means.
-
-One content may be several jobs, in several categories, and a client that deletes names none. At an address of
-one category there is nothing to choose. Elsewhere the client means a category it has used itself; where that
-does not tell, a change is refused rather than done to another's job.
-"""
+"""What one call sees: the jobs of its address's category, and which of them it means."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator
 from typing import Final
 
 from offcloud_watchd.core.model import Job, Lane, LinkKind
 from offcloud_watchd.core.picture import Overview
+from offcloud_watchd.web.hashes import Ambiguous, named, named_surely
 from offcloud_watchd.web.measures import speed_of
 from offcloud_watchd.web.qbittorrent import rows
 from offcloud_watchd.web.qbittorrent.call import Call, Refused
 from offcloud_watchd.web.qbittorrent.rows import Row
 from offcloud_watchd.web.selection import at_address
-
-log = logging.getLogger(__name__)
 
 ALL: Final = "all"
 
@@ -55,7 +48,7 @@ class View:
     def one(self) -> Job:
         """Return the job whose ``hash`` the call gives; of several the one it most likely means."""
         wanted = self._call.needs("hash").strip().lower()
-        found = self._meant([job for job in self.jobs() if wanted in rows.names_of(job.link)])
+        found = named(self.jobs(), {wanted}, self._call.session.used)
         if not found:
             raise Refused(404, "Not Found")
         return max(found, key=lambda job: job.changed_at)
@@ -65,25 +58,7 @@ class View:
         wanted = {name.lower() for name in self._call.many("hashes")}
         if ALL in wanted:
             return list(self.jobs())
-        by_hash: dict[str, list[Job]] = {}
-        for job in self.jobs():
-            if not wanted.isdisjoint(rows.names_of(job.link)):
-                by_hash.setdefault(rows.hash_of(job.link), []).append(job)
-        meant = [self._meant(jobs) for jobs in by_hash.values()]
-        for jobs in meant:
-            if len({job.destination.category for job in jobs}) > 1:
-                raise self._ambiguous(jobs)
-        return [job for jobs in meant for job in jobs]
-
-    def _meant(self, jobs: list[Job]) -> list[Job]:
-        used = self._call.session.used
-        return [job for job in jobs if job.destination.category in used] or jobs
-
-    def _ambiguous(self, jobs: list[Job]) -> Refused:
-        categories = " and ".join(sorted(job.destination.category for job in jobs))
-        text = (
-            f"{rows.hash_of(jobs[0].link)} is in the categories {categories}, and nobody can tell which is "
-            "meant: set the URL base of this client to /c/CATEGORY"
-        )
-        log.warning("web: nothing was changed: %s", text)
-        return Refused(409, text)
+        try:
+            return named_surely(self.jobs(), wanted, self._call.session.used)
+        except Ambiguous as error:
+            raise Refused(409, str(error)) from error

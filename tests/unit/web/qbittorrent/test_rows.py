@@ -71,13 +71,6 @@ def test_names_that_are_not_utf8():
     assert magnet.isascii()
 
 
-def test_a_link_without_a_hash_keeps_its_digest():
-    """The same link, the same digits, also when its key is no UTF-8."""
-    link = Link(LinkKind.URL, "url:https://x/\udcff", "https://x")
-    assert rows.hash_of(link) == rows.hash_of(link)
-    assert len(rows.hash_of(link)) == 40
-
-
 def test_files_are_looked_for_where_the_release_is():
     """Before there is one, the save path is the category's place; never the release itself."""
     assert rows.row(a_job(), None, (), NOW)["save_path"] == "/out/tv"
