@@ -124,6 +124,7 @@ def web_settings(config: Config) -> WebSettings | None:
         categories=tuple(dict.fromkeys(folder.category for folder in config.folders)),
         destination_for=watch_settings(config).destination_for,
         sabnzbd=config.web.sabnzbd,
+        transmission=config.web.transmission,
     )
 
 

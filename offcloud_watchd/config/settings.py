@@ -263,6 +263,9 @@ class Web(Section):
     password_file: FilePath | None = _key(None, "required as soon as listen is not loopback")
     allowed_hosts: tuple[str, ...] = _key(("localhost",), "host names the server answers to", strict=False)
     sabnzbd: bool = _key(False, "whether *arr tools may hand in .nzb files as to SABnzbd, at /sabnzbd/api")
+    transmission: bool = _key(
+        False, "whether programs may speak to it as to Transmission, at /transmission/rpc"
+    )
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

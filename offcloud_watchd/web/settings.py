@@ -16,7 +16,7 @@ class WebSettings:
     ``listen`` is ``HOST:PORT`` (port 0: any that is free) or ``unix:/PATH``. ``password_file`` None lets
     everybody in who reaches the port. ``destination_for`` gives the destination of a category (None: of what
     names none) and raises ``BadDrop`` for a name that cannot be one. ``categories`` are those of the
-    configuration. ``sabnzbd`` turns that API on.
+    configuration. ``sabnzbd`` and ``transmission`` turn those APIs on.
     """
 
     listen: str
@@ -26,3 +26,4 @@ class WebSettings:
     categories: tuple[str, ...]
     destination_for: Callable[[str | None], Destination]
     sabnzbd: bool = False
+    transmission: bool = False

@@ -18,6 +18,7 @@ from offcloud_watchd.web.page import Page
 from offcloud_watchd.web.qbittorrent import QBittorrent
 from offcloud_watchd.web.sabnzbd import Sabnzbd
 from offcloud_watchd.web.settings import WebSettings
+from offcloud_watchd.web.transmission import Transmission
 
 
 def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
@@ -32,6 +33,7 @@ def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
         Route("/readyz", health.ready),
         Route("/metrics", MetricsPage(desk, entrance).show),
         *qbittorrent.routes(),
+        *(Transmission(settings, desk, entrance, catalogue).routes() if settings.transmission else ()),
         *(Sabnzbd(settings, desk, entrance, catalogue).routes() if settings.sabnzbd else ()),
         *OwnApi(clerk, entrance, desk, live).routes(),
         *Page(settings, clerk, entrance, desk, live).routes(),

@@ -67,11 +67,9 @@ class Sabnzbd:
 
     def routes(self) -> list[Route]:
         """Return the addresses: for all categories, and for one."""
-        methods = ["GET", "POST"]
-        return [
-            Route("/sabnzbd/api", self._answer, methods=methods),
-            Route("/c/{category:path}/sabnzbd/api", self._answer, methods=methods),
-        ]
+        # With a slash, too: a redirect would repeat the key.
+        paths = (f"{base}/sabnzbd/api{end}" for base in ("", "/c/{category:path}") for end in ("", "/"))
+        return [Route(path, self._answer, methods=["GET", "POST"]) for path in paths]
 
     async def _answer(self, request: Request) -> Response:
         try:

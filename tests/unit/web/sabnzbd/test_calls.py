@@ -103,6 +103,12 @@ def test_another_host(house):
     assert requests.get(url, headers={"host": "evil.example"}, timeout=10).status_code == 421
 
 
+def test_an_address_may_end_with_a_slash(house):
+    """A redirect would repeat the key."""
+    url = f"{house.url}/sabnzbd/api/?mode=queue&apikey={KEY}"
+    assert requests.get(url, timeout=10, allow_redirects=False).status_code == 200
+
+
 def test_the_key_is_in_no_log(house, caplog):
     """Not a good one, not a wrong one, whatever goes wrong."""
     caplog.set_level("DEBUG", "offcloud_watchd")
@@ -198,8 +204,10 @@ def test_a_file_that_is_not_marked_as_one(house):
 @pytest.mark.parametrize("category", ["a/../b", "/a", "a\\b", ".hidden", "x" * 300])
 def test_a_category_that_no_directory_can_carry(house, category):
     """It is refused, with the reason, and nothing is made."""
-    answer = call(house, "addfile", files={"name": ("x.nzb", nzb())}, cat=category).json()
-    assert (answer["status"], "category" in answer["error"]) == (False, True)
+    file = call(house, "addfile", files={"name": ("x.nzb", nzb())}, cat=category).json()
+    address = call(house, "addurl", name="http://127.0.0.1:1/x.nzb", cat=category).json()
+    for answer in (file, address):
+        assert (answer["status"], "category" in answer["error"]) == (False, True)
     assert not house.jobs
 
 
