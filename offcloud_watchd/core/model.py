@@ -87,6 +87,8 @@ class JobState(StrEnum):
     FAILED = "failed"
     REMOVED = "removed"
 
+    __hash__ = str.__hash__  # that of an enumeration is a function of Python's, and this is a key everywhere
+
 
 class Lane(StrEnum):
     """The workers of one resource; a lane can be paused as a whole, all but ``arr``.

@@ -16,10 +16,12 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from typing import Final, NoReturn, Protocol, TypeVar, cast
+
+from offcloud_watchd.core.frozen import blank
 
 T = TypeVar("T")
 
@@ -71,12 +73,14 @@ class Codec:
 
     def decode(self, cls: type[T], value: object) -> T:
         """Return the object that ``encode`` was given. Raise ``WrongMember`` when the value does not fit."""
-        if len(self._recent) > _RECENT:
-            self._recent.clear()
+        return self.decoder(cls)(value)
+
+    def decoder(self, cls: type[T]) -> Callable[[object], T]:
+        """Return the function that ``decode`` calls for a class: for whoever decodes many of it."""
         decoder = self._decoders.get(cls)
         if decoder is None:
             decoder = self._decoders[cls] = self._record_decoder(cls, cls.__name__)
-        return cast("T", decoder(value))
+        return cast("Callable[[object], T]", decoder)
 
     # --- writing ---
 
@@ -130,18 +134,21 @@ class Codec:
     def _record_decoder(self, cls: type, whose: str) -> Decode:
         """Compile the decoder of a class, as ``dataclasses`` compiles its ``__init__``.
 
-        A loop over the members takes twice the time, and this is where the daemon's start spends it. The
-        source is made of the class's own annotations and nothing else.
+        A loop over the members takes twice the time, and this is where the daemon's start spends it; see
+        ``core.frozen``, too. The source is made of the class's own annotations and nothing else.
         """
         hints = _hints(cls)
         scope: dict[str, object] = {
             "_cls": cls,
+            "_blank": blank(cls),
+            "_recent": self._recent,
             "_share": self._recent.setdefault,
             "_wrong": _wrong(dict, whose),
         }
         for one in fields(cls):
             scope[f"_default_{one.name}"] = one.default
             scope[f"_decode_{one.name}"] = self._decoder(hints[one.name], f"{cls.__name__}.{one.name}")
+            scope[f"_words_{one.name}"] = _words(hints[one.name])
         exec(_compiled(cls, cls in self._shared, self._shared_members), scope)  # noqa: S102 - see the docstring
         return cast("Decode", scope["_decode"])
 
@@ -157,29 +164,41 @@ def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.
     lines = [
         "def _decode(_value):",
         " if _value.__class__ is not dict: _wrong(_value)",
-        " _get = _value.get",
+        f" if len(_recent) > {_RECENT}: _recent.clear()",
+        " _made = _blank()",
     ]
     for one in fields(cls):
-        name = one.name
-        lines.append(f" {name} = _get({name!r}, _default_{name})")
-        lines.append(_conversion(name, _hints(cls)[name], required=one.default is MISSING))
+        name, required = one.name, one.default is MISSING
+        lines += [f" if {name!r} in _value:", f"  {name} = _value[{name!r}]"]
+        lines.append(f"  {_conversion(name, _hints(cls)[name])}")
         if name in shared_members:
-            lines.append(f" {name} = _share({name}, {name})")
-    lines.append(f" _made = _cls({', '.join(one.name for one in fields(cls))})")
+            lines.append(f"  {name} = _share({name}, {name})")
+        lines.append(f"  _made.{name} = {name}")
+        lines.append(f" else: _made.{name} = {f'_decode_{name}' if required else ''}(_default_{name})")
+    lines.append(" _made.__class__ = _cls")
     lines.append(" return _share(_made, _made)" if shared else " return _made")
     return compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec")
 
 
-def _conversion(name: str, annotation: object, *, required: bool) -> str:
+def _conversion(name: str, annotation: object) -> str:
     """Return the line that checks a member, and converts it where JSON does not give it as it is needed."""
     inner = _optional(annotation)
     plain = inner or annotation
+    decoded = f"{name} = _decode_{name}({name})"
     if plain in _SCALARS:
         unless_none = f" and {name} is not None" if inner else ""
-        condition = f"{name}.__class__ is not {cast('type', plain).__name__}{unless_none}"
-    else:
-        condition = "True" if required else f"{name} is not _default_{name}"
-    return f" if {condition}: {name} = _decode_{name}({name})"
+        return f"if {name}.__class__ is not {cast('type', plain).__name__}{unless_none}: {decoded}"
+    if _words(annotation):
+        known = f"{name}.__class__ is str and {name} in _words_{name}"
+        return f"{name} = _words_{name}[{name}] if {known} else _decode_{name}({name})"
+    return decoded
+
+
+def _words(annotation: object) -> Mapping[str, StrEnum]:
+    """Return the members of an enumeration by their words; of any other type none."""
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return {member.value: member for member in annotation}
+    return {}
 
 
 def _optional(annotation: object) -> object:
@@ -202,7 +221,7 @@ def _tuple_decoder(item: Decode, whose: str) -> Decode:
 
 
 def _enum_decoder(cls: type[StrEnum], whose: str) -> Decode:
-    members = {member.value: member for member in cls}
+    members = _words(cls)
     wrong = _wrong(str, whose)
 
     def decode(value: object) -> object:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from offcloud_watchd.core.categories import renamed
-from offcloud_watchd.core.events import CategoryDropped, CategoryMade
+from offcloud_watchd.core.events import CategoryDropped, CategoryMade, Recorded
 from offcloud_watchd.core.lifecycle import IllegalTransition, apply
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalDamaged
@@ -152,9 +152,12 @@ class Generation:
         file.seek(self.offset_bytes)
         self.flaw = None
         while line := file.readline(LINE_CAP_BYTES):
-            seq, crc = self.chain.seq, self.chain.crc
+            chain = self.chain
+            seq, crc = chain.seq, chain.crc
             try:
-                record = self._opened(line)
+                record = chain.open(line) if self.records else self._header_opened(line)
+                if record.get("v") != VERSION:
+                    raise BrokenRecord(_newer(record.get("v")), sealed=True)  # noqa: TRY301 - a call a record
                 visit(record)
             except BrokenRecord as error:
                 self.chain = Chain(seq, crc)
@@ -169,14 +172,6 @@ class Generation:
 
     def _stop_at(self, file: BinaryIO, error: BrokenRecord) -> None:
         self.flaw = Flaw(self.records + 1, self.offset_bytes, str(error), self._is_torn(file, error))
-
-    def _opened(self, line: bytes) -> Record:
-        if not self.records:
-            return self._header_opened(line)
-        record = self.chain.open(line)
-        if record.get("v") != VERSION:
-            raise BrokenRecord(_newer(record.get("v")), sealed=True)
-        return record
 
     def _header_opened(self, line: bytes) -> Record:
         record = parsed(line)
@@ -224,7 +219,7 @@ class Fold:
     def take(self, record: Record) -> None:
         """Let one record have its effect; raise ``BrokenRecord`` when it does not fit."""
         if self._ended:
-            self._take_event(record)
+            self._take_event(self._translator.event(record))
             return
         kind = record.get("kind")
         if kind == JOB:
@@ -251,8 +246,7 @@ class Fold:
             raise BrokenRecord(f"{len(self.jobs)} jobs are there, another number was written", sealed=True)
         self._ended = True
 
-    def _take_event(self, record: Record) -> None:
-        event = self._translator.event(record)
+    def _take_event(self, event: Recorded) -> None:
         try:
             if isinstance(event, (CategoryMade, CategoryDropped)):
                 self.categories = renamed(self.categories, event)

@@ -28,7 +28,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
@@ -171,10 +171,10 @@ class Chain:
         if line[-_TAIL_BYTES:] != b',"crc":"%08x"}\n' % crc:
             raise BrokenRecord(self._misfit(line))
         record = parsed(line)
-        if record is None or record.get("seq") != self.seq + 1:
-            raise BrokenRecord(f"the record is not number {self.seq + 1}", sealed=True)
-        self.seq += 1
-        self.crc = crc
+        seq = self.seq + 1
+        if record is None or record.get("seq") != seq:
+            raise BrokenRecord(f"the record is not number {seq}", sealed=True)
+        self.seq, self.crc = seq, crc
         return record
 
     def _misfit(self, line: bytes) -> str:
@@ -194,15 +194,15 @@ def _refused(word: str) -> object:
     raise ValueError(word)
 
 
-_PARSE: Final = json.JSONDecoder(parse_constant=_refused).raw_decode
+_PARSE: Final = json.scanner.make_scanner(json.JSONDecoder(parse_constant=_refused))  # type: ignore[attr-defined] # not in its stub
 """Without the checks of ``json.loads`` for each call, which cost as much as a short record."""
 
 
 def parsed(line: bytes) -> Record | None:
     """Return a line's JSON object, unchecked; None when it is none."""
     try:
-        value, _ = _PARSE(line.decode("ascii"))
-    except (ValueError, RecursionError):
+        value, _ = _PARSE(line.decode("ascii"), 0)
+    except (ValueError, RecursionError, StopIteration):
         return None
     return cast("Record", value) if type(value) is dict else None
 
@@ -242,6 +242,7 @@ class Translator:
         # The same few values in all jobs of a folder or of one service, and the names of one job.
         members = {"folder", "status", "server", "verified", "name", "release"}
         self._codec = Codec(shared={Destination}, shared_members=members)
+        self._events: dict[str, Callable[[object], Recorded]] = {}
 
     def event_record(self, event: Recorded, batch: int) -> Record:
         """Return the record of an event; one of a category names no job."""
@@ -272,16 +273,24 @@ class Translator:
 
     def event(self, record: Record) -> Recorded:
         """Return the event of a record. Raise ``BrokenRecord`` when it is none that we know."""
-        kind = record.get("kind")
+        kind, data = record.get("kind"), record.get("data")
+        decoder = (self._events.get(kind) if type(kind) is str else None) or self._decoder_for(kind)
+        if type(data) is not dict:
+            raise BrokenRecord(f"{_class_name(kind)}: an object is expected as data", sealed=True)
+        data["job_id"] = record.get("job")
+        data["at"] = record.get("at")
+        try:
+            return decoder(data)
+        except WrongMember as error:
+            raise BrokenRecord(f"{_class_name(kind)}: {error}", sealed=True) from None
+
+    def _decoder_for(self, kind: object) -> Callable[[object], Recorded]:
         cls = EVENT_KINDS.get(kind) if type(kind) is str else None
         if cls is None:
             raise BrokenRecord(f"a record of the unknown kind {str(kind)[:40]!r}", sealed=True)
-        data = record.get("data")
-        if type(data) is not dict:
-            raise BrokenRecord(f"{cls.__name__}: an object is expected as data", sealed=True)
-        data["job_id"] = record.get("job")
-        data["at"] = record.get("at")
-        return self._decoded(cls, data)
+        decoder: Callable[[object], Recorded] = self._codec.decoder(cls)
+        self._events[cast("str", kind)] = decoder
+        return decoder
 
     def job(self, record: Record) -> Job:
         """Return the job of a ``job`` record. Raise ``BrokenRecord`` when it is none."""
@@ -299,3 +308,7 @@ class Translator:
             return self._codec.decode(cls, data)
         except WrongMember as error:
             raise BrokenRecord(f"{cls.__name__}: {error}", sealed=True) from None
+
+
+def _class_name(kind: object) -> str:
+    return EVENT_KINDS[str(kind)].__name__

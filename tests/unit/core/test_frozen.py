@@ -1,0 +1,51 @@
+"""Frozen objects that are made the quick way are like all others."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, dataclass, replace
+
+import pytest
+
+from offcloud_watchd.core.frozen import blank, changer, maker
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One that has what ours have."""
+
+    id: str
+    sizes: tuple[int, ...] = ()
+    note: str | None = None
+
+
+def test_what_is_made_is_like_any_other() -> None:
+    """Equal, of the same hash and type, and frozen; what is not given has its default."""
+    made = maker(Thing)(id="a", sizes=(1,))
+    usual = Thing("a", (1,))
+    assert (made, hash(made), type(made), repr(made)) == (usual, hash(usual), Thing, repr(usual))
+    with pytest.raises(FrozenInstanceError):
+        made.note = "x"  # type: ignore[misc] # that it cannot be is what is tested
+
+
+@pytest.mark.parametrize("changes", [{}, {"note": None}, {"note": "x", "sizes": ()}, {"id": "b"}])
+def test_what_is_changed_is_what_replace_gives(changes: dict[str, object]) -> None:
+    """The old one stays as it was."""
+    old = Thing("a", (1,), "old")
+    assert changer(Thing)(old, **changes) == replace(old, **changes)  # type: ignore[arg-type] # any of them
+    assert old == Thing("a", (1,), "old")
+
+
+def test_what_is_no_member_is_refused() -> None:
+    """As ``__init__`` and ``replace`` refuse it."""
+    with pytest.raises(TypeError):
+        changer(Thing)(Thing("a"), size=1)
+    with pytest.raises(TypeError):
+        maker(Thing)(sizes=())
+
+
+def test_what_is_filled_becomes_its_class() -> None:
+    """By hand, as a decoder does it."""
+    one = blank(Thing)()
+    one.id, one.sizes, one.note = "a", (), None
+    one.__class__ = Thing
+    assert one == Thing("a")
