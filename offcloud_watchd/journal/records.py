@@ -239,8 +239,10 @@ class Translator:
     """Records to events and jobs and back. One thread; keep one for a whole load, it shares equal objects."""
 
     def __init__(self) -> None:
-        # The same few values in all jobs of a folder or of one service, and the names of one job.
+        # The same few values in all jobs of a folder or of one service, and the names, times and sizes of one
+        # job: what was published is as large as its link said, and was so when the job last changed.
         members = {"folder", "status", "server", "verified", "name", "release"}
+        members |= {"changed_at", "published_at", "size_bytes"}
         self._codec = Codec(shared={Destination}, shared_members=members)
         self._events: dict[str, Callable[[object], Recorded]] = {}
 
