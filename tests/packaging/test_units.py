@@ -1,5 +1,6 @@
 """The units, judged by systemd itself: what it reads, how much it leaves open, and that both say the same."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "packaging" / "systemd"
 ONE, EACH = UNITS / "offcloud-watchd.service", UNITS / "offcloud-watchd@.service"
+KEY = UNITS / "offcloud-watchd-key@.service"
 EXPOSURE_LIMIT = "15"  # tenths: 1.5
 
 wants_systemd = pytest.mark.skipif(
@@ -29,23 +31,32 @@ def settings(unit: Path) -> list[str]:
 
 
 @wants_systemd
-@pytest.mark.parametrize("name", ["offcloud-watchd.service", "offcloud-watchd@anna.service"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "offcloud-watchd.service",
+        "offcloud-watchd@anna.service",
+        "offcloud-watchd-key.path",
+        "offcloud-watchd-key@anna.path",
+        "offcloud-watchd-key@offcloud-watchd@anna.service",
+    ],
+)
 def test_systemd_understands_every_line(tmp_path: Path, name: str) -> None:
     """A line that this systemd ignores, or a command it cannot find, is a complaint."""
     program = tmp_path / "offcloud-watchd"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    text = (UNITS / name.replace("anna", "")).read_text()
+    template = re.sub("@.*[.]", "@.", name)
+    text = (UNITS / template).read_text()
     # The program and its pages are not installed here: one has a place for the test, the others are left out.
     text = text.replace("ExecStart=offcloud-watchd", f"ExecStart={program}").replace("Documentation=", "#")
-    unit = tmp_path / name.replace("anna", "")
-    unit.write_text(text)
+    (tmp_path / template).write_text(text)
     verified = analyzed("verify", str(tmp_path / name))
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
 @wants_systemd
-@pytest.mark.parametrize("unit", [ONE, EACH], ids=["one account", "several"])
+@pytest.mark.parametrize("unit", [ONE, EACH, KEY], ids=["one account", "several", "a new key"])
 def test_little_is_left_open(unit: Path) -> None:
     """Systemd's own measure of what a service could still do stays within the limit."""
     judged = analyzed("security", "--offline=yes", f"--threshold={EXPOSURE_LIMIT}", "--no-pager", str(unit))
@@ -57,12 +68,14 @@ def test_both_units_differ_in_the_places_alone() -> None:
     one, each = settings(ONE), settings(EACH)
     assert [line for line in one if line not in each] == [
         "Description=Offcloud drop folder service",
+        "Wants=offcloud-watchd-key.path",
         "LoadCredential=offcloud-api-key:/etc/offcloud-watchd/api-key",
         "StateDirectory=offcloud-watchd",
         "RuntimeDirectory=offcloud-watchd",
     ]
     assert [line for line in each if line not in one] == [
         "Description=Offcloud drop folder service, account %i",
+        "Wants=offcloud-watchd-key@%i.path",
         "Environment=OFFCLOUD_WATCHD_CONFIG=/etc/offcloud-watchd/accounts/%i/config.yaml",
         "LoadCredential=offcloud-api-key:/etc/offcloud-watchd/accounts/%i/api-key",
         "StateDirectory=offcloud-watchd/accounts/%i",
