@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ def window() -> Iterator[Callable[..., Browser]]:
     """Open windows."""
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("a browser is needed: apt install chromium chromium-driver")
+    try:
+        socket.getaddrinfo("localhost", 0)
+    except OSError:
+        pytest.skip("the driver needs the name localhost: see /etc/hosts")
     with driving() as opened:
         yield opened
 

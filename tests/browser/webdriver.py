@@ -56,18 +56,15 @@ class Browser:
             "browserName": "chrome",
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"implicit": 10_000},  # a page that comes after a click may take a moment
         }
-        answer = requests.post(
-            f"{driver}/session", json={"capabilities": {"alwaysMatch": wanted}}, timeout=60
-        ).json()["value"]
+        body = {"capabilities": {"alwaysMatch": wanted}}
+        answer = _value(requests.post(f"{driver}/session", json=body, timeout=60))
         self._url = f"{driver}/session/{answer['sessionId']}"
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Give a command; return its value."""
-        answer = requests.request(method, f"{self._url}{path}", json=body, timeout=60).json()["value"]
-        if isinstance(answer, dict) and "error" in answer:
-            raise LookupError(f"{answer['error']}: {answer['message'][:500]}")
-        return answer
+        return _value(requests.request(method, f"{self._url}{path}", json=body, timeout=60))
 
     def open(self, url: str) -> None:
         """Go to an address and wait until it is there."""
@@ -79,7 +76,7 @@ class Browser:
         return str(self.call("GET", "/url"))
 
     def find(self, selector: str) -> Element:
-        """Return the first element that a CSS selector means; raise ``LookupError``."""
+        """Return the first element that a CSS selector means, waiting for it; raise ``LookupError``."""
         found = self.call("POST", "/element", {"using": "css selector", "value": selector})
         return Element(self, found[_ELEMENT])
 
@@ -165,6 +162,14 @@ def driving() -> Iterator[Callable[..., Browser]]:
             for one in windows:
                 one.close()
             driver.terminate()
+
+
+def _value(answer: requests.Response) -> Any:
+    """Return what the driver answered; raise ``LookupError`` with what went wrong."""
+    value = answer.json()["value"]
+    if isinstance(value, dict) and "error" in value:
+        raise LookupError(f"{value['error']}: {value['message'][:500]}")
+    return value
 
 
 def _await(url: str) -> None:

@@ -96,7 +96,6 @@ def test_no_family_comes_twice(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.torture
 @needs_promtool
 def test_promtool_likes_the_page(tmp_path: Path) -> None:
     """Names, units, help and types as Prometheus wants them."""
@@ -107,7 +106,6 @@ def test_promtool_likes_the_page(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.torture
 @needs_promtool
 def test_promtool_likes_the_alerts() -> None:
     """They are rules, and they ring when they should and not before."""
