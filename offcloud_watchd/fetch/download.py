@@ -18,7 +18,7 @@ import os
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from offcloud_watchd.core.model import Check, Progress
@@ -30,7 +30,7 @@ from offcloud_watchd.fetch.gear import Gear
 from offcloud_watchd.fetch.haul import SMALL_BYTES, Haul
 from offcloud_watchd.fetch.line import Broken
 from offcloud_watchd.fetch.listing import Listing
-from offcloud_watchd.fetch.part import Marks, Part, punched
+from offcloud_watchd.fetch.part import Mark, Marks, Part, punched
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
@@ -46,6 +46,10 @@ _REPORT_EVERY_S: Final = 0.25
 _SMOOTHING_S: Final = 5.0
 _SMALL_AT_ONCE: Final = 4  # more do not help: the threads of one process take turns
 _READ_BYTES: Final = 1024**2
+
+
+class Damaged(Permanent):
+    """Pieces stayed bad; the marks say what a later round can use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,8 @@ class Gathering:
                 self._listing.renew()
                 self._doubt(bad)
         self._doubt(bad)
-        raise Permanent(
+        self._leave_what_is_provable()
+        raise Damaged(
             f"not what the torrent says, also after {self._settings.refetches} more tries: "
             f"{self._proof.names(bad)}; the service's copy is damaged: remove it there, then retry"
         )
@@ -348,6 +353,17 @@ class Gathering:
         for number in gone:
             self._note(number, 0, confirmed=False)
         self._waiting.extend(sorted(gone))
+
+    def _leave_what_is_provable(self) -> None:
+        """Mark for a later round what the pieces will tell of, from whatever host the rest will come then."""
+        known = [self._marks.get(item.path, item.source) for item in self._listing.items]
+        self._marks.put([self._provable(number, mark) for number, mark in enumerate(known)])
+
+    def _provable(self, number: int, mark: Mark) -> Mark:
+        if not self._proof.is_provable(number):
+            return Mark(mark.path, mark.source)
+        told = mark.done or self._listing.items[number].twin
+        return mark if told else replace(mark, total=None, validator="")
 
     # --- Looking after it ---
 

@@ -125,6 +125,11 @@ class Proof:
         own = self._own(number)
         return len(own) > 0 and all(self._state[piece] == _GOOD for piece in own)
 
+    def is_provable(self, number: int) -> bool:
+        """Tell whether the pieces say of every byte of a file what it must be, once all files are here."""
+        pieces = self._all(number)
+        return len(pieces) > 0 and all(map(self._is_here, pieces))
+
     def believe(self, number: int) -> None:
         """Take over from an earlier call that the file's own pieces are good."""
         for piece in self._own(number):

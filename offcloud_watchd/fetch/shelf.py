@@ -23,10 +23,10 @@ from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.core.story import about
 from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, NoRoom, Permanent, Transient
-from offcloud_watchd.fetch import disk, release, staging
+from offcloud_watchd.fetch import disk, kept, release, staging
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.disk import on_disk
-from offcloud_watchd.fetch.download import Around, Gathering
+from offcloud_watchd.fetch.download import Around, Damaged, Gathering
 from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.proof import Proof, proof_for
 from offcloud_watchd.fetch.room import Room
@@ -73,7 +73,7 @@ class DiskShelf:
         try:
             ask = partial(list_files, job.submission, stop)
             around = Around(self._settings, self._clock, self._room, self._traffic, on_progress, stop)
-            return self._fetch(job, place, ask, around)
+            return self._fetch_in_room(job, place, ask, around)
         except NoRoom:
             # Where nothing fits at all it is the operator's affair.
             self._check_room()
@@ -99,7 +99,9 @@ class DiskShelf:
             if note is None:
                 return None
             with on_disk(f"to publish {note.name} in {place.directory}"):
-                return staged.publish(note)
+                publication = staged.publish(note)
+        self._let_go(place.staging_root, job.id)
+        return publication
 
     def holds(self, publication: Publication) -> bool:
         """Tell whether a release still has at least the files and the bytes that were published."""
@@ -144,6 +146,7 @@ class DiskShelf:
                         raise Cancelled("stopped before everything was deleted")
                     self._withdraw(place, path)
             staging.clear(place.staging_root, lambda owner, _: owner == job.id)
+            self._let_go(place.staging_root, job.id)
         except Blocked as error:
             # What cannot be deleted must not stop the fetching of others.
             raise Transient(str(error)) from error
@@ -171,9 +174,14 @@ class DiskShelf:
         def is_over(owner: str, number: int) -> bool:
             return owner not in removed and fetching.get(owner) != number
 
+        kept_for = {job.id for job in jobs.values() if job.state not in (JobState.DONE, JobState.CHECKING)}
+
+        def is_left_behind(owner: str) -> bool:
+            return owner not in kept_for
+
         directories = {*self._settings.outputs, *(job.destination.directory for job in jobs.values())}
         staging_roots = sorted({self._settings.staging_root(directory) for directory in directories})
-        self._seen.update(self._sweeps.run(staging_roots, is_over, going_on))
+        self._seen.update(self._sweeps.run(staging_roots, is_over, going_on, is_left_behind))
 
     # --- inside ---
 
@@ -183,7 +191,13 @@ class DiskShelf:
     def _check_room(self) -> None:
         with on_disk("to look for room on the output disk"):
             answering = [one for one in self._staging_roots() if not self._sweeps.silent(one)]
-            self._room.check([str(Path(one).parent) for one in answering])
+            outputs = [str(Path(one).parent) for one in answering]
+            try:
+                self._room.check(outputs)
+            except Blocked:
+                if not sum(self._let_go(one) for one in answering):
+                    raise
+                self._room.check(outputs)
 
     def _place(self, job: Job) -> Place:
         directory = job.destination.directory
@@ -208,9 +222,22 @@ class DiskShelf:
         if silence:
             raise Blocked("fetch", silence)
 
+    def _fetch_in_room(
+        self, job: Job, place: Place, ask: Callable[[], Sequence[RemoteFile]], around: Around
+    ) -> Publication:
+        """Fetch; what is kept for a retry that may never come makes room before anything waits."""
+        try:
+            return self._fetch(job, place, ask, around)
+        except NoRoom:
+            if not self._let_go(place.staging_root):
+                raise
+        return self._fetch(job, place, ask, around)
+
     def _fetch(
         self, job: Job, place: Place, ask: Callable[[], Sequence[RemoteFile]], around: Around
     ) -> Publication:
+        with on_disk(f"to go on in {place.staging_root}"):
+            kept.adopt(place)
         with staging.opened(place, self._rights) as staged:
             self._seen.add(place.staging_root)
             published = staged.published()
@@ -231,7 +258,11 @@ class DiskShelf:
             staged.check_same_disk()
             settings = self._settings
             listing, proof = self._listed(job, ask, around.stop)
-            gathered = Gathering(staged, listing, proof, around).run()
+            try:
+                gathered = Gathering(staged, listing, proof, around).run()
+            except Damaged:
+                kept.keep(self._place(job))
+                raise
             files = [item.parts for item in listing.items] if settings.extract else []
             unpacked = unpack(staged, files, settings, self._room, around.stop)
             staged.seal()
@@ -260,6 +291,12 @@ class DiskShelf:
                     raise
             if stop.wait(wait_s):
                 raise Cancelled("stopped before the list was asked for again")
+
+    @staticmethod
+    def _let_go(staging_root: str, job_id: str | None = None) -> bool:
+        """Delete what is kept for the retry of one job, or of all; tell whether there was anything."""
+        with on_disk(f"to clear {staging_root}"):
+            return kept.let_go(staging_root, lambda owner: job_id in (None, owner))
 
     def _publications(self, job: Job, place: Place) -> Iterator[str]:
         """Name the releases of a job as far as they are known: by the journal, or by notes that are left."""

@@ -18,7 +18,7 @@ from typing import Final
 
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import NO_THREAD, Blocked, Transient
-from offcloud_watchd.fetch import staging
+from offcloud_watchd.fetch import kept, staging
 from offcloud_watchd.fetch.disk import on_disk
 
 log = logging.getLogger(__name__)
@@ -37,14 +37,19 @@ class Sweeps:
         self._left: dict[str, _Sweep] = {}
 
     def run(
-        self, staging_roots: Iterable[str], is_over: IsOver, going_on: Callable[[], None] = lambda: None
+        self,
+        staging_roots: Iterable[str],
+        is_over: IsOver,
+        going_on: Callable[[], None] = lambda: None,
+        is_left_behind: Callable[[str], bool] = lambda _: True,
     ) -> list[str]:
         """Clear the rounds that ``is_over(job id, round)`` names; return the directories that were there.
 
-        Those that do not answer for ``ANSWER_WITHIN_S`` are left behind. ``going_on`` is called while the
-        others are waited for. Raises ``Transient`` where the system does not give the threads.
+        So goes what is kept for a retry of a job that ``is_left_behind(job id)`` names. Those that do not
+        answer for ``ANSWER_WITHIN_S`` are left behind. ``going_on`` is called while others are waited for.
+        Raises ``Transient`` where the system does not give the threads.
         """
-        sweeps = [_Sweep(root, is_over) for root in staging_roots]
+        sweeps = [_Sweep(root, is_over, is_left_behind) for root in staging_roots]
         for sweep in sweeps:
             sweep.begin()
         self._wait(sweeps, going_on)
@@ -73,11 +78,12 @@ class Sweeps:
 class _Sweep:
     """The sweep of one staging directory; ``steps`` counts what it has looked at."""
 
-    def __init__(self, staging_root: str, is_over: IsOver) -> None:
+    def __init__(self, staging_root: str, is_over: IsOver, is_left_behind: Callable[[str], bool]) -> None:
         self.staging_root = staging_root
         self.steps = 0
         self.was_there = False
         self._is_over = is_over
+        self._is_left_behind = is_left_behind
         self._ended = threading.Event()
 
     @property
@@ -103,6 +109,8 @@ class _Sweep:
                 self.was_there = Path(self.staging_root).is_dir()
             if self.was_there:
                 staging.clear(self.staging_root, self._looked_at)
+                with on_disk(f"to clear {self.staging_root}"):
+                    kept.let_go(self.staging_root, self._is_left_behind)
         except (Blocked, Transient) as error:  # leftovers cost room and nothing else: no reason not to start
             log.warning("%s", error)
         except Exception:  # the boundary of a thread: what raises here would be said to nobody

@@ -126,9 +126,14 @@ def test_what_stays_damaged_fails_with_its_pieces(start_sandbox, make_place, run
     assert failed.reason in place.command("show", failed.id).stdout
     assert json.loads(place.command("show", "--json", failed.id).stdout)["reason"] == failed.reason
     sandbox.faults.clear()
+    before_bytes = sandbox.books().bytes_served
     assert place.command("retry", failed.id).returncode == 0
     wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=40, why=lambda: daemon.log)
     assert_all_home(place, sandbox, place.jobs())
+    bad_bytes = (
+        PIECE if kind == "flip" else dict(sandbox.expected_files(failed.link.key))["A.Show/A.Show.nfo"]
+    )
+    assert sandbox.books().bytes_served - before_bytes <= bad_bytes + 2 * PIECE
 
 
 def test_the_torrent_is_found_after_a_magnet_of_the_same(start_sandbox, make_place, run_daemon):

@@ -11,7 +11,7 @@ import pytest
 
 from offcloud_watchd.core.links.torrent import parse_torrent
 from offcloud_watchd.core.model import Check, Job, JobState, Link, Publication, RemoteFile
-from offcloud_watchd.errors import Cancelled, Contradicted, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, NoRoom, Permanent, Transient
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import BLOCK_BYTES, Content, padded, torrent
 from tests.unit.fetch.bench import KIB, Bench, content
@@ -134,6 +134,107 @@ def test_a_piece_that_stays_bad_fails_and_a_later_call_asks_for_it_alone(
     assert fetch(bench, made, files).verified == "pieces"
     assert host.bytes_served == served + BLOCK
     assert bench.visible()["Some.Release.2020/a.mkv"] == A
+
+
+def test_a_retry_asks_for_the_bad_piece_alone(bench: Bench, host: FileHost, made: bytes) -> None:
+    """The next round, of another copy on the host, begins with all that is right; it is read once more."""
+    files = put(bench)
+    host.contents["f0"] = spoilt(A, 5)
+    with pytest.raises(Permanent, match=r"piece 0 of a\.mkv"):
+        fetch(bench, made, files, refetches=0)
+    bench.shelf().tidy(bench.job())
+    assert {path.name for path in bench.staging.iterdir()} == {"c0ffee.kept"}
+    host.contents["f0"], host.etags["f0"] = A, '"two"'
+    served = host.bytes_served
+    assert fetch(bench, made, files, round=2).verified == "pieces"
+    assert host.bytes_served == served + BLOCK
+    assert bench.visible()["Some.Release.2020/a.mkv"] == A
+    assert {path.name for path in bench.staging.iterdir()} == {"c0ffee-2"}
+
+
+def test_a_retry_that_fails_too_keeps_what_is_right(bench: Bench, host: FileHost) -> None:
+    """However often, and whichever pieces are bad then: each comes again, and nothing else."""
+    files = put(bench)
+    made = torrent(FILES, v1=False, v2=True)
+    for at in range(3):
+        host.contents["f0"], host.etags["f0"] = spoilt(A, at * BLOCK), f'"{at}"'
+        host.contents["f2"] = spoilt(C, 5)
+        served = host.bytes_served
+        told = "piece 0 of a.mkv, piece 8 of s" if at == 0 else "tries: piece 8 of s"
+        with pytest.raises(Permanent, match=told):
+            fetch(bench, made, files, refetches=0, round=at)
+    assert host.bytes_served == served + BLOCK
+    assert bench.visible() == {}
+
+
+def test_a_retry_uses_nothing_that_no_piece_can_prove(bench: Bench, host: FileHost) -> None:
+    """A file that is not in the torrent may be another one in another round."""
+    files = [*put(bench), RemoteFile("Root/extra.txt", host.put("x", b"first"), 5)]
+    host.contents["f0"] = spoilt(A, 5)
+    with pytest.raises(Permanent):
+        fetch(bench, torrent(FILES), files, refetches=0)
+    host.contents.update(f0=A, x=b"other")
+    fetch(bench, torrent(FILES), files, round=1)
+    assert bench.visible()["Some.Release.2020/extra.txt"] == b"other"
+
+
+def test_what_is_kept_for_a_retry_lasts_as_long_as_it_may_come(bench: Bench, host: FileHost) -> None:
+    """Over a start, until the job is removed, or somebody else needs the room."""
+    files = put(bench)
+    host.contents["f0"] = spoilt(A, 5)
+    kept = bench.staging / "c0ffee.kept"
+    states = [JobState.FAILED, JobState.QUEUED, JobState.CLOUD, JobState.FETCHING, JobState.REMOVED]
+    shelf = bench.shelf()
+
+    def fail(number: int) -> None:
+        with pytest.raises(Permanent):
+            fetch(bench, torrent(FILES), files, refetches=0, round=number)
+        for state in states:
+            shelf.sweep({"c0ffee": bench.job(state=state, round=number)})
+        assert kept.is_dir()
+
+    fail(0)
+    shelf.discard(bench.job(state=JobState.REMOVED), bench.stop)
+    assert not kept.exists()
+    fail(1)
+    with pytest.raises(NoRoom):
+        bench.fetch([RemoteFile("R/a", host.url("f1"), 1 << 60)], id="other")
+    assert not kept.exists()
+    fail(2)
+    with pytest.raises(Blocked, match="no room"):
+        bench.shelf(min_free_bytes=1 << 60).probe()
+    assert not kept.exists()
+    fail(3)
+    (bench.staging / "c0ffee.gone").mkdir()
+    shelf.sweep({"c0ffee": bench.job(state=JobState.DONE)})
+    assert not list(bench.staging.glob("c0ffee.*"))
+
+
+def test_what_is_kept_goes_where_the_release_is_linked(bench: Bench, host: FileHost) -> None:
+    """Another job has brought it home meanwhile."""
+    files = put(bench)
+    first = fetch(bench, torrent(FILES), files, id="donor")
+    host.contents["f0"] = spoilt(A, 5)
+    with pytest.raises(Permanent):
+        fetch(bench, torrent(FILES), files, refetches=0)
+    donor = bench.job(
+        id="donor", publication=first, published_at=bench.clock.now() + 1e9, state=JobState.DONE
+    )
+    assert bench.shelf().link(bench.job(round=1), [donor], bench.stop) is not None
+    assert not (bench.staging / "c0ffee.kept").exists()
+
+
+def test_a_retry_begins_with_what_is_kept_also_after_it_tried_to_link(bench: Bench, host: FileHost) -> None:
+    """That leaves a directory with nothing in it."""
+    files = put(bench)
+    host.contents["f0"] = spoilt(A, 5)
+    with pytest.raises(Permanent):
+        fetch(bench, torrent(FILES), files, refetches=0)
+    assert bench.shelf().link(bench.job(round=1), [], bench.stop) is None
+    assert (bench.staging / "c0ffee-1").is_dir()
+    host.contents["f0"], served = A, host.bytes_served
+    fetch(bench, torrent(FILES), files, round=1)
+    assert host.bytes_served == served + BLOCK
 
 
 def test_what_came_before_a_restart_is_read_back(bench: Bench, host: FileHost, made: bytes) -> None:
