@@ -393,7 +393,8 @@ class Gathering:
     def _plan_room(self) -> None:
         """Stop before the first byte when the whole does not fit."""
         for number, item in enumerate(self._listing.items):
-            here = self._marks.get(item.path, item.source).size_bytes
+            # A file that was begun has its whole room reserved, however little of it is here.
+            here = max(self._marks.get(item.path, item.source).size_bytes, self._staged.room_of(item.parts))
             self._owed_bytes[number] = max(0, (self._sizes[number] or 0) - here)
         self._claim()
 

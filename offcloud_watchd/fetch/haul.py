@@ -67,7 +67,8 @@ class Haul:
     def to_come_bytes(self) -> int:
         """How much room it is still going to take, beyond what is reserved."""
         whole = self.part.total if self.part.total is not None else self.expected_bytes
-        return 0 if self.part.is_reserved else max(0, (whole or 0) - self.part.held_bytes)
+        here = max(self.part.held_bytes, self.part.room_bytes)
+        return 0 if self.part.is_reserved else max(0, (whole or 0) - here)
 
     @property
     def is_small(self) -> bool:

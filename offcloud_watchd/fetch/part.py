@@ -193,7 +193,7 @@ class Part:
     """One file in staging, with the spans of it that are there. One thread; ``close`` it in the end.
 
     Takes over ``fd``, and cuts the file back to the last byte its mark vouches for. ``is_reserved``: the room
-    of the whole file is its own.
+    of the whole file is its own; ``room_bytes`` is what it had of the disk when it was opened.
     """
 
     def __init__(self, fd: int, mark: Mark, marks: Marks) -> None:
@@ -209,6 +209,7 @@ class Part:
             marks.take_back(self._mark)
             if here > self._mark.end:
                 os.ftruncate(fd, self._mark.end)
+            self.room_bytes = os.fstat(fd).st_blocks * 512
         self._held = self._mark.held
 
     @property
@@ -253,7 +254,7 @@ class Part:
         """Forget all bytes: durably, because others are going to stand in their place."""
         known = bool(self._mark.held)
         self._mark = Mark(self._mark.path, self._mark.source)
-        self._held, self.is_reserved = (), False
+        self._held, self.is_reserved, self.room_bytes = (), False, 0
         if known:
             self._marks.put([self._mark])
         os.ftruncate(self.fd, 0)

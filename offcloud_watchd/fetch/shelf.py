@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -182,8 +182,17 @@ class DiskShelf:
         directories = {*self._settings.outputs, *(job.destination.directory for job in jobs.values())}
         staging_roots = sorted({self._settings.staging_root(directory) for directory in directories})
         self._seen.update(self._sweeps.run(staging_roots, is_over, going_on, is_left_behind))
+        published = {job.destination.directory for job in jobs.values() if job.publication is not None}
+        self._seen.update(self._unmounted(published.intersection(self._settings.outputs)))
 
     # --- inside ---
+
+    def _unmounted(self, published: Iterable[str]) -> Iterator[str]:
+        """Give staging directories that are gone, together with the directory that was published into."""
+        for directory in published:
+            root = self._settings.staging_root(directory)
+            if root not in self._seen and not self._sweeps.silent(root) and not Path(directory).is_dir():
+                yield root
 
     def _staging_roots(self) -> list[str]:
         return sorted({*map(self._settings.staging_root, self._settings.outputs), *self._seen})
@@ -211,11 +220,7 @@ class DiskShelf:
         """
         self._check_answers(staging_root)
         if (was_here or staging_root in self._seen) and not Path(staging_root).is_dir():
-            raise Blocked(
-                "fetch",
-                f"{staging_root} was here and is gone, so its file system seems not to be mounted: "
-                "mount it (or make the directory again if somebody deleted it)",
-            )
+            raise Blocked("fetch", staging.gone(staging_root))
 
     def _check_answers(self, staging_root: str) -> None:
         silence = self._sweeps.silent(staging_root)

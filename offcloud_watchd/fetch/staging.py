@@ -105,6 +105,14 @@ class Rights:
     group: int | None
 
 
+def gone(staging_root: str) -> str:
+    """Say that a staging directory that was seen is not there any more, and what to do."""
+    return (
+        f"{staging_root} was here and is gone, so its file system seems not to be mounted: "
+        "mount it (or make the directory again if somebody deleted it)"
+    )
+
+
 def open_root(place: Place) -> int:
     """Open the staging directory, made when its output root has none yet. The caller closes it."""
     if not Path(place.root).is_dir():
@@ -182,6 +190,13 @@ class Round:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def room_of(self, parts: tuple[str, ...]) -> int:
+        """Return how many bytes of the disk a file of the staged release takes, what is reserved included."""
+        try:
+            return os.stat("/".join(parts), dir_fd=self.release_fd(), follow_symlinks=False).st_blocks * 512
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
     def open_file(self, parts: tuple[str, ...]) -> int:
         """Open a file of the release for writing, made with its folders when it is missing."""
         with ExitStack() as held:
@@ -246,6 +261,7 @@ class Round:
 
     def publish(self, note: Note) -> Publication:
         """Make the sealed release visible under the first free name, by one rename. Safe to repeat."""
+        self._check_mounted()
         self._check_unmoved(note)
         if note.spent:
             self._take_out(note)
@@ -253,6 +269,12 @@ class Round:
         with output_of(self._place, self._rights) as output_fd:
             path = next(self._path_of(name) for name in names if self._appeared(name, note, output_fd))
         return replace(note, path=path).publication
+
+    def _check_mounted(self) -> None:
+        """Raise ``Blocked`` when the file system was taken away under us: only we still hold it."""
+        staged_at = Path(self._place.staging_root, self.name)
+        if not staged_at.is_dir() or not os.path.samestat(staged_at.stat(), os.fstat(self.fd)):
+            raise Blocked("fetch", gone(self._place.staging_root))
 
     def _check_unmoved(self, note: Note) -> None:
         """Raise ``OSError`` when the name in staging is not the directory that was filled."""

@@ -4,12 +4,14 @@ import json
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.errors import Permanent
+from offcloud_watchd.errors import Cancelled, Permanent
 from tests.fakes.file_host import FileHost, Play
+from tests.faults.namespace import mount, with_own_mounts
 from tests.unit.fetch.bench import KIB, Bench, content
 
 HELPER = """
@@ -102,6 +104,22 @@ def test_a_full_and_a_read_only_disk(tmp_path: Path, host: FileHost, told: str) 
     assert [visible for _, visible in said[:4]] == [[], [], [], []]
     assert (size, same) == (len(data), True)
     assert told == "told" or any(host.ranges())
+
+
+@with_own_mounts
+def test_room_that_is_reserved_counts_once(bench: Bench, host: FileHost) -> None:
+    """Fault 86: after a stop, a file that was begun needs no room beside its own."""
+    mount("none", bench.root, "tmpfs", "size=24m")
+    data = content(16 << 20)
+    files = bench.put(("R/a", data))
+    old = bench.stop
+    host.while_stalled = old.set
+    host.plan("f0", Play(stall_after=2 << 20))
+    with pytest.raises(Cancelled):
+        bench.fetch(files, segment_bytes=0)
+    bench.stop = threading.Event()
+    bench.fetch(files, segment_bytes=0)
+    assert bench.visible()["Some.Release.2020/a"] == data
 
 
 def test_a_file_that_the_file_system_cannot_hold(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """The shelf as a whole: files come home over real HTTP, and releases appear at once or not at all."""
 
 import os
+import shutil
 import threading
 import unicodedata
 from dataclasses import replace
@@ -423,6 +424,54 @@ def test_an_unmounted_output_directory_blocks(bench: Bench) -> None:
     with pytest.raises(Blocked, match="not to be mounted"):
         shelf.probe()
     assert not list(bench.root.iterdir())
+
+
+def test_an_output_directory_that_is_not_mounted_at_the_start_blocks(bench: Bench) -> None:
+    """Fault 88: the journal knows that something was published there, in another life."""
+    files = bench.put(("R/a", b"1"))
+    done = bench.job(id="done", state=JobState.DONE, publication=bench.fetch(files, id="done"))
+    bench.root.rename(bench.root.with_name("unmounted"))
+    bench.root.mkdir()
+    shelf = bench.shelf()
+    shelf.sweep({"done": done})
+    for _ in range(2):
+        with pytest.raises(Blocked, match="not to be mounted"):
+            shelf.fetch(bench.job(), lambda *_: files, bench.progress.append, bench.stop)
+        with pytest.raises(Blocked, match="not to be mounted"):
+            shelf.probe()
+    assert not list(bench.root.iterdir())
+    bench.root.rmdir()
+    bench.root.with_name("unmounted").rename(bench.root)
+    shelf.fetch(bench.job(), lambda *_: files, bench.progress.append, bench.stop)
+
+
+def test_an_output_directory_that_was_emptied_is_no_reason_to_wait(bench: Bench) -> None:
+    """All was imported, and the staging directory was tidied away by hand: the category is still there."""
+    files = bench.put(("R/a", b"1"))
+    done = bench.job(id="done", state=JobState.DONE, publication=bench.fetch(files, id="done"))
+    shutil.rmtree(bench.category / "Some.Release.2020")
+    shutil.rmtree(bench.staging)
+    shelf = bench.shelf()
+    shelf.sweep({"done": done})
+    shelf.fetch(bench.job(), lambda *_: files, bench.progress.append, bench.stop)
+
+
+def test_an_output_directory_that_goes_while_a_file_comes_blocks(bench: Bench, host: FileHost) -> None:
+    """Fault 88: we still hold it, so all comes to its end; but nothing is made where it was."""
+
+    def unmount() -> None:
+        bench.root.rename(bench.root.with_name("unmounted"))
+        bench.root.mkdir()
+
+    files = bench.put(("R/a", b"1"))
+    host.plan("f0", Play(before=unmount))
+    with pytest.raises(Blocked, match="not to be mounted"):
+        bench.fetch(files)
+    assert not list(bench.root.iterdir())
+    bench.root.rmdir()
+    bench.root.with_name("unmounted").rename(bench.root)
+    bench.fetch(files)
+    assert bench.visible() == {"Some.Release.2020/a": b"1"}
 
 
 @pytest.mark.skipif(
