@@ -15,7 +15,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult
 
@@ -27,10 +27,11 @@ CONNECT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a body; of a refusal no more than was asked for."""
+    """A status, a body (of a refusal what was asked for), and headers, their names in small letters."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def ask(
@@ -55,7 +56,8 @@ def ask(
         with _cut_off(connection.sock, total_timeout_s):
             connection.request(method, target, body, dict(headers))
             answer = connection.getresponse()
-            return Answer(answer.status, _body(answer, refusal_bytes))
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, _body(answer, refusal_bytes), told)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = f"gave no answer ({_why(error)})"
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
@@ -16,9 +18,7 @@ from offcloud_watchd.web.live import Live
 from offcloud_watchd.web.metrics import MetricsPage
 from offcloud_watchd.web.page import Page
 from offcloud_watchd.web.qbittorrent import QBittorrent
-from offcloud_watchd.web.sabnzbd import Sabnzbd
 from offcloud_watchd.web.settings import WebSettings
-from offcloud_watchd.web.transmission import Transmission
 
 
 def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
@@ -33,10 +33,23 @@ def site(settings: WebSettings, desk: Desk, live: Live) -> ASGIApp:
         Route("/readyz", health.ready),
         Route("/metrics", MetricsPage(desk, entrance).show),
         *qbittorrent.routes(),
-        *(Transmission(settings, desk, entrance, catalogue).routes() if settings.transmission else ()),
-        *(Sabnzbd(settings, desk, entrance, catalogue).routes() if settings.sabnzbd else ()),
+        *_asked_for(settings, desk, entrance, catalogue),
         *OwnApi(clerk, entrance, desk, live).routes(),
         *Page(settings, clerk, entrance, desk, live).routes(),
     ]
     # No application around it: what goes wrong is to reach the guard, which is the one boundary.
     return Guard(Router(routes), settings.allowed_hosts)
+
+
+def _asked_for(
+    settings: WebSettings, desk: Desk, entrance: Entrance, catalogue: Catalogue
+) -> Iterator[Route]:
+    """Yield the routes of the APIs that few turn on: who has them off carries nothing of them."""
+    if settings.sabnzbd:
+        from offcloud_watchd.web.sabnzbd import Sabnzbd  # noqa: PLC0415 - see above
+
+        yield from Sabnzbd(settings, desk, entrance, catalogue).routes()
+    if settings.transmission:
+        from offcloud_watchd.web.transmission import Transmission  # noqa: PLC0415 - see above
+
+        yield from Transmission(settings, desk, entrance, catalogue).routes()

@@ -5,7 +5,7 @@ Rules of this file:
 * An address is a secret, it holds the key of an indexer: it is in no text, no log, and nothing keeps it.
 * http and https alone, at every redirect; bounded in size, in time, and in how many are fetched at once.
 * What comes back is an NZB or nothing. Who asked learns no more of it than that.
-* The other side may hang, so each fetch has a thread of its own, which nobody waits for at the end.
+* The other side may be slow, so each fetch has a thread of its own, which nobody waits for at the end.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ import contextlib
 import threading
 from email.message import Message
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote, urljoin, urlsplit
 
-import requests
-
 from offcloud_watchd import __version__
-from offcloud_watchd.core.links import MAX_DROP_BYTES, parse_link
+from offcloud_watchd.core.links import parse_link
 from offcloud_watchd.core.model import LinkKind
 from offcloud_watchd.core.ports import Clock
-from offcloud_watchd.errors import NO_THREAD, BadDrop
+from offcloud_watchd.errors import NO_THREAD, BadDrop, Transient
+from offcloud_watchd.inquiry import CONNECT_S, Answer, ask
 from offcloud_watchd.web.parameters import Upload
 
 MAX_AT_ONCE: Final = 4
 MAX_REDIRECTS: Final = 5
 WITHIN_S: Final = 20.0
-_CONNECT_S: Final = 5.0
-_CHUNK_BYTES: Final = 64 * 1024
+_HEADERS: Final = {"user-agent": f"offcloud-watchd/{__version__}", "accept": "*/*", "connection": "close"}
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+_LATE: Final = f"the address gave no whole answer within {WITHIN_S:.0f} s"
 
 
 class NotGrabbed(Exception):  # noqa: N818 - the state of the thing
@@ -78,32 +80,35 @@ class Grabber:
             raise NotGrabbed(NO_THREAD) from error
         self._at_work += 1
         try:
-            return await asyncio.wait_for(grabbed, WITHIN_S + _CONNECT_S)
+            return await asyncio.wait_for(grabbed, WITHIN_S + CONNECT_S)
         except TimeoutError:
             raise NotGrabbed(_LATE) from None
 
 
-_LATE: Final = f"the address gave no whole answer within {WITHIN_S:.0f} s"
-
-
 def _fetched(address: str, clock: Clock, until_s: float) -> Upload:
     """Follow an address to its end and take what is there."""
-    with requests.Session() as session:
-        session.trust_env = False  # what proxies the environment names is for others
-        session.headers["user-agent"] = f"offcloud-watchd/{__version__}"
+    for _ in range(MAX_REDIRECTS + 1):
+        url = _checked(address)
+        parts, left_s = urlsplit(url), until_s - clock.monotonic()
+        if left_s <= 0:
+            raise NotGrabbed(_LATE)
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         try:
-            for _ in range(MAX_REDIRECTS + 1):
-                url = _checked(address)
-                with session.get(
-                    url, stream=True, allow_redirects=False, timeout=(_CONNECT_S, WITHIN_S)
-                ) as answer:
-                    if not answer.is_redirect:
-                        return _taken(answer, clock, until_s)
-                    address = urljoin(url, answer.headers["location"])
-        except (requests.RequestException, UnicodeError, ValueError) as error:
-            # The text of a foreign exception may hold the address.
-            raise NotGrabbed(f"the address could not be fetched ({type(error).__name__})") from None
+            answer = ask(parts, "GET", target, headers=_HEADERS, body=None, total_timeout_s=left_s)
+        except Transient as error:
+            raise NotGrabbed(f"the address {error}") from None
+        location = answer.headers.get("location")
+        if answer.status not in _REDIRECTS or location is None:
+            return _taken(answer, parts.path)
+        address = _joined(url, location)
     raise NotGrabbed("the address leads from one to another and to no end")
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise NotGrabbed("the address leads to what is none") from None
 
 
 def _checked(address: str) -> str:
@@ -116,26 +121,17 @@ def _checked(address: str) -> str:
     return link.url
 
 
-def _taken(answer: requests.Response, clock: Clock, until_s: float) -> Upload:
-    if answer.status_code != requests.codes.ok:
-        raise NotGrabbed(f"the address answered with status {answer.status_code}")
-    parts: list[bytes] = []
-    taken_bytes = 0
-    for part in answer.iter_content(_CHUNK_BYTES):
-        taken_bytes += len(part)
-        if taken_bytes > MAX_DROP_BYTES:
-            raise NotGrabbed(f"what the address gives is larger than {MAX_DROP_BYTES // 2**20}MiB")
-        if clock.monotonic() > until_s:
-            raise NotGrabbed(_LATE)
-        parts.append(part)
-    return Upload(_name(answer), b"".join(parts))
+def _taken(answer: Answer, path: str) -> Upload:
+    if answer.status != HTTPStatus.OK:
+        raise NotGrabbed(f"the address answered with status {answer.status}")
+    return Upload(_name(answer.headers.get("content-disposition", ""), path), answer.body)
 
 
-def _name(answer: requests.Response) -> str:
+def _name(header: str, path: str) -> str:
     """Return what the other side calls the file: in a header, else at the end of the address's path."""
     told = Message()
-    told["content-disposition"] = answer.headers.get("content-disposition", "").replace("\n", "")
-    name = told.get_filename() or unquote(urlsplit(answer.url).path.rpartition("/")[2], errors="replace")
+    told["content-disposition"] = header.replace("\r", "").replace("\n", "")
+    name = told.get_filename() or unquote(path.rpartition("/")[2], errors="replace")
     with contextlib.suppress(UnicodeError):  # headers are read as Latin-1, and written as UTF-8
         name = name.encode("latin-1").decode("utf-8")
     return name
