@@ -14,8 +14,8 @@ not its bytes: a client that checks pieces says that the torrent's files are mis
 ``sandbox.torrent(name)``, or ``GET /sandbox/torrents/NAME.torrent`` (``?hybrid=1``), gives torrents of the
 sandbox's own, whose pieces are those of the bytes that come.
 
-A word in brackets in a magnet's name (``dn``) or in an address, or the first label of an address's host
-(``http://fail.example/x.bin``), makes it special:
+A word in brackets in a magnet's name (``dn``), in that of an NZB or in an address, or the first label of an
+address's host (``http://fail.example/x.bin``), makes it special:
 
 =============  =============================================================================================
 ``[single]``   one file

@@ -63,7 +63,7 @@ def read_source(link: str) -> Source:
     if parts.scheme not in ("http", "https", "ftp") or not host:
         return Source(link, f"url:{link}", "bad")
     name = _clean(unquote(parts.path.rstrip("/").rpartition("/")[2]) or host)
-    markers = _marked(name) | (MARKERS & {host.partition(".")[0]})
+    markers = marked(name) | (MARKERS & {host.partition(".")[0]})
     return Source(link, f"url:{link}", "bad" if "bad" in markers else "url", name, markers=markers)
 
 
@@ -80,7 +80,7 @@ def source_of_name(name: str) -> Source:
     Its content follows from the name alone. The name is cleaned, and may be empty afterwards.
     """
     cleaned = _clean(name.encode("utf-8", "replace").decode())
-    return Source("", f"own:{cleaned}", "torrent", cleaned, markers=_marked(cleaned))
+    return Source("", f"own:{cleaned}", "torrent", cleaned, markers=marked(cleaned))
 
 
 def _magnet(link: str) -> Source:
@@ -88,7 +88,7 @@ def _magnet(link: str) -> Source:
     topics = [value for name, values in fields.items() if name.partition(".")[0] == "xt" for value in values]
     info_hash = next(filter(None, map(_info_hash, topics)), "")
     name = _clean(next(iter(fields.get("dn", ())), ""))
-    markers = _marked(name) | _hash_markers(info_hash)
+    markers = marked(name) | _hash_markers(info_hash)
     if not info_hash:
         # Such a magnet is taken and stays ``created`` for ever. Source: debrid-media-manager
         # src/services/offcloud.ts, measured 2026-09.
@@ -111,7 +111,8 @@ def _hash_markers(info_hash: str) -> frozenset[str]:
     return frozenset((word,)) if word else frozenset()
 
 
-def _marked(name: str) -> frozenset[str]:
+def marked(name: str) -> frozenset[str]:
+    """Return the markers in a name."""
     return MARKERS.intersection(_BRACKETS.findall(name.lower()))
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from offcloud_watchd.sandbox.source import Source, read_source
+from offcloud_watchd.sandbox.source import Source, marked, read_source
 
 MOST_UPLOADS: Final = 10_000
 PATH: Final = "/torrent/uploaded/"
@@ -60,7 +60,11 @@ class Uploads:
     def source(self, link: str, name: str) -> Source | None:
         """Return what an uploaded file's address means, called ``name`` if that is given."""
         source = self._sources.get(link.strip())
-        return replace(source, name=name[:200]) if source and name else source
+        if source is None or not name:
+            return source
+        # An NZB names nothing itself: what it is to be called tells how it behaves.
+        markers = marked(name) if source.key.startswith("nzb:") else frozenset()
+        return replace(source, name=name[:200], markers=source.markers | markers)
 
 
 def _meant(url: str, digest: str, name: str, *, is_nzb: bool) -> Source:

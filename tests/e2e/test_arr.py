@@ -12,7 +12,7 @@ import pytest
 from offcloud_watchd.sandbox import Sandbox
 from tests.e2e.process import Daemon, Place, wait_until
 from tests.e2e.releases import assert_no_key
-from tests.fakes.arr_importer import Client, Importer, WatchFolder
+from tests.fakes.arr_importer import Client, Importer, SabClient, WatchFolder
 from tests.fakes.arr_tool import KEY, FakeTool
 from tests.fakes.ports import held_port
 
@@ -170,3 +170,46 @@ def test_twelve_releases(way, start_sandbox, make_place, run_daemon, tool, impor
 def test_two_hundred_releases(way, start_sandbox, make_place, run_daemon, tool, importer) -> None:
     """The long form."""
     _played(way, start_sandbox, make_place, run_daemon, tool, importer, count=200, kills=60)
+
+
+def test_nzbs_through_a_client(start_sandbox, make_place, run_daemon, tool, importer) -> None:
+    """As to SABnzbd, killed at random: imported whole and once, failures marked once, and no id is lost."""
+    sandbox = start_sandbox(generation="classic", release_bytes=200_000, queued_s=0.3, download_s=0.7)
+    with held_port() as held:
+        port = held.getsockname()[1]
+        place = make_place(
+            sandbox.url,
+            auth="query",
+            settle="100ms",
+            poll="{min: 200ms, max: 500ms}",
+            history_lag="1s",
+            web=f"{{listen: '127.0.0.1:{port}', sabnzbd: true}}",
+        )
+        daemon = run_daemon(place)
+        client = SabClient(importer, f"http://127.0.0.1:{port}", "tv")
+        importer.start(client.look)
+        titles = [
+            f"Show.S01E{number:02}.1080p" + ("[fail]" if number % 4 == 0 else "") for number in range(8)
+        ]
+        chance = random.Random(7)
+        for number, title in enumerate(titles):
+            wait_until(lambda title=title: client.add(title), within_s=60, why=lambda: daemon.log)
+            if number % 3 == 1:
+                threading.Event().wait(chance.uniform(0.2, 1.0))
+                daemon.kill()
+                daemon.start()
+        dead = {title for title in titles if "fail" in title}
+        wait_until(
+            lambda: importer.imported.keys() == set(titles) - dead and set(tool.blocklist) == dead,
+            within_s=90,
+            why=lambda: f"{importer.imported} {tool.blocklist}\n{daemon.log}",
+        )
+        wait_until(lambda: not client.slots("history"), within_s=20, why=lambda: daemon.log)
+        assert client.slots("queue") == []
+        assert daemon.stop() == 0
+    importer.close()
+    assert importer.strange == []
+    assert set(importer.imported.values()) == {1}
+    assert sorted(tool.blocklist) == sorted(dead)
+    assert all(len(ids) == 1 for ids in client.ids.values())
+    assert list((place.output / "tv").iterdir()) == []

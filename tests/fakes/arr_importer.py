@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -167,3 +168,57 @@ class Client:
             else:
                 self._importer.strange.append(f"{name} is complete and not there: {release}")
         self.delete(download_id)
+
+
+class SabClient:
+    """A download client that speaks as SABnzbd does, at ``url``; it may be down at any moment.
+
+    What has failed is marked once and then removed; what is complete is moved away, its directory deleted,
+    and then removed. Source: Sonarr, ``Sabnzbd.cs`` (RemoveItem) and ``FailedDownloadService``.
+    """
+
+    def __init__(self, importer: Importer, url: str, category: str) -> None:
+        self._importer = importer
+        self._url = f"{url}/sabnzbd/api"
+        self._category = category
+        self.ids: dict[str, set[str]] = defaultdict(set)
+
+    def add(self, title: str) -> bool:
+        """Hand an NZB over; tell whether that was answered well."""
+        segment = f"<segment>{title}@example</segment>"
+        nzb = f"<nzb><file><segments>{segment}</segments></file></nzb>".encode()
+        files = {"name": (f"{title}.nzb", nzb, "application/x-nzb")}
+        try:
+            answer = requests.post(
+                self._url, params={"mode": "addfile", "cat": self._category}, files=files, timeout=30
+            )
+        except requests.ConnectionError:
+            return False
+        self.ids[title].update(answer.json()["nzo_ids"])
+        return bool(answer.json()["status"])
+
+    def look(self) -> None:
+        """Look once."""
+        with suppress(requests.RequestException):
+            for slot in self.slots("history"):
+                if slot["status"] == "Completed":
+                    self._import(slot)
+                elif slot["name"] not in self._importer.tool.blocklist:
+                    self._importer.tool.note("downloadFailed", slot["name"], slot["nzo_id"])
+                params = {"mode": "history", "name": "delete", "value": slot["nzo_id"], "del_files": "1"}
+                requests.get(self._url, params=params, timeout=30).raise_for_status()
+
+    def slots(self, mode: str) -> list[dict[str, Any]]:
+        """Return what is in the queue, or in the history."""
+        params = {"mode": mode, "category": self._category}
+        return requests.get(self._url, params=params, timeout=10).json()[mode]["slots"]
+
+    def _import(self, slot: Mapping[str, Any]) -> None:
+        name, release = slot["name"], Path(slot["storage"])
+        if self._importer.imported[name]:
+            return
+        if not release.is_dir() or sum(path.stat().st_size for path in release.iterdir()) != slot["bytes"]:
+            self._importer.strange.append(f"{name} is complete and not there: {release}")
+            return
+        self._importer.take(release, name, slot["nzo_id"])
+        shutil.rmtree(release)

@@ -73,6 +73,17 @@ def test_a_torrent_without_a_name_is_taken() -> None:
     assert uploads.source("http://x/other", "") is None
 
 
+def test_what_an_nzb_is_called_tells_how_it_behaves() -> None:
+    """It names nothing itself; a torrent does."""
+    uploads = Uploads(lambda: "http://x")
+    for name, data, markers in (("a.nzb", NZB, {"fail"}), ("a.torrent", TORRENT, set())):
+        uploaded = uploads.add(name, data)
+        assert uploaded is not None
+        source = uploads.source(uploaded.url, "A Show [fail]")
+        assert source is not None
+        assert (source.name, source.markers) == ("A Show [fail]", markers)
+
+
 def test_uploads_are_bounded() -> None:
     """Beyond the cap an address means nothing."""
     uploads = Uploads(lambda: "http://x")
