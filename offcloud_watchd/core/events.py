@@ -73,6 +73,18 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of a POST of a job that has ended since, or goes another way: the request is there, and ours.
+
+    Told by its answer, which came too late, or found in the account.
+    """
+
+    job_id: str
+    at: float
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """The service gave links at once. They are secrets with a short life: whoever fetches has them anew.
 
@@ -87,7 +99,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """The account was searched for an open intent, late enough, and does not hold it: posting is safe."""
+    """An open intent came to nothing: the account was searched late enough, or the POST was never taken."""
 
     job_id: str
     at: float
@@ -212,7 +224,7 @@ class Resumed:
 class Failed:
     """It never will, or the operator cancelled it. ``request_failed``: the service gave its request up.
 
-    ``report``: the *arr tools of its category are to be told.
+    ``report``: the *arr tools of its category are to be told. ``intent_closed``: its POST was refused.
     """
 
     job_id: str
@@ -221,6 +233,7 @@ class Failed:
     command: str = ""
     request_failed: bool = False
     report: bool = False
+    intent_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +272,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """Everything the job left behind is gone; the job leaves the fold."""
+    """Everything the job left behind is gone; the job leaves the fold, or (``Job.remembered``) all sight."""
 
     job_id: str
     at: float
@@ -299,6 +312,7 @@ Event = (
     | Submitting
     | Recalled
     | Submitted
+    | Answered
     | Granted
     | NotFound
     | Stirred

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from offcloud_watchd.core.events import (
+    Answered,
     Attached,
     Cleared,
     CloudReady,
@@ -44,7 +45,7 @@ from offcloud_watchd.core.events import (
     Vanished,
 )
 from offcloud_watchd.core.frozen import changer, maker
-from offcloud_watchd.core.model import Drop, Job, JobState, Removal, Route
+from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Removal, Route
 
 if TYPE_CHECKING:  # the type checker knows their arguments
     from dataclasses import replace
@@ -62,6 +63,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Deferred: JobState.QUEUED,
         Resumed: JobState.QUEUED,
         Submitted: JobState.CLOUD,
+        Answered: JobState.QUEUED,
         Granted: JobState.FETCHING,
         Recategorized: JobState.QUEUED,
         Failed: JobState.FAILED,
@@ -108,6 +110,9 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Removed: JobState.REMOVED,
     },
     JobState.FAILED: {
+        Recalled: JobState.FAILED,
+        Answered: JobState.FAILED,
+        NotFound: JobState.FAILED,
         Reported: JobState.FAILED,
         Deferred: JobState.FAILED,
         Requeued: JobState.QUEUED,
@@ -115,13 +120,17 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         Removed: JobState.REMOVED,
     },
     JobState.REMOVED: {
+        Recalled: JobState.REMOVED,
+        Answered: JobState.REMOVED,
+        NotFound: JobState.REMOVED,
         Reported: JobState.REMOVED,
         Cleared: JobState.REMOVED,
         Deferred: JobState.REMOVED,
     },
 }
 """State and event give the next state. Not in the table: ``Queued``, which makes a job where there is none,
-and ``Discarded``, which takes a REMOVED job out of the fold."""
+and ``Discarded``, which takes a REMOVED job out of the fold, or out of sight: one that had something sent
+elsewhere is remembered for good."""
 
 OWES: Final[Mapping[JobState, str]] = {
     JobState.QUEUED: "Submit",
@@ -133,7 +142,8 @@ OWES: Final[Mapping[JobState, str]] = {
 """The effect each open state owes.
 
 DONE owes at the most a Trace (``Job.to_import``), a Clear (``Job.to_clear``) and a Leave (``Job.leaves_at``),
-FAILED a Report (``Job.to_report``); REMOVED owes Clear and Report first.
+FAILED a Report (``Job.to_report``) and an Adopt (``Job.doubtful``); REMOVED owes Clear, Report and Adopt
+first.
 """
 
 MAX_WAIT_S: Final = 6 * 3600.0
@@ -144,7 +154,8 @@ MAX_REASON_CHARS: Final = 2000
 
 MAX_DROPS: Final = 256
 MAX_COMMANDS: Final = 32
-MAX_SPENT: Final = 32
+MAX_SENT: Final = 64
+MAX_SPENT: Final = 2 * MAX_SENT
 """What a job keeps of its past is bounded, however often it is dropped again."""
 
 
@@ -195,9 +206,9 @@ def evolve(job: Job | None, event: Event) -> Job | None:
     if job is None:
         raise IllegalTransition(f"{type(event).__name__} for job {event.job_id}, which does not exist")
     if isinstance(event, Discarded):
-        if job.state is not JobState.REMOVED:
+        if job.state is not JobState.REMOVED or job.remembered:
             raise IllegalTransition(f"Discarded for job {job.id} in state {job.state}")
-        return None
+        return replace(job, remembered=True, retry_at=0.0, reason="") if job.sent else None
     after = TRANSITIONS[job.state].get(type(event))
     if after is None:
         raise IllegalTransition(f"{type(event).__name__} for job {job.id} in state {job.state}")
@@ -224,6 +235,8 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
         case Submitting(at=at):
             unsure = job.destination.route.makes_items
             return replace(job, posted_at=_later(at, job.posted_at), unsure=unsure, doubted_at=at)
+        case Answered():
+            return _answered(job, event)
         case Submitted() | Granted():
             return _submitted(job, entered, event)
         case CloudReady(submission=submission):
@@ -308,7 +321,30 @@ def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted
         failed_request="",
         mark="",
         stirred_at=0.0,
+        sent=_with_sent(job, event.submission.request_id),
     )
+
+
+def _answered(job: Job, event: Answered) -> Job:
+    request_id = event.submission.request_id
+    if job.state is JobState.QUEUED:  # it goes another way by now, on which that transfer is none of its own
+        sent = (*job.sent[-(MAX_SENT - 1) :], request_id)
+        return replace(job, sent=sent, spent=_with_spent(job.spent, request_id))
+    return replace(
+        job,
+        submission=event.submission,
+        sent=_with_sent(job, request_id),
+        unsure=False,
+        doubted_at=event.at,
+        attempts=0,
+        retry_at=0.0,
+    )
+
+
+def _with_sent(job: Job, request_id: str) -> tuple[str, ...]:
+    if job.destination.route is not Route.REMOTE or request_id in job.sent:
+        return job.sent
+    return (*job.sent[-(MAX_SENT - 1) :], request_id)
 
 
 def _failed(job: Job, entered: Callable[..., Job], event: Failed) -> Job:
@@ -317,6 +353,7 @@ def _failed(job: Job, entered: Callable[..., Job], event: Failed) -> Job:
         reason=event.reason,
         commands=_with_command(job, event.command),
         to_report=event.report,
+        unsure=job.unsure and not event.intent_closed,
         failed_request=job.submission.request_id if given_up and job.submission else job.failed_request,
     )
 
@@ -356,7 +393,7 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
         to_report=False,
         to_import=False,
         leaves_at=0.0,
-        spent=_with_spent(job),
+        spent=_spent_of(job, event.destination or job.destination),
         published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered
         # POST shows in the history since long; of one that was not, nobody knows when it had its effect.
@@ -368,10 +405,15 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
     )
 
 
-def _with_spent(job: Job) -> tuple[str, ...]:
-    if job.delivery is None or job.submission is None:
-        return job.spent
-    return (*job.spent[-(MAX_SPENT - 1) :], job.submission.request_id)
+def _spent_of(job: Job, goes_to: Destination) -> tuple[str, ...]:
+    """Return what is never taken for the next round's: what was delivered, and what went another way."""
+    done = [job.submission.request_id] if job.delivery is not None and job.submission is not None else []
+    astray = [] if goes_to.way == job.destination.way else job.sent
+    return _with_spent(job.spent, *done, *astray)
+
+
+def _with_spent(spent: tuple[str, ...], *request_ids: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*spent, *request_ids)))[-MAX_SPENT:]
 
 
 def fold(events: Iterable[Event]) -> dict[str, Job]:

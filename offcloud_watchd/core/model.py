@@ -343,6 +343,9 @@ class Job:
     ``leaves_at`` is when the entry of one that was imported goes (0: it stays).
     ``to_report``: the job has failed, and the *arr tools of its category are still to be told. That is owed
     also when it is removed: a tool that has it removed may not have made a note of the failure yet.
+    ``sent`` are the ids of the newest transfers it had made to a remote account: they are no other job's.
+    ``remembered``: it is gone for everybody but those who search the account for the same content, where what
+    it had sent still stands.
     """
 
     id: str
@@ -375,6 +378,19 @@ class Job:
     to_report: bool = False
     to_import: bool = False
     leaves_at: float = 0.0
+    sent: tuple[str, ...] = ()
+    remembered: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it has ended with a POST of which nobody knows yet whether it was taken.
+
+        Whoever cancels may begin anew, so that is found out. Who forgets does not care what is left in the
+        cloud; but what is sent elsewhere must be known, or another job would take it for its own.
+        """
+        if self.state is JobState.REMOVED:
+            return self.unsure and self.destination.route is Route.REMOTE
+        return self.unsure and self.state is JobState.FAILED
 
 
 class Verb(StrEnum):

@@ -75,8 +75,8 @@ class Agenda:
     ``crowds`` are the jobs that want or have the same request, where there are several. ``to_clear`` are the
     finished or removed ones whose request is still in the account, ``to_report`` the failed ones of which an
     *arr tool is still to be told, ``to_import`` the finished ones that it is to import, ``leaving`` those it
-    has imported and whose entry is to go, ``choosy`` the queued ones for which it matters whether they are
-    cached.
+    has imported and whose entry is to go, ``doubtful`` those that have ended and of whose last POST nobody
+    knows what came of it, ``choosy`` the queued ones for which it matters whether they are cached.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
@@ -85,7 +85,16 @@ class Agenda:
         self.to_report: dict[str, Job] = {}
         self.to_import: dict[str, Job] = {}
         self.leaving: dict[str, Job] = {}
+        self.doubtful: dict[str, Job] = {}
         self.choosy: dict[str, Job] = {}
+        self._debts: Sequence[tuple[dict[str, Job], Callable[[Job], bool]]] = (
+            (self.to_clear, _owes_clear),
+            (self.to_report, _owes_report),
+            (self.to_import, _owes_trace),
+            (self.leaving, _owes_leave),
+            (self.doubtful, _is_doubtful),
+            (self.choosy, _is_choosy),
+        )
         self._groups: dict[Group, dict[str, Job]] = {}
         self._crowded: set[Group] = set()
         for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
@@ -105,19 +114,23 @@ class Agenda:
 
     def replace(self, before: Job | None, after: Job | None) -> None:
         """Follow a job: where its state stays it keeps its place, else it goes to the end of another line."""
-        if before is not None and before.state in OWES and (after is None or after.state is not before.state):
-            del self.lines[before.state][before.id]
-        if after is not None and after.state in OWES:
-            self.lines[after.state][after.id] = after
-        sides = (self.to_clear, self.to_report, self.to_import, self.leaving, self.choosy)
-        for line, belongs in zip(sides, _sides(after), strict=True):
-            if after is not None and belongs:
-                line[after.id] = after
-            elif before is not None:
-                line.pop(before.id, None)
+        line_before, line_after = self._line_of(before), self._line_of(after)
+        if before is not None and line_before is not None and line_before is not line_after:
+            del line_before[before.id]
+        if after is not None and line_after is not None:
+            line_after[after.id] = after
         job = after or before
-        if job is not None:
-            self._regroup(job, present=after is not None and _wants_request(after))
+        if job is None:
+            return
+        for debtors, owes in self._debts:
+            if after is not None and owes(after):
+                debtors[job.id] = after
+            else:
+                debtors.pop(job.id, None)
+        self._regroup(job, present=after is not None and _wants_request(after))
+
+    def _line_of(self, job: Job | None) -> dict[str, Job] | None:
+        return None if job is None or job.remembered else self.lines.get(job.state)
 
     def _regroup(self, job: Job, *, present: bool) -> None:
         group = (job.link.key, job.destination.route)
@@ -134,19 +147,28 @@ class Agenda:
             del self._groups[group]
 
 
-def _sides(job: Job | None) -> tuple[bool, bool, bool, bool, bool]:
-    """Tell whether a job owes a Clear, a Report, a Trace, a Leave, and whether it matters if it is cached."""
-    if job is None:
-        return False, False, False, False, False
-    state = job.state
-    done, removed = state is JobState.DONE, state is JobState.REMOVED
-    return (
-        job.to_clear and (done or removed),
-        job.to_report and (state is JobState.FAILED or removed),
-        job.to_import and done,
-        job.leaves_at > 0 and done,
-        state is JobState.QUEUED and job.destination.cached is not Cached.ANY,
-    )
+def _owes_clear(job: Job) -> bool:
+    return job.to_clear and job.state in (JobState.DONE, JobState.REMOVED)
+
+
+def _owes_report(job: Job) -> bool:
+    return job.to_report and job.state in (JobState.FAILED, JobState.REMOVED)
+
+
+def _owes_trace(job: Job) -> bool:
+    return job.to_import and job.state is JobState.DONE
+
+
+def _owes_leave(job: Job) -> bool:
+    return job.leaves_at > 0 and job.state is JobState.DONE
+
+
+def _is_doubtful(job: Job) -> bool:
+    return job.doubtful
+
+
+def _is_choosy(job: Job) -> bool:
+    return job.state is JobState.QUEUED and job.destination.cached is not Cached.ANY
 
 
 def _wants_request(job: Job) -> bool:
@@ -218,11 +240,16 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     fetches = _first(agenda.lines[JobState.FETCHING].values(), places[Lane.FETCH], gate, Fetch)
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
     reports = _first(agenda.to_report.values(), places[Lane.ARR], gate, Report)
-    removed = (job for job in agenda.lines[JobState.REMOVED].values() if not (job.to_report or job.to_clear))
+    removed = (
+        job
+        for job in agenda.lines[JobState.REMOVED].values()
+        if not (job.to_report or job.to_clear or job.doubtful)
+    )
     discards = _first(removed, places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
     unneeded = _unneeded(agenda, api_places, gate, busy)
-    api = _in_turns(submits, unneeded)[:api_places]
+    searches = _first(agenda.doubtful.values(), api_places, gate, Adopt)
+    api = _in_turns(submits, _in_turns(unneeded, searches))[:api_places]
     lanes = {Lane.DISK: places[Lane.DISK] - len(disk), Lane.ARR: places[Lane.ARR] - len(reports)}
     traces = _traces(agenda, lanes, busy, gate, rhythm.policy) if tracing else []
     next_due_at = min(poll_due_at, look_due_at)
@@ -360,11 +387,21 @@ def donors_of(job: Job, relatives: Iterable[Job]) -> tuple[Job, ...]:
 def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
     """Return the requests by which others had a job's content sent elsewhere: they are not the job's own.
 
-    ``relatives`` are the jobs with the same key, in any state and category.
+    Nor are those of who was forgotten: what is dropped after that is sent anew. ``relatives`` are the jobs
+    with the same key, in any state and category.
     """
-    others = [one for one in relatives if one.destination.way != job.destination.way]
-    held = [one.submission.request_id for one in others if one.submission is not None]
-    return frozenset([*held, *(request_id for one in others for request_id in one.spent)])
+    held: set[str] = set()
+    for one in relatives:
+        if one.id != job.id and _are_apart(one, job):
+            held.update(one.sent, one.spent, [_request_id(one)])
+    return frozenset(held - {""})
+
+
+def _are_apart(one: Job, other: Job) -> bool:
+    forgotten = JobState.REMOVED in (one.state, other.state)
+    return one.destination.way != other.destination.way or (
+        forgotten and one.destination.route is Route.REMOTE
+    )
 
 
 def rivals_of(job: Job, relatives: Iterable[Job]) -> frozenset[float]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final, assert_never
 
 from offcloud_watchd.core.events import (
+    Answered,
     Attached,
     Cleared,
     CloudReady,
@@ -137,6 +138,8 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             how = "found in the account" if adopted else "submitted"
             twice = f", which the service gave job {also_for} for other content" if also_for else ""
             return f"{how} as request {submission.request_id}{twice}"
+        case Answered(submission=submission):
+            return f"its submission was taken, as request {submission.request_id}: it stays in the account"
         case Granted():
             return "the service gives it at once: fetching"
         case Recalled():

@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from offcloud_watchd.core.effects import Act, Clear, Report, Submit, Trace
+from offcloud_watchd.core.effects import Act, Adopt, Clear, Report, Submit, Trace
 from offcloud_watchd.core.events import (
+    Answered,
     Cleared,
     Deferred,
     Event,
@@ -28,6 +29,7 @@ from offcloud_watchd.core.events import (
     Vanished,
 )
 from offcloud_watchd.core.lifecycle import MAX_WAIT_S, TRANSITIONS, Policy, bounded
+from offcloud_watchd.core.messages import Outcome
 from offcloud_watchd.core.model import Job, JobState, Route, Submission
 from offcloud_watchd.errors import (
     Blocked,
@@ -66,8 +68,16 @@ def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Even
     if isinstance(error, Gone):
         return _lost(effect, error, now)
     if isinstance(error, Permanent):
-        return _given_up(effect, now, str(error))
+        return _refused(effect, now, str(error))
     return _tried_in_vain(effect, error, now, policy)
+
+
+def _refused(effect: Act, now: float, reason: str) -> Event:
+    if isinstance(effect, Submit):
+        return Failed(effect.job.id, now, bounded(reason), intent_closed=True)
+    if isinstance(effect, Adopt) and effect.job.doubtful:  # an account that cannot be searched holds nothing
+        return NotFound(effect.job.id, now)
+    return _given_up(effect, now, reason)
 
 
 def _lost(effect: Act, error: Gone, now: float) -> Event:
@@ -103,7 +113,8 @@ def _given_up(effect: Act, now: float, reason: str) -> Event:
         return Reported(effect.job.id, now, bounded(reason))
     if isinstance(effect, Clear):  # the job is done, whatever becomes of the request
         return Cleared(effect.job.id, now, bounded(reason))
-    if effect.job.state is JobState.REMOVED:  # it cannot fail, only wait: what it left must not be forgotten
+    if effect.job.state is JobState.REMOVED or effect.job.doubtful:
+        # It cannot fail, only wait: what it left must not be forgotten.
         return Deferred(effect.job.id, now, bounded(reason), retry_at=now + MAX_WAIT_S)
     return Failed(effect.job.id, now, bounded(reason))
 
@@ -151,6 +162,7 @@ def recalled(job: Job, relatives: Iterable[Job], now: float) -> Event | None:
         one.posted_at
         for one in relatives
         if one.posted_at is not None and one.id != job.id and one.destination.way == job.destination.way
+        if not one.remembered  # what it had sent is known, and not for others
     ]
     if posted and (job.posted_at is None or max(posted) > job.posted_at):
         return Recalled(job.id, now, max(posted))
@@ -163,8 +175,28 @@ def doubted_anew(job: Job, now: float) -> Event | None:
     Wanted whenever the time since its POST cannot be told: the program starts, the clock was set, or a POST
     nobody waited for any more has only now come to its end.
     """
-    if job.state is JobState.QUEUED and job.unsure and job.posted_at is not None:
+    waits = (job.state is JobState.QUEUED and job.unsure) or job.doubtful
+    if waits and job.posted_at is not None:
         return Recalled(job.id, now, job.posted_at)
+    return None
+
+
+def too_late(effect: Submit, outcome: Outcome, job: Job, now: float) -> Event | None:
+    """Return what follows from the answer to a POST whose job does not wait for it any more.
+
+    None where it tells nothing for sure: then the account is searched. ``job`` is what it has come to.
+    """
+    posted, answer = effect.job, outcome.event
+    if isinstance(answer, Submitted):
+        if job.state is JobState.QUEUED and job.destination.way == posted.destination.way:
+            return replace(answer, at=now)  # it began anew, and would look for just this
+        astray = job.state is JobState.QUEUED and posted.destination.route is Route.REMOTE
+        ended = job.state in (JobState.FAILED, JobState.REMOVED)
+        return Answered(job.id, now, answer.submission) if astray or ended else None
+    own = (job.round, job.posted_at) == (posted.round, posted.posted_at)
+    if own and job.doubtful and isinstance(outcome.error, OffcloudWatchdError):
+        maybe_sent = isinstance(outcome.error, Transient) and outcome.error.maybe_sent
+        return None if maybe_sent else NotFound(job.id, now)
     return None
 
 
@@ -224,6 +256,8 @@ def searched(job: Job, found: Submission | None, as_of: float, now: float, polic
     if found is not None:
         # Without what the history tells besides: memory holds what is recorded, and no more.
         known = Submission(found.request_id, found.status, found.name, found.url, found.server)
+        if job.state is not JobState.QUEUED:
+            return Answered(job.id, now, known)
         return Submitted(job.id, now, known, adopted=True)
     if job.doubted_at + policy.history_lag_s <= as_of <= now:
         return NotFound(job.id, now)

@@ -67,6 +67,7 @@ from offcloud_watchd.core.verdicts import (
     doubted_anew,
     in_words,
     judge,
+    too_late,
     with_report,
 )
 from offcloud_watchd.engine.beginning import Beginning
@@ -245,7 +246,7 @@ class Engine:
         self._landed(outcome)
         job = self._ledger.get(effect.job.id)
         if job is None or not same_life(effect.job, job):
-            self._uncounted(effect)
+            self._came_late(outcome, job)
             return
         event = outcome.event
         if outcome.error is not None:
@@ -254,15 +255,18 @@ class Engine:
         self._consulting.learn(outcome, self._clock.now())
         if isinstance(event, NotFound) and job.doubted_at != effect.job.doubted_at:
             return  # the search began before the doubt did
+        self._record_answer(event, job)
+        if isinstance(event, Cleared) and not event.reason and job.submission is not None:
+            for one in self._ledger.holding(job.submission.request_id):
+                if one.to_clear and Cleared in TRANSITIONS[one.state]:
+                    self._record(Cleared(one.id, event.at))
+
+    def _record_answer(self, event: Event | None, job: Job) -> None:
         if isinstance(event, Submitted):
             event = compared(event, job, self._ledger.holding(event.submission.request_id))
         self._record_if(event)
         if isinstance(event, Submitted):
             self._record_if(ready_at_once(job, event))
-        if isinstance(event, Cleared) and not event.reason and job.submission is not None:
-            for one in self._ledger.holding(job.submission.request_id):
-                if one.to_clear and Cleared in TRANSITIONS[one.state]:
-                    self._record(Cleared(one.id, event.at))
 
     def _landed(self, outcome: Outcome) -> None:
         effect, error = outcome.effect, outcome.error
@@ -277,14 +281,18 @@ class Engine:
         elif error is None and outcome.heard is not Heard.NOT:
             self._pauses.worked(effect.lane)
 
-    def _uncounted(self, effect: Act) -> None:
-        fields = about(effect.job, effect.lane)
-        log.info("job %s: late outcome of %s not counted", effect.job.id, type(effect).__name__, extra=fields)
+    def _came_late(self, outcome: Outcome, job: Job | None) -> None:
+        """Take what came of an effect whose job lives another life by now: only a POST still counts."""
+        effect, now = outcome.effect, self._clock.now()
         if not isinstance(effect, Submit):
+            what, fields = type(effect).__name__, about(effect.job, effect.lane)
+            log.info("job %s: late outcome of %s not counted", effect.job.id, what, extra=fields)
             return
+        if job is not None:
+            self._record_answer(too_late(effect, outcome, job, now), job)
         # Its POST may have had its effect only now: whoever searches for it must count from here.
         for relative in self._ledger.same_content(effect.job.link):
-            self._record_if(doubted_anew(relative, self._clock.now()))
+            self._record_if(doubted_anew(relative, now))
 
     def _note_progress(self, effect: Act, outcome: Outcome) -> None:
         job_id, now = effect.job.id, self._clock.now()
@@ -416,7 +424,9 @@ class Engine:
         """At the start, and when the clock was set, nobody knows how long ago an unanswered POST was made."""
         if self._time_is_doubtful:
             now = self._clock.now()
-            for job in list(self._ledger.agenda):  # it follows what is recorded here
+            agenda = self._ledger.agenda
+            waiting = {job.id: job for job in (*agenda, *agenda.doubtful.values())}
+            for job in waiting.values():
                 self._record_if(doubted_anew(job, now))
 
     # --- beginning ---

@@ -35,7 +35,7 @@ class Ledger:
     def __init__(self, jobs: dict[str, Job], journal: Journal, clock: Clock) -> None:
         self._jobs = jobs
         self._agenda = Agenda(jobs.values())
-        self._counts = Counter(job.state for job in jobs.values())
+        self._counts = Counter(job.state for job in jobs.values() if not job.remembered)
         self._by_key: dict[str, set[str]] = {}
         self._by_request: dict[str, tuple[str, ...]] = {}
         for job in jobs.values():
@@ -60,9 +60,9 @@ class Ledger:
 
     @property
     def all_jobs(self) -> tuple[Job, ...]:
-        """All jobs, as recorded, for readers on other threads; made anew only when one has changed."""
+        """All jobs there are for readers, on other threads, as recorded; made anew when one has changed."""
         if self._all is None:
-            self._all = tuple(self._jobs.values())
+            self._all = tuple(job for job in self._jobs.values() if not job.remembered)
         return self._all
 
     @property
@@ -87,7 +87,7 @@ class Ledger:
 
     @property
     def counts(self) -> Mapping[JobState, int]:
-        """How many jobs are in each state, as recorded."""
+        """How many jobs are in each state, as recorded; who is only remembered is not."""
         return {state: self._counts[state] for state in JobState}
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -226,10 +226,10 @@ class Ledger:
         self._all = None
         self._note_request(before, job)
         if before is not None:
-            self._counts[before.state] -= 1
+            self._counts[before.state] -= not before.remembered
         if job is not None:
             self._jobs[job_id] = job
-            self._counts[job.state] += 1
+            self._counts[job.state] += not job.remembered
         elif before is not None:
             self._forget_key(before)
 

@@ -169,7 +169,7 @@ class DiskShelf:
         now and then. A file system that does not answer is left to it; nothing is done there meanwhile.
         """
         fetching = {job.id: job.round for job in jobs.values() if job.state is JobState.FETCHING}
-        removed = {job.id for job in jobs.values() if job.state is JobState.REMOVED}
+        removed = {job.id for job in jobs.values() if job.state is JobState.REMOVED and not job.remembered}
 
         def is_over(owner: str, number: int) -> bool:
             return owner not in removed and fetching.get(owner) != number

@@ -107,8 +107,8 @@ class Follower:
 
 
 def read_jobs(state_dir: Path) -> dict[str, Job]:
-    """Return the jobs as recorded up to now; none when there is no journal."""
-    return dict(Follower(state_dir).jobs())
+    """Return the jobs as recorded up to now; none when there is no journal. Who is remembered is not told."""
+    return {job_id: job for job_id, job in Follower(state_dir).jobs().items() if not job.remembered}
 
 
 def read_history(state_dir: Path, job_id: str) -> list[HistoryEntry]:

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
 from offcloud_watchd.core.events import (
+    Answered,
     Attached,
     CategoryDropped,
     CategoryMade,
@@ -86,6 +87,7 @@ EVENT_KINDS: Final[Mapping[str, type[Recorded]]] = {
     "submitting": Submitting,
     "recalled": Recalled,
     "submitted": Submitted,
+    "answered": Answered,
     "granted": Granted,
     "not_found": NotFound,
     "stirred": Stirred,

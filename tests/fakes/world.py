@@ -250,7 +250,12 @@ class World:
             not self.drops
             and not self.commands
             and not any(
-                job.state in OWES or job.to_clear or job.to_report or job.leaves_at or self._was_imported(job)
+                (job.state in OWES and not job.remembered)
+                or job.to_clear
+                or job.to_report
+                or job.doubtful
+                or job.leaves_at
+                or self._was_imported(job)
                 for job in self.engine.jobs.values()
             )
         )
@@ -367,21 +372,41 @@ class World:
         for job in self.engine.jobs.values():
             assert len({drop.id for drop in job.drops}) == len(job.drops), f"a drop was taken twice: {job}"
             assert len(set(job.commands)) == len(job.commands), f"a command was obeyed twice: {job}"
+        self._check_transfers()
         known = {drop.id for job in self.engine.jobs.values() for drop in job.drops}
         for drop_id in self.archived:
             assert drop_id in known | self.forgotten, f"the jobs of drop {drop_id} are lost"
+
+    def _check_transfers(self) -> None:
+        """Hold that no job takes for its own what was sent elsewhere."""
+        for job in self.engine.jobs.values():
+            item = self.cloud.items.get(job.submission.request_id) if job.submission is not None else None
+            if item is not None and job.state is not JobState.REMOVED:
+                assert item.target == job.destination.remote, f"took what was sent to {item.target}: {job}"
+
+    def _check_books(self) -> None:
+        """Hold that every request in the account is known as ours, cancelled or not, until forgotten."""
+        known = {
+            request_id
+            for job in self.engine.jobs.values()
+            for request_id in (*job.sent, *job.spent, job.submission.request_id if job.submission else "")
+        }
+        lost = [item for item in self.cloud.items.values() if item.request_id not in known and not item.fails]
+        assert all(item.key in self.forgotten_keys for item in lost), f"lost sight of: {lost}"
 
     def check_end(self) -> None:
         """Hold what must be true when nothing has gone wrong for long."""
         assert not self.drops, f"never taken away: {list(self.drops)}"
         assert not self.commands, f"never taken away: {list(self.commands)}"
+        self._check_books()
         for job in self.engine.jobs.values():
             assert not job.to_report, f"never reported: {job}"
             assert not job.to_clear, f"never taken out of the account: {job}"
             assert not self._was_imported(job), f"nobody saw that it was imported: {job}"
             assert not job.leaves_at, f"its entry never went: {job}"
             assert job.to_import <= (self.policy.remove is Removal.IMPORTED)
-            assert job.state in (JobState.DONE, JobState.FAILED), (
+            assert not job.doubtful, f"nobody knows what came of its POST: {job}"
+            assert job.remembered or job.state in (JobState.DONE, JobState.FAILED), (
                 f"stuck: {job} {vars(self.engine)} {self.clock}"
             )
             if job.state is JobState.FAILED:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from offcloud_watchd.core.events import (
+    Answered,
     Attached,
     Cleared,
     CloudReady,
@@ -60,6 +61,7 @@ EVENTS: dict[type[Event], Event] = {
     Submitting: Submitting("job", NOW),
     Recalled: Recalled("job", NOW, NOW - 50),
     Submitted: Submitted("job", NOW, Submission("R2")),
+    Answered: Answered("job", NOW, Submission("R2")),
     Granted: Granted("job", NOW, Submission("I2")),
     NotFound: NotFound("job", NOW),
     Stirred: Stirred("job", NOW, "0a1b2c3d"),
@@ -123,6 +125,57 @@ def test_queued_makes_a_job_that_knows_where_it_came_from() -> None:
     """A new job holds what its event says."""
     job = evolve(None, EVENTS[Queued])
     assert job == replace(a_job(), queued_at=NOW, changed_at=NOW)
+
+
+def test_an_ended_job_takes_its_answer() -> None:
+    """It is known that the request is ours; nothing is owed any more, and the reason stays."""
+    for state in (JobState.FAILED, JobState.REMOVED):
+        job = a_job(
+            state, unsure=True, posted_at=NOW - 9, reason="cancelled", retry_at=NOW + 9, route="remote"
+        )
+        assert job.doubtful
+        answered = evolve(job, EVENTS[Answered])
+        assert answered == replace(
+            job, submission=Submission("R2"), unsure=False, doubted_at=NOW, retry_at=0.0, sent=("R2",)
+        )
+
+
+def test_what_went_another_way_is_no_request_of_this_one() -> None:
+    """Neither what a job had sent before its settings changed nor what is answered afterwards."""
+    job = evolve(a_job(route="remote"), Submitted("job", NOW, Submission("R1")))
+    assert job is not None
+    assert job.sent == ("R1",)
+    failed = evolve(job, Failed("job", NOW, "cancelled"))
+    moved = evolve(failed, Requeued("job", NOW, destination=Destination("tv", "/out/tv")))
+    assert moved is not None
+    assert (moved.sent, moved.spent) == (("R1",), ("R1",))
+    late = evolve(moved, EVENTS[Answered])
+    assert late is not None
+    assert (late.sent, late.spent, late.submission) == (("R1", "R2"), ("R1", "R2"), None)
+    same = evolve(failed, Requeued("job", NOW))
+    assert same is not None
+    assert same.spent == ()
+
+
+def test_a_refused_post_leaves_no_doubt() -> None:
+    """Whoever fails so owes no search."""
+    job = a_job(unsure=True, posted_at=NOW - 9)
+    refused = evolve(job, Failed("job", NOW, "no", intent_closed=True))
+    cancelled = evolve(job, Failed("job", NOW, "no"))
+    assert refused is not None
+    assert cancelled is not None
+    assert (refused.doubtful, cancelled.doubtful) == (False, True)
+
+
+def test_who_had_something_sent_elsewhere_is_remembered() -> None:
+    """Once; what only the cloud had leaves the fold."""
+    job = a_job(JobState.REMOVED, route="remote", sent=("R1",), reason="busy", retry_at=NOW + 9)
+    jobs = {"job": job}
+    remembered = apply(jobs, EVENTS[Discarded])
+    assert remembered == replace(job, remembered=True, reason="", retry_at=0.0)
+    assert jobs == {"job": remembered}
+    with pytest.raises(IllegalTransition):
+        apply(jobs, EVENTS[Discarded])
 
 
 def test_attached_adds_a_drop_only() -> None:

@@ -329,6 +329,32 @@ def test_open_intents_of_others_are_known_in_any_state() -> None:
     assert rivals_of(job, [job, cancelled, elsewhere, answered, same]) == {NOW - 5}
 
 
+def test_who_ended_in_doubt_is_searched_for() -> None:
+    """A cancelled one; a forgotten one where it was sent elsewhere, before it is discarded."""
+    doubt = {"unsure": True, "posted_at": NOW - 5}
+    cancelled = a_job(JobState.FAILED, id="a", **doubt)
+    away = a_job(JobState.REMOVED, id="b", key="two", route="remote", **doubt)
+    here = a_job(JobState.REMOVED, id="c", key="three", **doubt)
+    assert names(planned(cancelled, away, here).effects) == ["Adopt a", "Adopt b", "Discard c"]
+    assert names(planned(cancelled, a_job(id="q", key="q"), free={Lane.API: 1}).effects) == ["Submit q"]
+    assert planned(replace(cancelled, retry_at=NOW + 60)).next_due_at == NOW + 60
+    assert names(planned(replace(away, unsure=False)).effects) == ["Discard b"]
+
+
+def test_who_is_remembered_owes_nothing_and_keeps_what_it_had_sent() -> None:
+    """Also from the same way: what is dropped after it was forgotten is sent anew."""
+    gone = a_job(JobState.REMOVED, id="a", route="remote", sent=("R1", "R2"), remembered=True)
+    assert planned(gone).effects == ()
+    job = a_job(id="b", route="remote", unsure=True, posted_at=NOW)
+    assert held_by_others(job, [gone, job]) == {"R1", "R2"}
+    cancelled = replace(gone, state=JobState.FAILED, remembered=False)
+    assert held_by_others(job, [cancelled, job]) == set(), "it may share what that one had sent"
+    ftp = replace(job.destination, remote=RemoteTarget("ftp"))
+    assert held_by_others(replace(job, destination=ftp), [cancelled]) == {"R1", "R2"}
+    here = a_job(JobState.REMOVED, id="c", submission=Submission("R3"))
+    assert held_by_others(a_job(id="d", unsure=True), [here]) == set(), "in the cloud it is one for all"
+
+
 def test_what_nobody_needs_is_cleared() -> None:
     """Each request once, not while another job has it or wants it, and when its time has come."""
     done = a_job(JobState.DONE, id="a", to_clear=True)

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from offcloud_watchd.core.effects import Act, Adopt, Clear, Discard, Fetch, Poll, Report, Submit, Trace
 from offcloud_watchd.core.events import (
+    Answered,
     Cleared,
     Deferred,
+    Event,
     Failed,
     NotFound,
     Recalled,
@@ -20,7 +22,8 @@ from offcloud_watchd.core.events import (
     Vanished,
 )
 from offcloud_watchd.core.lifecycle import MAX_REASON_CHARS, MAX_WAIT_S, Policy, bounded, evolve
-from offcloud_watchd.core.model import Destination, JobState, Lane, Route, Submission
+from offcloud_watchd.core.messages import Outcome
+from offcloud_watchd.core.model import Destination, Job, JobState, Lane, Route, Submission
 from offcloud_watchd.core.verdicts import (
     OURS_WITHIN_S,
     compared,
@@ -31,6 +34,7 @@ from offcloud_watchd.core.verdicts import (
     meant_for_another,
     recalled,
     searched,
+    too_late,
     with_report,
 )
 from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, Gone, NoRoom, Permanent, Transient
@@ -88,7 +92,7 @@ def test_permanent_fails_the_job(act: Act) -> None:
     if isinstance(act, Discard):
         assert verdict == Deferred("job", NOW, "not a torrent", NOW + MAX_WAIT_S)
     else:
-        assert verdict == Failed("job", NOW, "not a torrent")
+        assert verdict == Failed("job", NOW, "not a torrent", intent_closed=isinstance(act, Submit))
 
 
 @pytest.mark.parametrize("act", [Poll, Fetch])
@@ -289,7 +293,11 @@ def test_only_an_unsure_job_doubts_anew() -> None:
     unsure = a_job(unsure=True, posted_at=NOW - 900)
     assert doubted_anew(unsure, NOW) == Recalled("job", NOW, NOW - 900)
     assert doubted_anew(a_job(posted_at=NOW - 900), NOW) is None
-    assert doubted_anew(a_job(JobState.FAILED, unsure=True, posted_at=NOW - 900), NOW) is None
+    ended = a_job(JobState.FAILED, unsure=True, posted_at=NOW - 900)
+    assert doubted_anew(ended, NOW) == Recalled("job", NOW, NOW - 900)
+    assert doubted_anew(replace(ended, state=JobState.REMOVED), NOW) is None, "it is forgotten"
+    away = a_job(JobState.REMOVED, unsure=True, posted_at=NOW - 900, route="remote")
+    assert doubted_anew(away, NOW) == Recalled("job", NOW, NOW - 900)
     assert doubted_anew(a_job(unsure=True), NOW) is None
 
 
@@ -298,6 +306,51 @@ def test_what_is_found_is_adopted() -> None:
     found = Submission("R9")
     verdict = searched(a_job(unsure=True, doubted_at=NOW), found, NOW, NOW, POLICY)
     assert verdict == Submitted("job", NOW, found, adopted=True)
+
+
+def test_what_is_found_of_a_job_that_ended_is_told_it() -> None:
+    """It does not go on by that."""
+    found = Submission("R9")
+    job = a_job(JobState.FAILED, unsure=True, doubted_at=NOW)
+    assert searched(job, found, NOW, NOW, POLICY) == Answered("job", NOW, found)
+
+
+def test_an_ended_job_is_searched_for_with_patience() -> None:
+    """It cannot fail again; an account that cannot be searched at all holds nothing."""
+    job = a_job(JobState.FAILED, unsure=True, posted_at=NOW - 9, attempts=POLICY.max_attempts)
+    late = judge(Adopt(job), Transient("down"), NOW, POLICY)
+    assert isinstance(late, Deferred)
+    assert late.retry_at == NOW + MAX_WAIT_S
+    assert judge(Adopt(job), Permanent("no such call"), NOW, POLICY) == NotFound("job", NOW)
+
+
+def late(job: Job, error: BaseException | None = None, **posted: object) -> Event | None:
+    """Return what follows for a job from a late answer to its POST."""
+    submit = Submit(replace(a_job(unsure=True, posted_at=NOW - 9), **posted))  # type: ignore[arg-type] # members
+    answer = None if error else Submitted("job", NOW - 1, Submission("R1"))
+    return too_late(submit, Outcome(submit, answer, error=error), job, NOW)
+
+
+def test_an_answer_that_comes_too_late_still_counts() -> None:
+    """It closes the doubt of who has ended, and is what another begin would look for."""
+    doubt = {"unsure": True, "posted_at": NOW - 9}
+    assert late(a_job(JobState.FAILED, **doubt)) == Answered("job", NOW, Submission("R1"))
+    assert late(a_job(JobState.REMOVED, **doubt)) == Answered("job", NOW, Submission("R1"))
+    assert late(a_job(round=1, **doubt)) == Submitted("job", NOW, Submission("R1"))
+    there = a_job(route="remote").destination
+    assert late(a_job(round=1, **doubt), destination=there) == Answered("job", NOW, Submission("R1"))
+    assert late(a_job(round=1, destination=there, **doubt)) is None, "the cloud's request is no transfer"
+    assert late(a_job(JobState.DONE)) is None
+
+
+def test_a_failure_that_comes_too_late_counts_where_nothing_was_taken() -> None:
+    """Else the account is searched; and only the very POST it is about is closed."""
+    job = a_job(JobState.FAILED, unsure=True, posted_at=NOW - 9)
+    for error in (Cancelled("stopped"), Permanent("no"), Blocked("api", "no"), Transient("refused")):
+        assert late(job, error) == NotFound("job", NOW)
+    assert late(job, Transient("reset", maybe_sent=True)) is None
+    assert late(job, ValueError("a bug")) is None
+    assert late(replace(job, round=1), Cancelled("stopped")) is None
 
 
 @pytest.mark.parametrize(

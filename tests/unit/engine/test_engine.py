@@ -9,6 +9,7 @@ import pytest
 
 from offcloud_watchd.core.effects import Adopt, Clear, Consult, Discard, Fetch, Poll, Report, Submit, Trace
 from offcloud_watchd.core.events import (
+    Answered,
     CategoryDropped,
     CategoryMade,
     Cleared,
@@ -46,6 +47,7 @@ from offcloud_watchd.core.model import (
     Submission,
     Verb,
 )
+from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.engine.engine import UNRECORDABLE_MOST
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Transient
@@ -592,17 +594,67 @@ def test_a_drop_joining_meanwhile_spoils_no_answer() -> None:
 
 
 def test_a_post_nobody_waited_for_renews_the_doubts_about_it() -> None:
-    """Whoever searches for a POST that ends only now must count the lag from now."""
+    """Whoever searches for a POST that ends only now without an answer must count the lag from now."""
     desk = Desk()
     desk.turn(desk.wish(an_intake("one")))
     submit, _ = desk.begun()
     desk.later(10, desk.say(Verb.CANCEL, submit.job.id))
     desk.later(500, desk.say(Verb.RETRY, submit.job.id, "c2"))
     doubted_at = desk.job(submit.job.id).doubted_at
-    desk.later(60, desk.submitted(submit))
+    desk.later(60, Outcome(submit, error=Transient("no answer", maybe_sent=True)))
     job = desk.job(submit.job.id)
     assert (job.unsure, job.doubted_at) == (True, doubted_at + 60)
     assert [type(act) for act in desk.take()] == [Adopt]
+
+
+def test_what_is_cancelled_in_the_air_takes_its_answer() -> None:
+    """The request is in the books as ours; whoever begins anew meanwhile goes on with it."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one")))
+    submit, _ = desk.begun()
+    desk.later(10, desk.say(Verb.CANCEL, submit.job.id))
+    desk.later(10, desk.submitted(submit))
+    job = desk.job(submit.job.id)
+    assert (job.state, job.submission, job.unsure) == (JobState.FAILED, Submission("R1", "created"), False)
+    assert desk.take() == []
+    again = Desk()
+    again.turn(again.wish(an_intake("one")))
+    submit, _ = again.begun()
+    again.later(10, again.say(Verb.CANCEL, submit.job.id))
+    again.later(10, again.say(Verb.RETRY, submit.job.id, "c2"))
+    again.later(10, again.submitted(submit))
+    assert again.job(submit.job.id).state is JobState.CLOUD
+
+
+def test_what_is_cancelled_in_the_air_without_an_answer_is_searched_for() -> None:
+    """Unless it is certain that nothing was taken."""
+    desk = Desk()
+    desk.turn(desk.wish(an_intake("one")))
+    submit, _ = desk.begun()
+    desk.later(10, desk.say(Verb.CANCEL, submit.job.id))
+    desk.later(10, Outcome(submit, error=Transient("reset", maybe_sent=True)))
+    adopt, _ = desk.begun()
+    assert isinstance(adopt, Adopt)
+    desk.turn(Outcome(adopt, Answered(adopt.job.id, desk.clock.now(), Submission("R1"))))
+    assert desk.job(submit.job.id).submission == Submission("R1")
+    sure = Desk()
+    sure.turn(sure.wish(an_intake("one")))
+    submit, _ = sure.begun()
+    sure.later(10, sure.say(Verb.CANCEL, submit.job.id), Outcome(submit, error=Cancelled("not begun")))
+    assert (sure.job(submit.job.id).unsure, sure.take()) == (False, [])
+
+
+def test_who_is_remembered_is_seen_by_nobody() -> None:
+    """It was sent elsewhere and forgotten: searches know of it, readers do not."""
+    desk = Desk(a_job(JobState.REMOVED, route="remote", sent=("R1",)))
+    desk.turn()
+    discard, _ = desk.begun()
+    desk.turn(Outcome(discard, Discarded("job", desk.clock.now())))
+    assert desk.job().remembered
+    seen: list[Overview] = []
+    desk.turn(Asked(seen.append))
+    assert (seen[0].jobs, seen[0].picture.active, seen[0].picture.counts[JobState.REMOVED]) == ((), [], 0)
+    assert Desk(desk.job()).engine.picture().counts[JobState.REMOVED] == 0
 
 
 def test_a_late_post_of_a_forgotten_job_is_not_made_again_by_another() -> None:
