@@ -267,14 +267,19 @@ def ready_at_once(job: Job, event: Submitted) -> CloudReady | None:
     return CloudReady(event.job_id, event.at, event.submission)
 
 
-def is_missing(job: Job, found: Sequence[Sought], as_of: float, now: float, policy: Policy) -> bool:
+def is_missing(poll: Poll, found: Sequence[Sought], as_of: float, now: float, policy: Policy) -> bool:
     """Tell whether a request of which nothing is told is gone: the account does not list it, late enough.
 
     ``found`` are the live entries for the job's link in a listing that was taken at ``as_of``.
     """
-    if any(one.request_id == request_of(job).request_id for one in found):
+    if any(one.request_id == request_of(poll.job).request_id for one in found):
         return False
-    return max(job.changed_at, job.doubted_at) + policy.history_lag_s <= as_of <= now
+    return (poll.there_at or recorded_at(poll.job)) + policy.history_lag_s <= as_of <= now
+
+
+def recorded_at(job: Job) -> float:
+    """Return since when a request is there, by the clock as it went then."""
+    return max(job.changed_at, job.doubted_at)
 
 
 def _merged(old: Submission, new: Submission) -> Submission:

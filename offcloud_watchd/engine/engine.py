@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -119,6 +119,7 @@ class Engine:
         self._progress: dict[str, Progress] = {}
         self._pauses = Pauses()
         self._polling = Polling(policy)
+        self._polling.started(self._in_the_cloud, clock.now())
         self._consulting = Consulting(policy)
         self._trace_at = 0.0
         self._folders: Sequence[FolderHealth] = ()
@@ -413,12 +414,17 @@ class Engine:
             self._time_is_doubtful = self._plan_is_stale = True
             self._not_before.clear()
             self._hasten()
+            self._polling.clock_was_set(self._in_the_cloud, self._clock.now())
             self._pauses.try_at(self._clock.now())
 
     def _hasten(self) -> None:
         self._polling.hasten()
         self._consulting.hasten()
         self._trace_at = 0.0
+
+    @property
+    def _in_the_cloud(self) -> Iterable[Job]:
+        return self._ledger.agenda.lines[JobState.CLOUD].values()
 
     def _renew_doubts(self) -> None:
         """At the start, and when the clock was set, nobody knows how long ago an unanswered POST was made."""

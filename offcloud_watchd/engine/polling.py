@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -28,6 +28,7 @@ class Polling:
         self._heard = False
         self._failures = 0
         self._alone_at: dict[str, float] = {}
+        self._there_at: dict[str, float] = {}
         self._unheard: list[Job] = []
 
     @property
@@ -36,8 +37,15 @@ class Polling:
         return rounds.Rhythm(self._policy, math.inf if self._in_the_air else self._round_at)
 
     def begin(self, polls: Sequence[Poll]) -> Sequence[Poll]:
-        """Begin a round; return its polls, which tell when their jobs were last asked about alone."""
-        told = [replace(poll, alone_at=self._alone_at.get(poll.job.id, 0.0)) for poll in polls]
+        """Begin a round; return its polls, which tell what is known besides of their jobs."""
+        told = [
+            replace(
+                poll,
+                alone_at=self._alone_at.get(poll.job.id, 0.0),
+                there_at=self._there_at.get(poll.job.id, 0.0),
+            )
+            for poll in polls
+        ]
         if told:
             self._in_the_air = {poll.job.id: poll for poll in told}
             self._calls = rounds.calls_of_round([poll.job for poll in told])
@@ -66,6 +74,14 @@ class Polling:
             rest_s = rounds.rest_s(self._calls, self._failures, self._policy)
             self._round_at = now + max(rest_s, rounds.hush_s(self._unheard, now, self._policy))
 
+    def started(self, jobs: Iterable[Job], now: float) -> None:
+        """Take over the jobs in the cloud; what seems to be from the future was recorded by another clock."""
+        self._there_at = {job.id: now for job in jobs if rounds.recorded_at(job) > now}
+
+    def clock_was_set(self, jobs: Iterable[Job], now: float) -> None:
+        """Note which jobs are in the cloud: of how long, their own times tell nothing any more."""
+        self._there_at = {job.id: now for job in jobs}
+
     def hasten(self) -> None:
         """Let the next round begin when somebody is due: the operator wishes it, or the clock was set."""
         self._round_at, self._failures = 0.0, 0
@@ -73,3 +89,4 @@ class Polling:
     def forget(self, job_id: str) -> None:
         """Drop what is known of a job: it is not in the cloud any more."""
         self._alone_at.pop(job_id, None)
+        self._there_at.pop(job_id, None)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from offcloud_watchd.core import rounds
 from offcloud_watchd.core.effects import Poll
 from offcloud_watchd.core.messages import Heard, Outcome
-from offcloud_watchd.core.model import Job, Lane, Phase
+from offcloud_watchd.core.model import Lane, Phase
 from offcloud_watchd.core.ports import Stop
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import in_words
@@ -69,19 +69,20 @@ def _told_together(
 
 def _told_alone(poll: Poll, began: float, ports: Ports, stop: Stop) -> Phase | Exception:
     try:
-        return _status(poll.job, began, ports, stop)
+        return _status(poll, began, ports, stop)
     except Exception as error:  # noqa: BLE001 - the boundary of a lane: every error is an answer
         return noted(error, f"job {poll.job.id}: Poll", about(poll.job, Lane.API))
 
 
-def _status(job: Job, began: float, ports: Ports, stop: Stop) -> Phase:
+def _status(poll: Poll, began: float, ports: Ports, stop: Stop) -> Phase:
+    job = poll.job
     request, route = rounds.request_of(job), job.destination.route
     try:
         return ports.cloud.status(request, stop, route)
     except Untold as error:
         # The classic service has no word for a request it does not hold.
         found, as_of = ports.cloud.find(job.link, began, stop, route)
-        if rounds.is_missing(job, found, as_of, ports.clock.now(), ports.policy):
+        if rounds.is_missing(poll, found, as_of, ports.clock.now(), ports.policy):
             raise Gone(f"the account does not list request {request.request_id}") from error
         raise
 

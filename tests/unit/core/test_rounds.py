@@ -314,4 +314,14 @@ def test_what_is_not_told_of_is_missing_when_a_late_list_lacks_it(
     as_of: float, found: list[Sought], *, missing: bool
 ) -> None:
     """A list that may lag, or seems to be from the future, proves nothing."""
-    assert is_missing(waiting("a"), found, as_of, NOW, POLICY) is missing
+    assert is_missing(Poll(waiting("a")), found, as_of, NOW, POLICY) is missing
+
+
+def test_a_clock_that_was_set_makes_nothing_missing_too_early_or_too_late() -> None:
+    """What the job says of the past counts on another clock: then only what was seen since counts."""
+    ahead, behind = waiting("a", -HOUR_S), waiting("a", HOUR_S)
+    lag_s = POLICY.history_lag_s
+    for job in (ahead, behind):
+        assert not is_missing(Poll(job, there_at=NOW - lag_s + 1), [], NOW, NOW, POLICY)
+        assert is_missing(Poll(job, there_at=NOW - lag_s), [], NOW, NOW, POLICY)
+    assert not is_missing(Poll(ahead), [], NOW, NOW, POLICY)

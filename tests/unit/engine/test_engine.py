@@ -709,6 +709,30 @@ def test_a_job_begun_anew_soon_after_the_clock_was_set_is_in_doubt() -> None:
     assert settled.job().doubted_at == NOW - 990
 
 
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_request_is_known_to_be_there_since_the_clock_was_set(step_s: float) -> None:
+    """Whether the account lacks it late enough is told by the clock as it goes now."""
+    desk = Desk(a_job(CLOUD))
+    desk.turn()
+    poll, _ = desk.begun()
+    assert poll == Poll(desk.job())
+    desk.clock.time_s += step_s
+    set_at = desk.clock.now()
+    desk.turn(Outcome(poll))
+    desk.later(POLICY.poll_max_s)
+    again, _ = desk.begun()
+    assert isinstance(again, Poll)
+    assert again.there_at == set_at
+
+
+def test_what_a_journal_tells_of_the_future_is_there_since_the_start() -> None:
+    """The clock was set back while nobody ran."""
+    desk = Desk(a_job(CLOUD, changed_at=NOW + 3600), a_job(CLOUD, id="b", key="b"))
+    desk.turn()
+    polls = [act for act in desk.take() if isinstance(act, Poll)]
+    assert {poll.job.id: poll.there_at for poll in polls} == {"job": NOW, "b": 0.0}
+
+
 def test_a_clock_set_back_holds_nothing_up() -> None:
     """Polls and probes whose time is in the new future are due at once."""
     desk = Desk(a_job(CLOUD), a_job(FETCHING, id="f", key="f"))
