@@ -173,6 +173,7 @@ def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
         settle_s=folder.settle_s,
         after=After(folder.after),
         ftp=folder.ftp,
+        awaited=frozenset(category for tool in config.arr for category in tool.categories),
     )
 
 

@@ -4,7 +4,8 @@ Rules of this file:
 
 * Whether a failure was told already is read in the tool's own history and not remembered here: an answer may
   have been lost, or the program have died before it was recorded.
-* A release is known by its exact info hash. A name is never enough: it would hit another grab.
+* A release is known by its exact info hash. By its name only where it has none, and then only if
+  the newest grab of that very name is a blackhole's, of the day, and not at its end: it would hit another.
 * That something was published is only a hint, as the tool looks every minute anyway: it is not kept.
 """
 
@@ -19,6 +20,7 @@ from offcloud_watchd.arr.tool import Record, Tool
 from offcloud_watchd.core.events import Event, Published
 from offcloud_watchd.core.model import Job, JobState, Link
 from offcloud_watchd.core.ports import Clock, Stop
+from offcloud_watchd.core.verdicts import name_for_tools
 from offcloud_watchd.errors import Cancelled, Transient
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,21 @@ IMPORTED: Final = frozenset({"downloadFolderImported", "downloadImported"})
 """How a tool says that it has imported something. Lidarr and Readarr have the second word for it."""
 SETTLED: Final = frozenset({"downloadFailed", "downloadIgnored", *IMPORTED})
 """What ends a grab, in the words of all tools."""
+
+
+NAMED_WITHIN_S: Final = 24 * 3600.0
+NAMED_AHEAD_S: Final = 600.0
+"""So long before a drop was refused, or after (by another clock), its grab is noted."""
+
+_CLEANED: Final = str.maketrans(
+    {**dict.fromkeys("\\/", "+"), "?": "!", "*": "-", **dict.fromkeys('<>|"', "")}
+)
+
+
+def file_name_of(title: str) -> str:
+    """Return how a tool calls the file of a release. Source: Sonarr, ``FileNameBuilder.CleanFileName``."""
+    name = title.replace(": ", " - ").replace(":", "-").translate(_CLEANED)
+    return name.lstrip(" .").rstrip(" ")
 
 
 def hashes_of(link: Link) -> frozenset[str]:
@@ -50,6 +67,24 @@ def newest_grab(history: Iterable[Record], hashes: Collection[str]) -> tuple[Rec
             return record, not ended.isdisjoint({record.title, *record.hashes})
         elif record.event == GRABBED:
             ended.discard(record.title)  # that end was this grab's
+    return None, False
+
+
+def grab_named(history: Iterable[Record], name: str, failed_at: float) -> tuple[Record | None, bool]:
+    """Return the newest grab a blackhole wrote under a name, and whether it has come to an end since.
+
+    None where the newest grab of that name is a client's or was not made in the time before ``failed_at``.
+    ``history`` begins with the newest. Reads no further than that.
+    """
+    has_ended = False
+    for record in history:
+        if file_name_of(record.title) != name:
+            continue
+        if record.event in SETTLED:
+            has_ended = True
+        elif record.event == GRABBED:
+            timely = failed_at - NAMED_WITHIN_S <= record.at <= failed_at + NAMED_AHEAD_S
+            return (None if record.has_client or not timely else record), has_ended and timely
     return None, False
 
 
@@ -88,11 +123,14 @@ class Feedback:
     def _report(self, tool: Tool, job: Job) -> str:
         name, hashes = tool.settings.name, hashes_of(job.link)
         failed_s = self._clock.now() - job.changed_at
-        grab, has_ended = newest_grab(tool.history(), hashes)
+        if hashes:
+            grab, has_ended = newest_grab(tool.history(), hashes)
+        else:
+            grab, has_ended = grab_named(tool.history(), name_for_tools(job), job.changed_at)
         if has_ended:
             return ""
         queued = None
-        if grab is None or grab.has_client:
+        if hashes and (grab is None or grab.has_client):
             queued = next((one for one in tool.queue() if one.download_id in hashes), None)
         if queued is not None:
             tool.drop_failed(queued.id)

@@ -18,6 +18,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -44,7 +45,7 @@ class Record:
     """One event of the history.
 
     ``hashes`` are upper-case: that of the torrent, and the name the download client has for it, where there
-    is one (``has_client``): a blackhole gives none.
+    is one (``has_client``): a blackhole gives none. ``at`` is in UTC seconds; 0 where it is not told.
     """
 
     id: int
@@ -52,6 +53,7 @@ class Record:
     title: str
     hashes: frozenset[str]
     has_client: bool = False
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def _record(told: Mapping[str, object]) -> Record:
     torrent = _text(_mapping(told.get("data")).get("torrentInfoHash"))
     hashes = frozenset(one.upper() for one in (download_id, torrent) if one)
     event, title = _text(told.get("eventType")), _text(told.get("sourceTitle"))
-    return Record(_number(told.get("id")), event, title, hashes, bool(download_id))
+    return Record(_number(told.get("id")), event, title, hashes, bool(download_id), _moment(told.get("date")))
 
 
 def _queued(told: Mapping[str, object]) -> Queued:
@@ -224,6 +226,14 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _moment(value: object) -> float:
+    """Read a time as .NET writes it: ``2026-01-31T12:00:00Z``, with or without a fraction."""
+    try:
+        return datetime.fromisoformat(_text(value)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _number(value: object) -> int:

@@ -22,8 +22,8 @@ from offcloud_watchd.core.events import (
     Requeued,
     Resumed,
 )
-from offcloud_watchd.core.lifecycle import OWES
-from offcloud_watchd.core.model import Command, Intake, Job, JobState, Link, Verb, job_id
+from offcloud_watchd.core.lifecycle import OWES, bounded
+from offcloud_watchd.core.model import Command, Intake, Job, JobState, Link, LinkKind, Verb, job_id
 
 MAX_NAME_CHARS: Final = 1024
 """What is kept of a name: a torrent may call itself by megabytes, and every record must fit the journal."""
@@ -33,7 +33,10 @@ def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now:
     """Decide what a drop means for the jobs there are. Safe to repeat: a drop already recorded gives nothing.
 
     ``same_content`` returns the jobs of any category with the link's key. What a drop repeats counts once.
+    Of one that was refused a failed job tells: it is the *arr tool that may wait for it that is to know.
     """
+    if intake.unusable is not None:
+        return _refused(intake, intake.unusable, same_content(intake.unusable), now)
     events: list[Event] = []
     links = intake.links
     names_one = not links.is_list or len(links.found) + len(links.bad) == 1
@@ -74,9 +77,27 @@ def _accepted(
     )
 
 
+def _refused(intake: Intake, link: Link, relatives: Collection[Job], now: float) -> list[Event]:
+    drop = replace(intake.drop, name=intake.drop.name[:MAX_NAME_CHARS])
+    twins = [job for job in relatives if job.destination.category == intake.destination.category]
+    living = [job for job in twins if job.state is not JobState.REMOVED]
+    known = any(drop.id == one.id for job in twins for one in job.drops)
+    if known or any(job.state is not JobState.FAILED for job in living):
+        return []  # another drop of the same is well
+    reason = bounded(intake.links.bad[0].reason)
+    if living:
+        newest = max(living, key=lambda job: job.changed_at)
+        return [Requeued(newest.id, now, drop=drop), Failed(newest.id, now, reason)]
+    release = intake.stem[:MAX_NAME_CHARS] or None
+    known_as = replace(link, name=link.name and link.name[:MAX_NAME_CHARS])
+    queued = Queued(job_id(drop.id, link.key), now, known_as, drop, intake.destination, release)
+    return [queued, Failed(queued.job_id, now, reason)]
+
+
 def obey(command: Command, job: Job, now: float) -> Event | None:
     """Decide what an operator's command means for a job; None when it has nothing to do. Safe to repeat."""
-    if command.id in job.commands or job.state is JobState.REMOVED:
+    is_vain = command.verb is Verb.RETRY and job.link.kind is LinkKind.FILE  # there is nothing to submit
+    if is_vain or command.id in job.commands or job.state is JobState.REMOVED:
         return None
     # What was dropped again is done, as far as anybody knows: only the look at it can be cancelled.
     is_open = job.state in OWES and job.state is not JobState.CHECKING

@@ -6,7 +6,8 @@ drop folder     a directory that is watched; *arr tools call it a blackhole
 drop            one file put there, or one ``add`` command; it may hold many links
 link            one thing to fetch: a magnet (or a torrent turned into one), an http(s) URL, or the articles
                 of an NZB
-key             what makes two links the same thing: ``btih:HEX``, ``btmh:HEX``, ``url:URL`` or ``nzb:HEX``
+key             what makes two links the same thing: ``btih:HEX``, ``btmh:HEX``, ``url:URL`` or ``nzb:HEX``;
+                of a drop that cannot be used ``file:HEX``
 category        free text that groups releases; each has its own output directory
 job             one link for one category; its whole life is in the journal
 request         the service's own word for an item in the account, named by its request id
@@ -34,11 +35,12 @@ from typing import Final
 
 
 class LinkKind(StrEnum):
-    """What a link points at."""
+    """What a link points at; ``FILE`` is no link at all, but a drop in which there was none to be used."""
 
     TORRENT = "torrent"
     URL = "url"
     NZB = "nzb"
+    FILE = "file"
 
 
 class Route(StrEnum):
@@ -110,8 +112,8 @@ PAUSING: Final = (Lane.API, Lane.FETCH, Lane.DISK)
 class Link:
     """One thing to fetch, as it will be submitted.
 
-    ``url`` is the magnet or http(s) address to send, of an NZB its key, as only its file can be sent; ``key``
-    identifies the content and is equal for every
+    ``url`` is the magnet or http(s) address to send, of an NZB its key, as only its file can be sent, empty
+    where there is nothing to send; ``key`` identifies the content and is equal for every
     spelling of the same thing. ``name`` is what the drop itself calls it, unsafe as it came. ``line`` is the
     1-based line of a list. ``private`` is BEP 27's flag.
     """
@@ -426,12 +428,17 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """One drop that was read and whose bytes are safe: what it holds and where it goes."""
+    """One drop that was read and whose bytes are safe: what it holds and where it goes.
+
+    ``unusable`` is what a refused drop is known by, where an *arr tool may wait for it: there are no good
+    links then, and the first bad one says why.
+    """
 
     drop: Drop
     links: Links
     destination: Destination
     stem: str
+    unusable: Link | None = None
 
 
 def job_id(drop_id: str, key: str) -> str:

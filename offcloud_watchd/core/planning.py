@@ -358,6 +358,14 @@ def twin_of(job: Job, relatives: Iterable[Job]) -> Job | None:
     return next((one for one in others if one.state is not JobState.REMOVED), None)
 
 
+def namesake_of(job: Job, jobs: Iterable[Job]) -> Job | None:
+    """Return a job of the same category and release name that may still come to something."""
+    wanted = (job.destination.category, job.release)
+    ended = (JobState.FAILED, JobState.REMOVED)
+    same = (one for one in jobs if (one.destination.category, one.release) == wanted and one.id != job.id)
+    return next((one for one in same if one.state not in ended), None)
+
+
 def _fetch_rank(job: Job, busy: Collection[str], vain: Mapping[str, int], now: float) -> FetchRank:
     far_off = job.retry_at - now > LEADER_WAIT_S
     tries = job.attempts + vain.get(job.id, 0)

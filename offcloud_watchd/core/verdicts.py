@@ -30,7 +30,7 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import MAX_WAIT_S, TRANSITIONS, Policy, bounded
 from offcloud_watchd.core.messages import Outcome
-from offcloud_watchd.core.model import Job, JobState, Route, Submission
+from offcloud_watchd.core.model import Job, JobState, LinkKind, Route, Submission
 from offcloud_watchd.errors import (
     Blocked,
     Cancelled,
@@ -120,13 +120,22 @@ def _given_up(effect: Act, now: float, reason: str) -> Event:
 
 
 def with_report(event: Failed, job: Job, policy: Policy) -> Failed:
-    """Say of a failure whether it is to be reported: where a tool can know the release by its hash.
+    """Say of a failure whether it is to be reported: where a tool can know the release by its hash or name.
 
     Not what the operator cancelled: nothing is wrong with that release.
     """
-    known = job.link.info_hash_v1 or job.link.info_hash_v2
+    known = job.link.info_hash_v1 or job.link.info_hash_v2 or name_for_tools(job)
     awaited = bool(known) and not event.command and job.destination.category in policy.reported
     return replace(event, report=awaited)
+
+
+def name_for_tools(job: Job) -> str:
+    """Return the name by which an *arr tool can know a release that has no hash; empty where it cannot.
+
+    It is that of the file the tool itself wrote into a drop folder.
+    """
+    nameable = job.link.kind in (LinkKind.FILE, LinkKind.NZB) and any(drop.folder for drop in job.drops)
+    return (job.release or "") if nameable else ""
 
 
 def in_words(error: BaseException | None) -> str:

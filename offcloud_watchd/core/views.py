@@ -9,7 +9,7 @@ Rules of this file:
 A job as a document::
 
     id, name, category, route (cloud | instant | remote), cached (any | first | only), state,
-    kind (torrent | url), key, size_bytes, release, directory,
+    kind (torrent | url | nzb | file), key, size_bytes, release, directory,
     queued_at, changed_at, attempts, retry_at, reason, request_id,
     path, files, published_bytes, verified      (null until published)
     checks: [{how, files, names}]               (how: pieces, pieces in part, size or unverified; names: the

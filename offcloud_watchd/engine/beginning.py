@@ -6,9 +6,16 @@ from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Leave
 from offcloud_watchd.core.events import Cleared, Removed, Reported, Submitted, Submitting
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Job, Removal
-from offcloud_watchd.core.planning import donors_of, held_by_others, needed_by, rivals_of, twin_of
+from offcloud_watchd.core.planning import (
+    donors_of,
+    held_by_others,
+    namesake_of,
+    needed_by,
+    rivals_of,
+    twin_of,
+)
 from offcloud_watchd.core.rounds import ready_at_once
-from offcloud_watchd.core.verdicts import recalled, shared
+from offcloud_watchd.core.verdicts import name_for_tools, recalled, shared
 from offcloud_watchd.engine.ledger import Ledger
 
 
@@ -70,6 +77,8 @@ class Beginning:
             reason = f"no `arr` entry has the category {job.destination.category} any more"
         elif (twin := twin_of(job, self._ledger.same_content(job.link))) is not None:
             reason = f"it was wanted again since, by job {twin.id}"
+        elif name_for_tools(job) and (namesake := namesake_of(job, self._ledger.all_jobs)) is not None:
+            reason = f"the tool may mean job {namesake.id} by this name"
         else:
             return effect
         self._ledger.add(Reported(job.id, now, reason))

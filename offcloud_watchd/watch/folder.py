@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
+from offcloud_watchd.core.links import MAX_DROP_BYTES, parse, unusable_link
 from offcloud_watchd.core.model import BadLine, Destination, Drop, Intake, Links
 from offcloud_watchd.core.ports import Clock, Refusal
 from offcloud_watchd.core.settle import Sighting, Stamp, patience_s, settle
@@ -56,7 +56,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A drop that was taken, its bytes safe, and how it leaves the folder once it is recorded."""
+    """A drop that was taken, its bytes safe, and how it leaves the folder once it is recorded.
+
+    One that was refused is here where an *arr tool waits for it.
+    """
 
     intake: Intake
     departure: Departure
@@ -245,6 +248,7 @@ class Folder:
 
     def _take_all(self, root: int, ready: Sequence[str], budget: _Budget) -> tuple[list[Accepted], bool]:
         taken: list[_Taken] = []
+        unusable: list[Accepted] = []
         more = False
         for path in ready:
             now_s = self._clock.monotonic()
@@ -254,8 +258,10 @@ class Folder:
             if more:
                 break
             one = self._take(root, path, budget)
-            if one is not None:
+            if isinstance(one, _Taken):
                 taken.append(one)
+            elif one is not None:
+                unusable.append(one)
         try:
             hashes = store(self._spool_dir, [one.data for one in taken])
         except OSError as error:
@@ -263,11 +269,13 @@ class Folder:
             self._spool_problem = f"nothing is taken: no copy can be kept in {place}: {error.strerror}"
             return [], False
         self._spool_problem = ""
-        return [self._accepted(one, sha256) for one, sha256 in zip(taken, hashes, strict=True)], more
+        accepted = [self._accepted(one, sha256) for one, sha256 in zip(taken, hashes, strict=True)]
+        return [*accepted, *unusable], more
 
-    def _take(self, root: int, path: str, budget: _Budget) -> _Taken | None:
+    def _take(self, root: int, path: str, budget: _Budget) -> _Taken | Accepted | None:
         sighting = self._seen[path]
         budget.files -= 1
+        destination = None
         try:
             destination = self._destination(parted(path)[0])
             data = self._read(root, path, sighting.stamp)
@@ -275,13 +283,16 @@ class Folder:
             self._read_later(path, sighting.stamp, f"{shown(path)} cannot be read: {error.strerror}")
             return None
         except BadDrop as error:
-            self._refuse(path, sighting.stamp, str(error))
-            return None
+            return self._refuse(path, sighting.stamp, str(error), destination)
         if data is None:
             return None
         budget.size_bytes -= len(data)
-        links = self._links(path, sighting, data)
-        return None if links is None else _Taken(path, sighting.stamp, data, links, destination)
+        try:
+            links = _understood(parted(path)[1], data, ftp=self.settings.ftp)
+        except BadDrop as error:
+            return self._not_understood(path, sighting, str(error), destination, data)
+        self._later.pop(path, None)
+        return _Taken(path, sighting.stamp, data, links, destination)
 
     def _read(self, root: int, path: str, stamp: Stamp) -> bytes | None:
         subfolder, name = parted(path)
@@ -293,33 +304,25 @@ class Folder:
         except FileNotFoundError:
             return None
 
-    def _links(self, path: str, sighting: Sighting, data: bytes) -> Links | None:
-        try:
-            links = _understood(parted(path)[1], data, ftp=self.settings.ftp)
-        except BadDrop as error:
-            ripe_at_s = sighting.since_s + patience_s(data)
-            if ripe_at_s > self._clock.monotonic():
-                self._later[path] = _Later(sighting.stamp, ripe_at_s, READ_AGAIN_S)
-            else:
-                self._refuse(path, sighting.stamp, str(error))
+    def _not_understood(
+        self, path: str, sighting: Sighting, problem: str, destination: Destination, data: bytes
+    ) -> Accepted | None:
+        ripe_at_s = sighting.since_s + patience_s(data)
+        if ripe_at_s > self._clock.monotonic():
+            self._later[path] = _Later(sighting.stamp, ripe_at_s, READ_AGAIN_S)
             return None
-        self._later.pop(path, None)
-        return links
+        return self._refuse(path, sighting.stamp, problem, destination, data)
 
     def _destination(self, subfolder: str) -> Destination:
         of_subfolder = self.settings.subfolder_destination
         return of_subfolder(subfolder) if subfolder and of_subfolder else self.settings.destination
 
     def _accepted(self, taken: _Taken, sha256: str) -> Accepted:
-        _, name = parted(taken.path)
-        folder = str(self.settings.path)
         self._say_left_out(taken)
-        identity = _identity(folder, taken.path, taken.stamp, sha256)
-        put_back = self._outgoing.round_of(identity)
-        drop = Drop(f"{identity}-{put_back}" if put_back else identity, name, folder, sha256)
-        leaving = accepted(taken.path, taken.stamp, taken.links, self.settings.after, identity)
+        drop = self._drop(taken.path, taken.stamp, sha256)
+        leaving = accepted(taken.path, taken.stamp, taken.links, self.settings.after, _identity_of(drop))
         return Accepted(
-            Intake(drop, taken.links, taken.destination, stem(name)), Departure(self._outgoing, leaving)
+            Intake(drop, taken.links, taken.destination, stem(drop.name)), Departure(self._outgoing, leaving)
         )
 
     def _say_left_out(self, taken: _Taken) -> None:
@@ -335,14 +338,32 @@ class Folder:
             _fault(bad[0]),
         )
 
-    def _refuse(self, path: str, stamp: Stamp, problem: str) -> None:
+    def _drop(self, path: str, stamp: Stamp, sha256: str = "") -> Drop:
+        _, name = parted(path)
+        folder = str(self.settings.path)
+        identity = _identity(folder, path, stamp, sha256)
+        put_back = self._outgoing.round_of(identity)
+        return Drop(f"{identity}-{put_back}" if put_back else identity, name, folder, sha256)
+
+    def _refuse(
+        self, path: str, stamp: Stamp, problem: str, destination: Destination | None, data: bytes = b""
+    ) -> Accepted | None:
+        """Refuse a drop; return it where it must be told of first, because an *arr tool may wait for it."""
         self._later.pop(path, None)
+        if destination is not None and destination.category in self.settings.awaited:
+            drop = self._drop(path, stamp)
+            known_as = unusable_link(stem(drop.name), data or drop.id.encode())
+            links = Links((), (BadLine(None, problem),))
+            leaving = refused(path, stamp, problem, _identity_of(drop))
+            intake = Intake(drop, links, destination, stem(drop.name), known_as)
+            return Accepted(intake, Departure(self._outgoing, leaving))
         name, settings = parted(path)[1], self.settings
         self._refused.append(Refusal(shown(name), str(settings.path), settings.destination.category, problem))
         log.warning(
             "drop folder %s: %s was refused: %s", self.settings.path, shown(path), problem.splitlines()[0]
         )
         self._outgoing.put([refused(path, stamp, problem)])
+        return None
 
     def _read_later(self, path: str, stamp: Stamp, problem: str) -> None:
         known = self._later.get(path)
@@ -361,6 +382,10 @@ def _understood(name: str, data: bytes, *, ftp: bool) -> Links:
 
 def _fault(bad: BadLine) -> str:
     return bad.reason if bad.line is None else f"line {bad.line}: {bad.reason}"
+
+
+def _identity_of(drop: Drop) -> str:
+    return drop.id.partition("-")[0]
 
 
 def _identity(folder: str, path: str, stamp: Stamp, sha256: str) -> str:

@@ -35,7 +35,7 @@ Put = Callable[[Source], None]
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """One state of one file and what is to become of it. ``identity`` is that of the accepted drop."""
+    """One state of one file and what is to become of it. ``identity`` is that of a drop which is recorded."""
 
     path: str
     stamp: Stamp
@@ -43,10 +43,10 @@ class Leaving:
     identity: str = ""
 
 
-def refused(path: str, stamp: Stamp, problem: str) -> Leaving:
+def refused(path: str, stamp: Stamp, problem: str, identity: str = "") -> Leaving:
     """Send a drop to ``failed/`` with its reason."""
     reason = why_refused(parted(path)[1], stamp, problem)
-    return Leaving(path, stamp, partial(archive.refuse, reason=reason))
+    return Leaving(path, stamp, partial(archive.refuse, reason=reason), identity)
 
 
 def accepted(path: str, stamp: Stamp, links: Links, after: After, identity: str) -> Leaving:

@@ -32,6 +32,8 @@ class FolderSettings:
     ``subfolder_destination`` makes each subfolder a category of its own, one level deep: it is called with
     the subfolder's name (printable, one path component, not hidden) and may raise ``BadDrop``, by which the
     drops in it are refused. None: subfolders are ignored. ``ftp``: links of that kind are taken too.
+    ``awaited`` are the categories whose drops an *arr tool may wait for: one that is refused is told of as a
+    failed job.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class FolderSettings:
     settle_s: float = 2.0
     after: After = After.ARCHIVE
     ftp: bool = False
+    awaited: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from offcloud_watchd.core.model import JobState
 from offcloud_watchd.sandbox import Sandbox
 from tests.e2e.process import Daemon, Place, wait_until
 from tests.e2e.releases import assert_no_key
@@ -147,6 +149,33 @@ def through_client(theatre: Theatre, daemon: Daemon, importer: Importer, count: 
         theatre.tool.grab(title, digits, client=True, queued=False)
 
     theatre.play(daemon, importer, releases(count), grab)
+
+
+def test_a_drop_that_is_refused_is_failed_there(start_sandbox, make_place, run_daemon, tool) -> None:
+    """By its hash, or by the name of its file; once, though the daemon dies; what may be another's stays."""
+    theatre = Theatre(make_place, start_sandbox(), tool, kills=0, seed=0)
+    drop, other = theatre.place.drop, "Show.S01E03"
+    info = b"d6:lengthi5e6:pieces0:e"
+    tool.grab("Show.S01E01", hashlib.sha1(info, usedforsecurity=False).hexdigest(), client=False)
+    (drop / "Show.S01E01.torrent").write_bytes(b"d4:info" + info + b"e")
+    tool.grab("Show: S01E02", "", client=False)
+    (drop / "Show - S01E02.nzb").write_text("<html>log in</html>\n")
+    tool.grab(other, "a" * 40, client=True)
+    (drop / f"{other}.magnet").write_text("magnet:?dn=no+hash\n")
+    tool.refused = 503
+    with theatre.held:
+        daemon = run_daemon(theatre.place)
+        reasons = drop / "failed"
+        wait_until(lambda: len(list(reasons.glob("*.reason.txt"))) == 3, within_s=30, why=lambda: daemon.log)
+        daemon.kill()
+        tool.refused = 0
+        daemon.start()
+        wait_until(lambda: len(tool.blocklist) == 2, within_s=60, why=lambda: daemon.log)
+        assert daemon.stop() == 0
+    assert set(tool.blocklist) == {"Show.S01E01", "Show: S01E02"}
+    jobs = theatre.place.jobs().values()
+    assert {job.state for job in jobs} == {JobState.FAILED}
+    assert [job.release for job in jobs if job.to_report] == [other], "its record may come yet"
 
 
 WAYS = pytest.mark.parametrize("way", [through_blackhole, through_client], ids=["blackhole", "client"])

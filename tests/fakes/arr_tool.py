@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +28,8 @@ class FakeTool:
     """The tool. ``delete`` is what its download client does when an entry is to go; it may raise.
 
     ``refused`` is the status with which everything is refused (0: nothing is). ``lose`` counts the answers
-    that get lost after what was asked has been done.
+    that get lost after what was asked has been done. ``now`` is the time it writes into its history; empty:
+    the real one.
     """
 
     api: str = "v3"
@@ -36,6 +38,7 @@ class FakeTool:
     delete: Callable[[str], None] = _never
     refused: int = 0
     lose: int = 0
+    now: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
     queue: dict[int, str] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
@@ -86,9 +89,13 @@ class FakeTool:
             return [one["sourceTitle"] for one in self.history if one["eventType"] == "downloadFailed"]
 
     def grab(self, title: str, digits: str, *, client: bool, queued: bool = True) -> int:
-        """Note a grab, and its entry in the queue where a client has it; return the number of the record."""
+        """Note a grab, and its entry in the queue where a client has it; return the number of the record.
+
+        What is no torrent has no ``digits``.
+        """
         with self.lock:
-            number = self.note("grabbed", title, digits.upper() if client else "", torrentInfoHash=digits)
+            data = {"torrentInfoHash": digits} if digits else {}
+            number = self.note("grabbed", title, digits.upper() if client else "", **data)
             if client and queued:
                 self.queue[next(self._numbers)] = digits.upper()
             return number
@@ -97,7 +104,8 @@ class FakeTool:
         """Write into the history."""
         with self.lock:
             number = next(self._numbers)
-            record = {"id": number, "eventType": event, "sourceTitle": title, "data": data}
+            date = self.now or datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            record = {"id": number, "eventType": event, "sourceTitle": title, "date": date, "data": data}
             self.history.append(record | ({"downloadId": download_id} if download_id else {}))
             return number
 

@@ -16,6 +16,7 @@ from offcloud_watchd.core.events import Cleared, Event, Imported, Kept, Removed,
 from offcloud_watchd.core.imports import lane_of
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
+    BadLine,
     Cached,
     Command,
     Destination,
@@ -198,6 +199,14 @@ class World:
         destination = Destination(category, f"/out/{category}", *way, CHOOSY.get(category, Cached.ANY))
         drop = Drop(drop_id, f"{drop_id}.txt", "" if by_client else f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
+        return drop_id
+
+    def refuse(self, category: str) -> str:
+        """Put a drop into a folder in which there is nothing to be used."""
+        drop_id = self.drop([], category)
+        junk = Link(LinkKind.FILE, f"file:{category}", "", "junk")
+        links = Links((), (BadLine(None, "it is junk"),))
+        self.drops[drop_id] = replace(self.drops[drop_id], links=links, unusable=junk)
         return drop_id
 
     def command(self, verb: Verb, job_ids: Sequence[str], *, files: bool = False) -> str:
@@ -413,13 +422,14 @@ class World:
                 excused = (
                     job.link.key in self.cloud.dead_keys | self.deleted_keys
                     or "cancelled" in job.reason
+                    or job.link.kind is LinkKind.FILE
                     or (self._is_refused(job) and "`cached: only`" in job.reason)
                 )
                 assert excused, f"failed without need: {job}"
-                known = job.link.info_hash_v1 is not None and job.destination.category in POLICY.reported
-                awaited = known and "cancelled" not in job.reason
+                known = job.link.info_hash_v1 is not None or job.link.kind is LinkKind.FILE
+                awaited = job.destination.category in POLICY.reported and "cancelled" not in job.reason
                 told = (job.id, job.round) in self.tools.told
-                assert told == awaited, f"reported: {told}, awaited: {awaited}: {job}"
+                assert told == (known and awaited), f"reported: {told}, awaited: {awaited}: {job}"
 
     # --- inside ---
 

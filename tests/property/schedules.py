@@ -125,6 +125,10 @@ def _drop(dice: random.Random, _medium: Medium) -> Step:
     return ("drop", keys, dice.choice(USUAL), dice.choice([False, False, True]))
 
 
+def _refuse(dice: random.Random, _medium: Medium) -> Step:
+    return ("refuse", dice.choice(CATEGORIES[:2]))
+
+
 def _drop_done(dice: random.Random, _medium: Medium) -> Step:
     """Drop what is done again, for its own category or the other one; it may have been taken away."""
     return ("drop done", dice.randint(0, 5), dice.choice([False, True]), dice.choice([False, True]))
@@ -224,6 +228,7 @@ Maker = Callable[[random.Random, Medium], Step]
 WEIGHTS: dict[Maker, int] = {
     _go_on: 6,
     _drop: 4,
+    _refuse: 1,
     _drop_done: 3,
     _command: 3,
     _run: 2,

@@ -126,6 +126,8 @@ class Story:
                 world.clock.time_s += clock_step_s
                 world.live()
                 world.fate.doom("")
+            case ("refuse", str(category)):
+                world.refuse(category)
             case ("fault", str(fault), amount):
                 world.suffer(fault, amount)
             case _:

@@ -22,6 +22,7 @@ from offcloud_watchd.core.links.torrent import (
     parse_torrent,
     torrent_for,
 )
+from offcloud_watchd.core.links.unusable import unusable_link
 
 __all__ = [
     "MAX_DROP_BYTES",
@@ -42,4 +43,5 @@ __all__ = [
     "parse_torrent",
     "remarks",
     "torrent_for",
+    "unusable_link",
 ]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.arr.feedback import Feedback, Refresher, hashes_of, introduce, newest_grab
+from offcloud_watchd.arr.feedback import Feedback, Refresher, file_name_of, hashes_of, introduce, newest_grab
 from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.arr.tool import Record, Tool
 from offcloud_watchd.core.events import Failed, Published
-from offcloud_watchd.core.model import Job, JobState, Publication
+from offcloud_watchd.core.model import Job, JobState, LinkKind, Publication
 from offcloud_watchd.core.ports import Stop
 from offcloud_watchd.errors import Cancelled, Transient
 from tests.fakes.arr_tool import KEY, FakeTool
@@ -202,6 +203,53 @@ def test_a_torrent_of_the_second_version_has_two_names() -> None:
     """Some tools cut its hash to forty digits."""
     v2 = "ab" * 32
     assert hashes_of(replace(a_link(), info_hash_v2=v2)) == {v2.upper(), v2[:40].upper()}
+
+
+# --- a failure that has but a name ---
+
+GRAB_TIME = datetime.fromtimestamp(NOW - 60, UTC).isoformat().replace("+00:00", "Z")
+
+
+def nameless(**changes: object) -> Job:
+    """Return a failed job of a drop in which there was nothing to be used."""
+    link = replace(a_link("file"), kind=LinkKind.FILE, url="")
+    return failed_job(**{"link": link, "release": TITLE, "changed_at": NOW, **changes})
+
+
+def test_what_has_no_hash_is_known_by_the_name_of_its_file(fake: FakeTool) -> None:
+    """Its newest grab by a blackhole, once."""
+    fake.now = GRAB_TIME
+    fake.grab("Show: S01E01? 1080p/x264", HASH, client=False)
+    newest = fake.grab("Show: S01E01? 1080p/x264", "", client=False)
+    fake.grab("Other", "", client=False)
+    job = nameless(release="Show - S01E01! 1080p+x264")
+    assert report(fake, job) == ""
+    assert f"POST history/failed/{newest}" in fake.asked
+    assert report(fake, job) == ""
+    assert len(fake.blocklist) == 1
+    assert "GET queue" not in fake.asked
+
+
+def test_a_name_that_may_be_anothers_is_left_alone(fake: FakeTool) -> None:
+    """A client's grab, one of another day, one of an unknown time, one of the days to come."""
+    clock = FakeClock()
+    clock.advance(3600)
+    feedback = Feedback([tool_at(fake, clock)], clock)
+    for now, client in (
+        (GRAB_TIME, True),
+        (datetime.fromtimestamp(NOW - 90_000, UTC).isoformat(), False),
+        ("soon", False),
+        (datetime.fromtimestamp(NOW + 3000, UTC).isoformat(), False),
+    ):
+        fake.now = now
+        fake.grab(TITLE, HASH, client=client)
+        assert feedback.report(nameless(), NEVER) == "sonarr has no record of having grabbed it"
+    assert fake.blocklist == []
+
+
+def test_the_name_of_a_file_is_cleaned_as_the_tools_do() -> None:
+    """Colons, slashes, signs, spaces and dots."""
+    assert file_name_of(' .Show: It\'s 1:2 <a|b>\\"c"/d? *e. ') == "Show - It's 1-2 ab+c+d! -e."
 
 
 # --- an import ---

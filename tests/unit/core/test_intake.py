@@ -20,7 +20,7 @@ from offcloud_watchd.core.events import (
     Resumed,
 )
 from offcloud_watchd.core.intake import MAX_NAME_CHARS, accept, obey
-from offcloud_watchd.core.lifecycle import OWES, evolve
+from offcloud_watchd.core.lifecycle import OWES, evolve, fold
 from offcloud_watchd.core.model import (
     BadLine,
     Command,
@@ -29,6 +29,7 @@ from offcloud_watchd.core.model import (
     Intake,
     Job,
     JobState,
+    LinkKind,
     Links,
     Route,
     Verb,
@@ -44,6 +45,39 @@ ENDED = [JobState.DONE, JobState.FAILED]
 def accepted(intake: Intake, *jobs: Job) -> list[Event]:
     """Accept a drop while there are some jobs."""
     return accept(intake, lambda link: [job for job in jobs if job.link.key == link.key], NOW)
+
+
+def refused(key: str, drop_id: str = "d1") -> Intake:
+    """Return a drop that was refused where a tool may wait for it."""
+    links = Links((), (BadLine(None, "it is damaged"),))
+    return replace(an_intake(drop_id=drop_id), links=links, unusable=a_link(key))
+
+
+def test_a_drop_that_was_refused_is_a_failed_job_once() -> None:
+    """Read again after a crash it is known; the same once more fails once more, for its own grab."""
+    events = accepted(refused("one"))
+    failed = fold(events)[events[0].job_id]
+    assert [type(event) for event in events] == [Queued, Failed]
+    assert (failed.state, failed.reason, failed.release) == (JobState.FAILED, "it is damaged", "stem")
+    assert accepted(refused("one"), failed) == []
+    again = accepted(refused("one", "d2"), failed)
+    assert [type(event) for event in again] == [Requeued, Failed]
+    assert {event.job_id for event in again} == {failed.id}
+
+
+@pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.FAILED])
+def test_a_refused_copy_of_what_is_well_says_nothing(state: JobState) -> None:
+    """The job goes on; one that was removed stands for nothing."""
+    removed = state is JobState.REMOVED
+    kinds = [type(event) for event in accepted(refused("one", "d2"), a_job(state))]
+    assert kinds == ([Queued, Failed] if removed else [])
+
+
+def test_what_cannot_be_submitted_is_not_tried_again() -> None:
+    """There is no link in it."""
+    job = a_job(JobState.FAILED, link=replace(a_link(), kind=LinkKind.FILE, url=""))
+    assert obey(Command("c1", Verb.RETRY, ("job",)), job, NOW) is None
+    assert obey(Command("c1", Verb.FORGET, ("job",)), job, NOW) == Removed("job", NOW, command="c1")
 
 
 def test_a_new_link_becomes_a_job() -> None:

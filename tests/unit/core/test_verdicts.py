@@ -23,7 +23,7 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import MAX_REASON_CHARS, MAX_WAIT_S, Policy, bounded, evolve
 from offcloud_watchd.core.messages import Outcome
-from offcloud_watchd.core.model import Destination, Job, JobState, Lane, Route, Submission
+from offcloud_watchd.core.model import Destination, Job, JobState, Lane, LinkKind, Route, Submission
 from offcloud_watchd.core.verdicts import (
     OURS_WITHIN_S,
     compared,
@@ -32,13 +32,14 @@ from offcloud_watchd.core.verdicts import (
     in_words,
     judge,
     meant_for_another,
+    name_for_tools,
     recalled,
     searched,
     too_late,
     with_report,
 )
 from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, Gone, NoRoom, Permanent, Transient
-from tests.fakes.jobs import NOW, a_job, a_link
+from tests.fakes.jobs import NOW, a_drop, a_job, a_link
 
 POLICY = Policy()
 
@@ -210,6 +211,18 @@ def test_what_is_reported() -> None:
     assert not with_report(failed, job, POLICY).report
     assert not with_report(failed, a_job(JobState.CLOUD), policy).report
     assert not with_report(replace(failed, command="c1"), job, policy).report
+
+
+@pytest.mark.parametrize("kind", LinkKind)
+def test_what_has_no_hash_is_reported_by_the_name_of_its_file(kind: LinkKind) -> None:
+    """Where the tool itself has written that file: into a drop folder."""
+    policy = replace(POLICY, reported=frozenset({"tv"}))
+    nameable = kind in (LinkKind.FILE, LinkKind.NZB)
+    job = a_job(JobState.CLOUD, link=replace(a_link(), kind=kind))
+    assert with_report(Failed("job", NOW, "gone"), job, policy).report is nameable
+    assert name_for_tools(job) == ("release" if nameable else "")
+    assert name_for_tools(replace(job, release=None)) == ""
+    assert name_for_tools(replace(job, drops=(a_drop(folder=""),))) == ""
 
 
 @pytest.mark.parametrize(

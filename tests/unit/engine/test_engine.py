@@ -37,10 +37,13 @@ from offcloud_watchd.core.messages import (
     Stopping,
 )
 from offcloud_watchd.core.model import (
+    BadLine,
     Intake,
     Job,
     JobState,
     Lane,
+    LinkKind,
+    Links,
     Naming,
     Progress,
     Removal,
@@ -473,6 +476,33 @@ TORRENT = replace(a_link(), info_hash_v1="ab" * 20)
 def a_failed(**changes: object) -> Job:
     """Return a failed job of which a tool is to be told."""
     return a_job(JobState.FAILED, **{"link": TORRENT, "to_report": True, "reason": "no seeds", **changes})
+
+
+def test_by_its_name_nothing_is_reported_that_may_be_another_job() -> None:
+    """Of the same category and name, as long as that may come to something."""
+    named = replace(a_link("file"), kind=LinkKind.FILE)
+    namesake = a_job(CLOUD, id="b", key="two")
+    desk = Desk(a_failed(link=named), namesake, policy=REPORTS)
+    desk.turn()
+    assert Report not in [type(act) for act in desk.take()]
+    [reported] = [event for event in desk.events() if isinstance(event, Reported)]
+    assert reported.reason == "the tool may mean job b by this name"
+    others = (replace(namesake, state=JobState.FAILED), replace(namesake, id="c", release="other"))
+    desk = Desk(a_failed(link=named), *others, policy=REPORTS)
+    desk.turn()
+    assert Report in [type(act) for act in desk.take()]
+
+
+def test_a_refused_drop_is_told_of_and_put_away() -> None:
+    """It is a failed job at once; nothing is submitted."""
+    desk = Desk(policy=REPORTS)
+    links = Links((), (BadLine(None, "it is damaged"),))
+    unusable = replace(a_link("file"), kind=LinkKind.FILE, url="")
+    desk.turn(desk.wish(replace(an_intake(), links=links, unusable=unusable)))
+    assert len(desk.lanes.settled) == 1
+    [job] = desk.engine.jobs.values()
+    assert (job.state, job.reason, job.to_report) == (JobState.FAILED, "it is damaged", True)
+    assert [type(act) for act in desk.take()] == [Report]
 
 
 def test_a_failure_is_reported_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -382,6 +383,47 @@ def test_giant_is_refused_unread(yard) -> None:
         file.truncate(1 << 40)
     assert yard.accept() == []
     assert "was not read" in yard.reason("a.torrent")
+
+
+def test_what_a_tool_may_wait_for_is_told_of_before_it_is_put_away(yard) -> None:
+    """Of that category alone: what it is known by and what is wrong; told again until it is settled."""
+    yard.configure(awaited=frozenset({"tv"}))
+    info = b"d6:lengthi5e6:pieces0:e"
+    (yard.drop / "Show.S01E01.torrent").write_bytes(b"d4:info" + info + b"e")
+    (yard.drop / "Show.S01E02.magnet").write_text("magnet:?dn=no+hash\n")
+    with (yard.drop / "Show.S01E03.torrent").open("wb") as file:
+        file.truncate(1 << 40)
+    wishes = yard.take()
+    assert yard.names("failed") == []
+    known = {wish.what.stem: wish.what.unusable for wish in wishes}
+    assert known["Show.S01E01"].info_hash_v1 == hashlib.sha1(info, usedforsecurity=False).hexdigest()
+    assert [known[name].kind for name in sorted(known)] == ["torrent", "file", "file"]
+    assert all(wish.what.links.bad and not wish.what.links.found for wish in wishes)
+    again = yard.look().wishes
+    assert [wish.what.drop.id for wish in again] == [wish.what.drop.id for wish in wishes]
+    for wish in again:
+        wish.settled()
+    assert yard.names("failed") == sorted(
+        name for number in (1, 2, 3) for name in _with_reason(f"Show.S01E0{number}", number)
+    )
+    assert yard.look().wishes == ()
+
+
+def _with_reason(stem: str, number: int) -> tuple[str, str]:
+    name = f"{stem}.magnet" if number == 2 else f"{stem}.torrent"
+    return name, f"{name}.reason.txt"
+
+
+def test_a_subfolder_that_no_tool_waits_for(yard) -> None:
+    """Its refused drops are put away at once."""
+    yard.configure(
+        awaited=frozenset({"tv"}), subfolder_destination=lambda name: Destination(name, f"/out/{name}")
+    )
+    for name in ("tv", "film"):
+        (yard.drop / name).mkdir()
+        (yard.drop / name / "bad.txt").write_text("nothing here\n")
+    assert [wish.what.destination.category for wish in yard.take()] == ["tv"]
+    assert yard.names("failed") == ["bad.txt", "bad.txt.reason.txt"]
 
 
 def test_things_that_are_no_files_are_left_and_said_once(yard, caplog) -> None:
