@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from offcloud_watchd.app import SystemClock
 from offcloud_watchd.blueprint import CategoryDestinations
@@ -227,3 +229,16 @@ def wait_until(what: Callable[[], bool], within_s: float = 10) -> None:
     while not what():
         assert time.monotonic() < deadline, "not within the time"
         threading.Event().wait(0.005)
+
+
+@contextmanager
+def house_with(root: Path, password: str, **settings: Any) -> Iterator[House]:
+    """Run a house that asks for a password; ``settings`` as for ``House``."""
+    password_file = root / "password"
+    password_file.write_text(password)
+    password_file.chmod(0o600)
+    house = House(root, password_file=password_file, **settings).start()
+    try:
+        yield house
+    finally:
+        house.close()

@@ -9,9 +9,6 @@ to run (times, the session's id) is compared by type, never by value.
 from __future__ import annotations
 
 import hashlib
-import json
-import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -21,6 +18,7 @@ from typing import Any, Final
 import requests
 
 from tests.fakes.ports import free_port
+from tests.golden.real import keep_answers
 
 ANSWERS: Final = Path(__file__).with_name("qbittorrent_nox.json")
 PASSWORD: Final = "adminadmin"  # 4.5's own default
@@ -197,26 +195,8 @@ def main() -> None:
         root, port = Path(name), free_port()
         _profile(root)
         command = ["qbittorrent-nox", f"--profile={root}", f"--webui-port={port}"]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                url = f"http://127.0.0.1:{port}"
-                _wait_for(url)
-                text = json.dumps(record(url), indent=1, sort_keys=True, ensure_ascii=True)
-                ANSWERS.write_text(text.replace(str(root), "/srv") + "\n")
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(20)
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(100):
-        try:
-            requests.get(url, timeout=1)
-        except requests.ConnectionError:
-            threading.Event().wait(0.1)
-        else:
-            return
-    raise SystemExit("qbittorrent-nox did not come up")
+        url = f"http://127.0.0.1:{port}"
+        keep_answers(command, url, lambda: record(url), ANSWERS, root)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from typing import Any, Final
 import requests
 
 from tests.fakes.ports import free_port
+from tests.golden.real import keep_answers
 from tests.golden.record_qbittorrent import CONTENT, MAGNET, MAGNET_HASH, TORRENT, TORRENT_HASH, UNKNOWN
 
 ANSWERS: Final = Path(__file__).with_name("transmission_daemon.json")
@@ -217,26 +216,8 @@ def main() -> None:
         root, port = Path(name), free_port()
         _settings(root, port)
         command = ["transmission-daemon", "--foreground", "--config-dir", str(root)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                url = f"http://127.0.0.1:{port}"
-                _wait_for(url)
-                text = json.dumps(record(url, f"{root}/out"), indent=1, sort_keys=True, ensure_ascii=True)
-                ANSWERS.write_text(text.replace(str(root), "/srv") + "\n")
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(20)
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(100):
-        try:
-            requests.get(url, timeout=1)
-        except requests.ConnectionError:
-            threading.Event().wait(0.1)
-        else:
-            return
-    raise SystemExit("transmission-daemon did not come up")
+        url = f"http://127.0.0.1:{port}"
+        keep_answers(command, url, lambda: record(url, f"{root}/out"), ANSWERS, root)
 
 
 if __name__ == "__main__":

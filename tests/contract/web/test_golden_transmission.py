@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from offcloud_watchd.web.transmission.session import VERSION
 from tests.contract.web.fields import misfits
-from tests.fakes.house import House
+from tests.fakes.house import house_with
 from tests.golden import record_transmission as golden
 
 DIFFERENT: Final = {
@@ -43,15 +42,8 @@ def recorded() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what we answer to the same calls."""
-    root: Path = tmp_path_factory.mktemp("golden")
-    password = root / "password"
-    password.write_text(golden.PASSWORD)
-    password.chmod(0o600)
-    house = House(root, password_file=password, transmission=True).start()
-    try:
+    with house_with(tmp_path_factory.mktemp("golden"), golden.PASSWORD, transmission=True) as house:
         return golden.record(house.url, str(house.output))
-    finally:
-        house.close()
 
 
 def calls() -> list[str]:
