@@ -12,8 +12,9 @@ SHORT = {
     "W/": "tests/unit/watch/",
     "U/": "tests/unit/core/links/",
     "J/": "tests/unit/journal/",
+    "P/": "tests/unit/web/",
 }
-NUMBERS = [*range(1, 49), *range(95, 113)]
+NUMBERS = [*range(1, 49), *range(95, 121)]
 """Those between stand in the pages of the service and of the fetch, which have such a test too."""
 
 

@@ -131,13 +131,20 @@ def test_nothing_is_taken_away_from_others(tmp_path: Path, monkeypatch, caplog):
     house.close()
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8697", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8697", "", "localhost.", "127.0.0.1.evil.example"]
+)
 def test_foreign_hosts_are_refused(open_house, host):
     """A name that leads here without our knowledge is not answered to, and never with a 401."""
     house = open_house()
     answer = requests.get(f"{house.url}/api/v2/app/version", headers={"host": host}, timeout=10)
     assert answer.status_code == 421
     assert "web.allowed_hosts" in answer.text
+
+
+def test_a_request_that_names_no_host(open_house):
+    """It may be old, but is not answered to either."""
+    assert exchange(open_house(), b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421")
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:80", "192.168.1.9", "NAS.lan:80"])
