@@ -31,6 +31,7 @@ from offcloud_watchd.key import KeySource, read_other_key
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.watch.hints import Flag, Hints
 from offcloud_watchd.watch.mounts import file_system_type, read_mountinfo, silent_type
+from offcloud_watchd.web.door import opened
 from offcloud_watchd.wiring import checked_config, client_settings, tool_settings
 
 EARLIEST_SANE_TIME_AT: Final = 1_767_225_600.0  # 2026-01-01: a clock before this was never set
@@ -80,6 +81,7 @@ def _found(config: Config, *, offline: bool) -> Iterator[Finding]:
         [config.output_dir, *(config.directory_of(one).parent for one in config.folders)]
     ):
         yield _disk(directory, config.fetch.min_free_bytes)
+    yield web_finding(config)
     if not offline:
         yield from map(_tool, tool_settings(config))
     sane = time.time() >= EARLIEST_SANE_TIME_AT
@@ -172,6 +174,24 @@ def _state(directory: Path) -> Finding:
     except JournalDamaged as error:
         return Finding(what, ok=False, says=str(error), code=DAMAGED)
     return Finding(what, ok=True, says=f"{holder}, {jobs} jobs")
+
+
+def web_finding(config: Config) -> Finding:
+    """Tell where the page is and who may see it; try whether the port is free, where no daemon has it."""
+    listen = config.web.listen
+    if listen is None:
+        return Finding("web", ok=True, says="off (web.listen)")
+    what = f"web {listen}"
+    says = "asks for the password" if config.web.password_file else "asks for no password"
+    if listen.startswith("unix:") or is_locked(config.state_dir):
+        return Finding(what, ok=True, says=says)
+    try:
+        for one in opened(listen):
+            one.close()
+    except OSError as error:
+        says = f"the daemon could not listen there: {error.strerror}; end what does, or change web.listen"
+        return Finding(what, ok=False, says=says, code=FAILED)
+    return Finding(what, ok=True, says=f"free; {says}")
 
 
 def _folders(config: Config) -> Iterator[Finding]:

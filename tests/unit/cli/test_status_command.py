@@ -8,6 +8,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -317,6 +318,28 @@ def test_check_of_a_full_disk(place, capsys):
     place.write_config(min_free="1000000GiB")
     assert _run(place, "check", "--offline") == 1
     assert "must stay free" in capsys.readouterr().out
+
+
+def test_check_of_the_web(place, capsys):
+    """Where it is and who may see it; a port that somebody else has is told, unless the daemon runs."""
+    assert _run(place, "check", "--offline") == 0
+    assert "ok  web: off" in capsys.readouterr().out
+    (place.root / "web-password").write_text("open sesame")
+    (place.root / "web-password").chmod(0o600)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        place.write_config(web=f"{{listen: '{listen}', password_file: web-password}}")
+        assert _run(place, "check", "--offline") == 1
+        assert f"BAD web {listen}: the daemon could not listen there: Address" in capsys.readouterr().out
+        place.state.mkdir(mode=0o700)
+        with held(place):
+            assert _run(place, "check", "--offline") == 0
+        assert f"ok  web {listen}: asks for the password" in capsys.readouterr().out
+    place.write_config(web=f"{{listen: '{listen}'}}")
+    assert _run(place, "check", "--offline") == 0
+    assert f"ok  web {listen}: free; asks for no password" in capsys.readouterr().out
 
 
 def test_check_of_a_wrong_configuration(place, capsys):
