@@ -39,7 +39,7 @@ wrong one is refused and the old one stays. `state_dir` cannot change in a reloa
 
 NOTES: Final[Mapping[str, str]] = {
     "offcloud": "How the service is spoken to, call by call: [offcloud.md](offcloud.md).",
-    "folders": "What a drop may be, and what becomes of it: [faults.md](faults.md). No drop folder may lie inside an "
+    "folders": "What a drop may be, and what becomes of it: [folders.md](folders.md). No drop folder may lie inside an "
     "output directory or the state directory, nor the other way round.",
     "fetch": "How files come home, and what globs mean: [fetch.md](fetch.md).",
     "web": "Who is let in, and how it is bounded: [security.md](security.md). The figures: [metrics.md](metrics.md). "
