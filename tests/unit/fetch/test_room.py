@@ -13,7 +13,7 @@ from offcloud_watchd.errors import Blocked, NoRoom
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.room import Room
 
-GIB = 1024**3
+TIB = 1024**4
 
 
 @pytest.fixture
@@ -25,55 +25,55 @@ def fd(tmp_path: Path) -> Iterator[int]:
 
 
 def room_for(needed_bytes: int, fd: int) -> Room:
-    """Make a disk on which about so much fits; what others do on it meanwhile is far less than a GiB."""
-    return Room(disk.free_bytes(fd) - needed_bytes - GIB // 2)
+    """Make a disk on which about so much fits; what others do on it meanwhile is far less than a TiB."""
+    return Room(disk.free_bytes(fd) - needed_bytes - TIB // 2)
 
 
 def test_what_fits_is_let_in_and_what_does_not_waits(fd: int) -> None:
     """What the first is still going to write counts as taken, until it has ended."""
-    room = room_for(10 * GIB, fd)
-    room.claim("a", fd, 6 * GIB)
-    with pytest.raises(NoRoom, match=r"needs 6\.00GiB more .* must stay free \(fetch\.min_free\)"):
-        room.claim("b", fd, 6 * GIB)
-    room.claim("c", fd, 4 * GIB)
+    room = room_for(10 * TIB, fd)
+    room.claim("a", fd, 6 * TIB)
+    with pytest.raises(NoRoom, match=r"needs 6144\.00GiB more .* must stay free \(fetch\.min_free\)"):
+        room.claim("b", fd, 6 * TIB)
+    room.claim("c", fd, 4 * TIB)
     room.release("a")
-    room.claim("b", fd, 6 * GIB)
+    room.claim("b", fd, 6 * TIB)
 
 
 def test_who_writes_needs_less_and_makes_room(fd: int) -> None:
     """Each word replaces the one before."""
-    room = room_for(10 * GIB, fd)
-    room.claim("a", fd, 9 * GIB)
-    room.claim("a", fd, 1 * GIB)
-    room.claim("b", fd, 9 * GIB)
+    room = room_for(10 * TIB, fd)
+    room.claim("a", fd, 9 * TIB)
+    room.claim("a", fd, 1 * TIB)
+    room.claim("b", fd, 9 * TIB)
 
 
 def test_who_was_let_in_may_not_grow_over_others(fd: int) -> None:
     """A size that was not told turns out to be too much: it stops and waits, the others go on."""
-    room = room_for(10 * GIB, fd)
+    room = room_for(10 * TIB, fd)
     room.claim("a", fd, 0)
-    room.claim("b", fd, 9 * GIB)
+    room.claim("b", fd, 9 * TIB)
     with pytest.raises(NoRoom):
-        room.claim("a", fd, 5 * GIB)
-    room.claim("b", fd, 9 * GIB)
+        room.claim("a", fd, 5 * TIB)
+    room.claim("b", fd, 9 * TIB)
 
 
 def test_who_asks_does_not_put_out_who_is_in(fd: int) -> None:
     """While one that is too large asks and asks, one that is in says again what it needs."""
-    room = room_for(10 * GIB, fd)
-    room.claim("in", fd, 6 * GIB)
+    room = room_for(10 * TIB, fd)
+    room.claim("in", fd, 6 * TIB)
     over = threading.Event()
 
     def ask() -> None:
         while not over.is_set():
             with pytest.raises(NoRoom):
-                room.claim("large", fd, 20 * GIB)
+                room.claim("large", fd, 20 * TIB)
 
     thread = threading.Thread(target=ask)
     thread.start()
     try:
         for _ in range(5_000):
-            room.claim("in", fd, 6 * GIB)
+            room.claim("in", fd, 6 * TIB)
     finally:
         over.set()
         thread.join()
@@ -81,30 +81,30 @@ def test_who_asks_does_not_put_out_who_is_in(fd: int) -> None:
 
 def test_what_is_promised(fd: int) -> None:
     """What those that are in are still going to write, by device; nothing of those that wait."""
-    room, device = room_for(10 * GIB, fd), os.fstat(fd).st_dev
-    room.claim("a", fd, 6 * GIB)
-    room.claim("b", fd, 1 * GIB)
+    room, device = room_for(10 * TIB, fd), os.fstat(fd).st_dev
+    room.claim("a", fd, 6 * TIB)
+    room.claim("b", fd, 1 * TIB)
     with pytest.raises(NoRoom):
-        room.claim("c", fd, 6 * GIB)
-    assert (room.promised_bytes(device), room.promised_bytes(device + 1)) == (7 * GIB, 0)
+        room.claim("c", fd, 6 * TIB)
+    assert (room.promised_bytes(device), room.promised_bytes(device + 1)) == (7 * TIB, 0)
     room.release("a")
-    assert room.promised_bytes(device) == GIB
+    assert room.promised_bytes(device) == TIB
 
 
 def test_asking_again_needs_no_size(fd: int) -> None:
     """What was refused is remembered until there is room for it, or until it is not wanted any more."""
-    room = room_for(10 * GIB, fd)
+    room = room_for(10 * TIB, fd)
     room.claim_again("b", fd)
-    room.claim("a", fd, 6 * GIB)
+    room.claim("a", fd, 6 * TIB)
     for _ in range(2):
         with pytest.raises(NoRoom):
-            room.claim("b", fd, 5 * GIB)
-        with pytest.raises(NoRoom, match=r"needs 5\.00GiB"):
+            room.claim("b", fd, 5 * TIB)
+        with pytest.raises(NoRoom, match=r"needs 5120\.00GiB"):
             room.claim_again("b", fd)
     room.release("a")
     room.claim_again("b", fd)
     with pytest.raises(NoRoom):
-        room.claim("c", fd, 6 * GIB)
+        room.claim("c", fd, 6 * TIB)
     room.forget("c")
     room.claim_again("c", fd)
 
