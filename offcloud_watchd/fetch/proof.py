@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -227,7 +227,7 @@ class Proof:
         return all(one.file is None or one.file in self._numbers for one in self._pieces.stretches(piece))
 
     def _is_good_if(self, read: Read, piece: int, guess: Guess) -> bool:
-        hasher = self._hashed(piece, {**self._numbers, **guess}, read)
+        hasher = self._hashed(piece, ChainMap(dict(guess), self._numbers), read)
         return hasher.digest() == self._pieces.expected(piece)
 
     def _hashed(self, piece: int, numbers: Mapping[int, int], read: Read) -> Hasher:
