@@ -89,7 +89,8 @@ class Gathering:
         self._settings = around.settings
         items = listing.items
         self._sizes = [proof.size_bytes(number) for number in range(len(items))]
-        self._total_bytes = None if None in self._sizes else sum(size or 0 for size in self._sizes)
+        self._outlook = proof.outlook()
+        self._total_bytes = None if None in self._outlook else sum(size or 0 for size in self._outlook)
         self._waiting = deque(range(len(items)))
         self._owed_bytes = [0] * len(items)
         self._done_bytes = [0] * len(items)
@@ -395,7 +396,7 @@ class Gathering:
         for number, item in enumerate(self._listing.items):
             # A file that was begun has its whole room reserved, however little of it is here.
             here = max(self._marks.get(item.path, item.source).size_bytes, self._staged.room_of(item.parts))
-            self._owed_bytes[number] = max(0, (self._sizes[number] or 0) - here)
+            self._owed_bytes[number] = max(0, (self._outlook[number] or 0) - here)
         self._claim()
 
     def _claim(self) -> None:

@@ -67,6 +67,15 @@ class Placing:
         """Tell whether more may become known."""
         return bool(self._open and self._free)
 
+    def outlook(self) -> dict[int, int]:
+        """Return sizes for the wanted files that are open: right all together, of one alone only a guess.
+
+        None where there are more or fewer files than places.
+        """
+        wanted = [number for number in self._open if number < self._wanted]
+        sizes = [self._sizes[place] for place in self._free]
+        return dict(zip(wanted, sizes, strict=True)) if len(wanted) == len(sizes) else {}
+
     def answer(self) -> RollCall:
         """Sum up what is known of the wanted files."""
         found = {**self._found, **self._alike}

@@ -101,6 +101,13 @@ class Proof:
         """Return how large a file must be: by the torrent, else by the service; None where neither says."""
         return self._sizes[number]
 
+    def outlook(self) -> list[int | None]:
+        """Return what is to come of each file; what ``size_bytes`` does not know is right in sum."""
+        guessed = {} if self._placing is None else self._placing.outlook()
+        if any(self._sizes[number] is not None for number in guessed):
+            return list(self._sizes)
+        return [guessed.get(number, size) for number, size in enumerate(self._sizes)]
+
     def sized(self, number: int, size_bytes: int) -> None:
         """Take note of what the host says of a file's size: it may tell which one of the torrent it is."""
         if self._placing is not None:

@@ -14,6 +14,7 @@ from offcloud_watchd.core.model import Check, Job, JobState, Link, Publication, 
 from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, NoRoom, Permanent, Transient
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import BLOCK_BYTES, Content, padded, torrent
+from tests.faults.namespace import mount, with_own_mounts
 from tests.unit.fetch.bench import KIB, Bench, content
 
 A = content(100 * KIB + 7, 1)
@@ -412,6 +413,28 @@ def test_renamed_files_of_one_size_are_told_apart_by_their_pieces(bench: Bench) 
     made = torrent([Content("x", first), Content("y", second)])
     files = bench.put(("one", second), ("two", first), told=False)
     assert fetch(bench, made, files).verified == "pieces; renamed: one, two"
+
+
+@with_own_mounts
+def test_files_of_one_name_wait_for_the_room_of_all(bench: Bench, host: FileHost) -> None:
+    """Although nobody tells the size of any."""
+    mount("none", bench.root, "tmpfs", "size=300k")
+    large = [content(200 * KIB, at) for at in range(2)]
+    made = torrent([Content(f"s{at}/same.mkv", one) for at, one in enumerate(large)])
+    with pytest.raises(NoRoom, match=r"needs 400\.00KiB more"):
+        fetch(bench, made, flat(bench, *large))
+    assert host.asked == []
+
+
+def test_files_of_one_name_are_known_in_sum_from_the_start(bench: Bench) -> None:
+    """So everybody sees how far it is; where some are missing nobody knows."""
+    made = torrent([Content("s/same.mkv", A), Content("t/same.mkv", C)])
+    fetch(bench, made, flat(bench, A, C))
+    assert {progress.total_bytes for progress in bench.progress} == {len(A) + len(C)}
+    made = torrent([Content("s/same.mkv", A), Content("t/same.mkv", C), Content("u/same.mkv", B)])
+    bench.progress.clear()
+    assert "missing: u/same.mkv" in fetch(bench, made, flat(bench, A, C), id="other").verified
+    assert {progress.total_bytes for progress in bench.progress} == {None}
 
 
 def test_what_is_left_out_of_files_of_one_name_is_not_missing(bench: Bench) -> None:
