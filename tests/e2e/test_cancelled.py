@@ -28,7 +28,7 @@ def test_what_is_cancelled_in_the_air_ends_in_the_books(start_sandbox, make_plac
     wait_until(
         lambda: all(job.submission for job in place.jobs().values()), within_s=30, why=lambda: daemon.log
     )
-    assert "it stays in the account" in daemon.log
+    wait_until(lambda: "it stays in the account" in daemon.log, within_s=20, why=lambda: daemon.log)
     assert "\nrequest:   " in place.command("show", TORRENT).stdout
     assert sandbox.books().of(key).live_items == 1
     assert place.command("retry", TORRENT).returncode == 0

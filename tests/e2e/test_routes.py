@@ -85,7 +85,9 @@ def test_what_is_given_at_once_goes_through_the_proxy_of_its_folder(start_sandbo
     assert_home(job, sandbox)
     second = PROXIES[1]["id"]
     assert {(one.key, one.proxy_id) for one in sandbox.given()} == {(f"url:{WEB}", second)}
-    assert f"proxy EU: Second (Germany) ({second})" in daemon.log
+    wait_until(
+        lambda: f"proxy EU: Second (Germany) ({second})" in daemon.log, within_s=20, why=lambda: daemon.log
+    )
     assert "route:     instant, proxy EU" in _show(place, job.id)
     assert daemon.stop() == 0
     place.write_config(proxy="Mars")
@@ -111,7 +113,7 @@ def test_a_service_without_proxies_says_so(start_sandbox, make_place, run_daemon
     wait_until(lambda: place.all_in(JobState.FAILED, count=1), within_s=20, why=lambda: daemon.log)
     (failed,) = place.jobs().values()
     assert "this service has no proxies: leave `proxy` out" in failed.reason
-    assert "proxy EU: POST " in daemon.log
+    wait_until(lambda: "proxy EU: POST " in daemon.log, within_s=20, why=lambda: daemon.log)
     assert daemon.stop() == 0
 
 
