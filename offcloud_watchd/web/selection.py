@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from offcloud_watchd.core.model import Job, JobState
+from offcloud_watchd.core.model import Job, JobState, LinkKind
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.story import display_name, shown_key
 
@@ -46,9 +46,13 @@ def _texts(job: Job) -> Iterator[str]:
 
 
 def at_address(overview: Overview, base: str | None) -> Iterator[Job]:
-    """Return the jobs that are there: of an address's category (None: of any), and not being removed."""
+    """Return the jobs that a client may follow: of an address's category (None: of any), not being removed.
+
+    A drop that could not be used is nothing that a client handed over.
+    """
     for job in overview.jobs:
-        if job.state is not JobState.REMOVED and base in (None, job.destination.category):
+        is_there = job.state is not JobState.REMOVED and job.link.kind is not LinkKind.FILE
+        if is_there and base in (None, job.destination.category):
             yield job
 
 

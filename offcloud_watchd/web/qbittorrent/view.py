@@ -28,9 +28,9 @@ class View:
 
     def jobs(self) -> Iterator[Job]:
         """Return the jobs that are there: of the address's category, and not being removed."""
-        # An NZB is no torrent: whoever follows it does so by another API. Nor is a drop that cannot be used.
+        # An NZB is no torrent: whoever follows it does so by another API.
         jobs = at_address(self._overview, self._call.base)
-        return (job for job in jobs if job.link.kind not in (LinkKind.NZB, LinkKind.FILE))
+        return (job for job in jobs if job.link.kind is not LinkKind.NZB)
 
     def row(self, job: Job) -> Row:
         """Return a job as it stands in a list."""

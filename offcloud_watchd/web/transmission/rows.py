@@ -70,7 +70,6 @@ _PLAIN: Final[dict[str, Any]] = {
     "seedIdleMode": 0,
     "seedRatioLimit": 0,
     "seedRatioMode": _OF_ITS_OWN,
-    "torrentFile": "",
     "trackerList": "",
     "trackerStats": [],
     "trackers": [],
@@ -129,6 +128,8 @@ def row(job: Job, number: int, progress: Progress | None, paused: Collection[Lan
         "sizeWhenDone": size_bytes,
         "startDate": int(job.queued_at),
         "status": status,
+        # FlexGet makes an address of it, which wants a path from the root on.
+        "torrentFile": f"/nonexistent/{hash_of(job.link)}.torrent",
         "totalSize": size_bytes,
         "uploadRatio": 0 if done_bytes else _NOT_AVAILABLE,
     }

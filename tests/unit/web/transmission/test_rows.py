@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -51,6 +52,12 @@ def test_wild_numbers_become_sound_ones(state, value):
     assert 0 < row["leftUntilDone"] <= row["totalSize"]
     assert row["rateDownload"] >= 0
     assert -2 <= row["eta"] < 2**31
+
+
+def test_the_torrent_of_a_job_has_a_path():
+    """FlexGet makes an address of it."""
+    path = rows.row(a_job(JobState.DONE), 1, None, (), NOW)["torrentFile"]
+    assert PurePosixPath(path).as_uri().startswith("file:///nonexistent/")
 
 
 def test_a_failure_is_never_taken_for_finished():
