@@ -242,3 +242,13 @@ def test_nzbs_through_a_client(start_sandbox, make_place, run_daemon, tool, impo
     assert sorted(tool.blocklist) == sorted(dead)
     assert all(len(ids) == 1 for ids in client.ids.values())
     assert list((place.output / "tv").iterdir()) == []
+
+
+@pytest.mark.torture
+@WAYS
+def test_two_hundred_releases_in_real_time(
+    way, start_sandbox, make_place, run_daemon, tool, importer
+) -> None:
+    """The same with a look a minute, at what was unchanged for half a minute: some ten minutes."""
+    importer.scan_s, importer.still_s = 60.0, 30.0
+    _played(way, start_sandbox, make_place, run_daemon, tool, importer, count=200, kills=60)

@@ -87,6 +87,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    """What *arr tools need: a test that was renamed or taken away is missed here."""
+    short = {"C/": "tests/contract/web/", "W/": "tests/unit/web/", "E/": "tests/e2e/"}
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / "testing.md").read_text())
+    paths = [(ROOT / (short.get(path[:2], path[:2]) + path[2:]), test) for path, test in named]
+    assert named
+    assert [test for path, test in paths if f"def {test}(" not in path.read_text()] == []
+
+
 def test_every_page_is_in_the_list() -> None:
     """Who comes to docs/ finds each page."""
     listed = set(re.findall(r"\]\(([\w.-]+\.md)", (ROOT / "docs" / "index.md").read_text()))

@@ -150,6 +150,64 @@ def test_mylar_and_headphones(wire):
     assert wire.post("torrents/setForceStart", hashes=HASH, value="true").status_code == 200
 
 
+def test_headphones(house, wire):
+    """Asks for one hash, reads its files and removes it when its share limit is reached."""
+    assert wire.get("app/preferences").status_code == 403
+    wire.login()
+    assert wire.post("torrents/add", urls=MAGNET, category="music").text == "Ok."
+    release = flow.finish(house, flow.the_job(house, HASH).id)
+    [about] = wire.get("torrents/info", hashes=HASH).json()
+    assert about["ratio"] >= about["ratio_limit"] >= 0
+    [file] = wire.get("torrents/files", hash=HASH).json()
+    assert file["name"].partition("/")[0] == release.name
+    assert wire.post("torrents/delete", hashes=HASH, deleteFiles="true").status_code == 200
+    assert wire.get("torrents/info", hashes=HASH).json() == []
+
+
+def test_prowlarr(wire):
+    """Only hands over, each release to a category of its own kind, which it makes first."""
+    assert wire.get("app/webapiVersion").status_code == 403
+    wire.login()
+    for number, category in enumerate(("prowlarr", "Movies/HD", "Audio, Lossless"), 1):
+        assert category not in wire.get("torrents/categories").json()
+        assert wire.post("torrents/createCategory", category=category).status_code == 200
+        assert wire.post("torrents/createCategory", category=category).status_code == 409
+        magnet = f"magnet:?xt=urn:btih:{number:040x}"
+        assert wire.post("torrents/add", urls=magnet, category=category, paused="False").text == "Ok."
+        assert len(wire.get("torrents/info", category=category).json()) == 1
+
+
+def test_sickchill(house, wire):
+    """Goes by qbittorrent-api and adds only: what it sets besides is taken and has no effect."""
+    assert requests.head(house.url, timeout=10).status_code == 200
+    assert wire.post("app/version").status_code == 403
+    wire.login()
+    more = {"savepath": "/x", "download_path": "/y", "paused": "false", "stopped": "false", "tags": "a,b"}
+    limits = {"ratioLimit": "1.5", "seedingTimeLimit": "60"}
+    assert wire.post("torrents/add", urls=MAGNET, category="series", **more, **limits).text == "Ok."
+    tracker = "http://tracker.example.org/announce"
+    assert wire.post("torrents/addTrackers", hash=HASH, urls=tracker).status_code == 200
+    assert wire.post("app/preferences").json()["queueing_enabled"]
+    for path in ("increasePrio", "decreasePrio"):
+        assert wire.post(f"torrents/{path}", hashes=HASH).status_code == 200
+    [about] = wire.get("torrents/info").json()
+    assert (about["save_path"], about["tags"]) == (str(house.output / "series"), "")
+
+
+def test_tools_that_clear_away(wire):
+    """decluttarr, Cleanuparr and qBitrr mark what they suspect, look at its page and trackers, delete it."""
+    wire.login()
+    assert wire.post("torrents/add", urls=MAGNET, category="films").text == "Ok."
+    assert wire.post("torrents/createTags", tags="suspect").status_code == 200
+    for path in ("addTags", "setTags", "removeTags"):
+        assert wire.post(f"torrents/{path}", hashes=HASH, tags="suspect").status_code == 200
+    assert wire.get("torrents/info", tag="suspect").json() == []
+    assert wire.get("torrents/properties", hash=HASH).json()["share_ratio"] == 0
+    assert len(wire.get("torrents/trackers", hash=HASH).json()) == 4
+    assert wire.post("torrents/delete", hashes=HASH, deleteFiles="true").status_code == 200
+    assert wire.get("torrents/info").json() == []
+
+
 def test_lazylibrarian(house, wire):
     """Compares with lower case; finished is ``pausedUP``."""
     wire.login()
