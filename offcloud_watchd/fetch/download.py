@@ -30,6 +30,7 @@ from offcloud_watchd.fetch.gear import Gear
 from offcloud_watchd.fetch.haul import SMALL_BYTES, Haul
 from offcloud_watchd.fetch.line import Broken
 from offcloud_watchd.fetch.listing import Listing
+from offcloud_watchd.fetch.pace import Pace
 from offcloud_watchd.fetch.part import Mark, Marks, Part, punched
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.room import Room
@@ -42,8 +43,6 @@ log = logging.getLogger(__name__)
 
 _LOOK_S: Final = 0.05
 _MAX_WAIT_S: Final = 30.0
-_REPORT_EVERY_S: Final = 0.25
-_SMOOTHING_S: Final = 5.0
 _SMALL_AT_ONCE: Final = 4  # more do not help: the threads of one process take turns
 _READ_BYTES: Final = 1024**2
 
@@ -98,7 +97,7 @@ class Gathering:
         self._open: dict[int, Haul] = {}
         self._running = 0
         self._measured_bytes = 0
-        self._pace = _Pace(around.clock)
+        self._pace = Pace(around.clock)
         self._looked_at = around.clock.monotonic()
         self._gear = Gear(self._looked_at, 1)
         self._crew = Crew(around.settings, around.traffic.pool, around.clock)
@@ -411,25 +410,3 @@ def _ended(haul: Haul, broken: Broken, retry_after_s: float | None) -> Transient
         f"fetching {haul.path}: {broken}; what is here is kept and the file goes on from there",
         retry_after_s=retry_after_s,
     )
-
-
-class _Pace:
-    """When to report, and how fast it goes: the rate forgets what is more than some seconds old."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.rate = 0.0
-        self._clock = clock
-        self._at = clock.monotonic()
-        self._received_bytes = 0
-
-    def is_due(self) -> bool:
-        return self._clock.monotonic() - self._at >= _REPORT_EVERY_S
-
-    def bytes_per_s(self, received_bytes: int) -> float:
-        now = self._clock.monotonic()
-        passed_s = now - self._at
-        if passed_s > 0:
-            weight = min(passed_s / _SMOOTHING_S, 1.0) if self.rate else 1.0
-            self.rate += weight * ((received_bytes - self._received_bytes) / passed_s - self.rate)
-            self._at, self._received_bytes = now, received_bytes
-        return self.rate
