@@ -122,6 +122,7 @@ def plain(seen: Mapping[str, Any]) -> list[str]:
     for folder in seen.get("folders", []):
         missed = folder.get("missed_by_events", 0)
         problem = f", {missed} found by looking that no event told of" if missed else ""
+        problem += f", {folder['refused']} refused: see failed/ in it" if folder.get("refused") else ""
         problem += f", {printable(folder['problem'])}" if folder["problem"] else ""
         lines.append(
             f"folder {printable(folder['path'])} ({printable(folder['category'])}, {folder['watch']}): "

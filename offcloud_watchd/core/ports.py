@@ -297,6 +297,11 @@ class FolderHealth(Protocol):
         """How many drops a look found of which no event told, since the start."""
         ...
 
+    @property
+    def refused(self) -> int:
+        """How many drops went to ``failed/`` and are no job, since the start."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -158,7 +158,7 @@ def lane_view(lane: Lane, picture: Picture) -> dict[str, Any]:
 
 
 def folder_view(folder: FolderHealth) -> dict[str, Any]:
-    """Return a drop folder: ``path, category, watch, problem, waiting, missed_by_events``."""
+    """Return a drop folder: ``path, category, watch, problem, waiting, missed_by_events, refused``."""
     return {
         "path": folder.path,
         "category": folder.category,
@@ -166,4 +166,5 @@ def folder_view(folder: FolderHealth) -> dict[str, Any]:
         "problem": folder.problem,
         "waiting": folder.waiting,
         "missed_by_events": folder.missed,
+        "refused": folder.refused,
     }

@@ -134,6 +134,9 @@ def _folders(folders: Sequence[FolderHealth]) -> Iterator[Family]:
     yield _family("folder_has_events", "gauge", "Whether the kernel tells of what is dropped.", events)
     waiting = ((folder.waiting, labels) for labels, folder in named)
     yield _family("folder_waiting_files", "gauge", "Files that were not taken yet.", waiting)
+    refused = ((folder.refused, labels) for labels, folder in named)
+    what = "Drops that were refused and are no job."
+    yield _family("folder_refused_drops_total", "counter", what, refused)
     missed = ((folder.missed, labels) for labels, folder in named)
     what = "Drops that a look found and no event told of."
     yield _family("folder_missed_events_total", "counter", what, missed)

@@ -58,7 +58,8 @@ _LIMITS: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOM
 class Health:
     """How a drop folder is; implements ``core.ports.FolderHealth``.
 
-    ``missed`` counts the drops that a look found and no event told of, since the start.
+    ``missed`` counts the drops that a look found and no event told of, ``refused`` those that went to
+    ``failed/`` and are no job; both since the start.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Health:
     problem: str
     waiting: int
     missed: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class _Post:
     watched: set[str] = field(default_factory=set)
     trusted: frozenset[str] = frozenset()
     missed: Missed = field(default_factory=Missed)
+    refused: int = 0
     out_since_s: float | None = None
     silence_said: bool = False
 
@@ -115,6 +118,7 @@ class _Post:
             self.visit.problem,
             self.visit.waiting,
             self.missed.count,
+            self.refused,
         )
 
 
@@ -187,6 +191,7 @@ class Watcher:
         for post in due:
             self._visit(post, share)
             refused += post.visit.refused
+            post.refused += len(post.visit.refused)
             wishes += [Wish(one.intake, _Settling(post, one.departure)) for one in post.visit.accepted]
             more = more or post.visit.more
         self._watch_commands()

@@ -21,6 +21,7 @@ import requests
 from offcloud_watchd.core.model import JobState
 from offcloud_watchd.journal import read_history
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
+from offcloud_watchd.web.password import hashed
 from tests.bench.machine import free_port, peak_mib, resident_mib
 from tests.e2e.process import KEY, Daemon, Place, wait_until
 
@@ -174,7 +175,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="offcloud-watchd-bench-") as name, Sandbox(settings) as sandbox:
         port, root = free_port(), Path(name)
         secret = root / "web-password"
-        secret.write_text(PASSWORD)
+        secret.write_text(hashed(PASSWORD))
         secret.chmod(0o600)
         web = f"{{listen: '127.0.0.1:{port}', password_file: web-password}}"
         place, url = Place(root, sandbox.url, {"web": web}), f"http://127.0.0.1:{port}"

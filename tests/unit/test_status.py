@@ -35,6 +35,7 @@ class Folder:
     problem: str = ""
     waiting: int = 3
     missed: int = 2
+    refused: int = 1
 
 
 def _picture(active=(), pauses=None) -> Picture:

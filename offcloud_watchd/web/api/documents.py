@@ -144,6 +144,7 @@ _FOLDER: Final = Record(
         "problem": Text("empty: none"),
         "waiting": Whole("files that were not taken yet"),
         "missed_by_events": Whole("drops a look found of which no event told"),
+        "refused": Whole("drops that went to failed/ and are no job, since the start"),
     }
 )
 _ACCOUNT: Final = Record(

@@ -179,7 +179,8 @@ def _folders(overview: Overview) -> Html:
             if folder.problem
             else tag("span", "works", class_="badge done")
         )
-        facts = f" {folder.category}, {watched}, {several(folder.waiting, 'file')} waiting{missed}"
+        refused = f", {several(folder.refused, 'drop')} refused: see failed/ in it" if folder.refused else ""
+        facts = f" {folder.category}, {watched}, {several(folder.waiting, 'file')} waiting{missed}{refused}"
         problem = tag("p", folder.problem, class_="problem") if folder.problem else None
         entries += [tag("dt", folder.path), tag("dd", state, facts, problem)]
     return tag("dl", entries, id="folders", class_="facts")

@@ -139,6 +139,13 @@ def test_plain_lines_tell_everything_and_nothing_raw():
     assert "lane disk" not in text
 
 
+def test_refused_drops_are_said():
+    """Where they lie, too: nothing else of them stands in the list of jobs."""
+    folder = {"path": "/drop", "category": "tv", "watch": "events", "problem": "", "waiting": 0, "refused": 2}
+    said = "folder /drop (tv, events): 0 waiting, 2 refused: see failed/ in it"
+    assert said in plain({"running": True, **RUNNING, "folders": [folder]})
+
+
 def test_what_is_still_in_the_account_is_said():
     """Only where something is to be removed from it."""
     said = "3 finished requests are still to be removed from the account"

@@ -368,6 +368,7 @@ def test_what_was_refused_is_told_once(yard) -> None:
     assert (refused.name, refused.folder, refused.category) == ("a.txt", str(yard.drop), "tv")
     assert "line 1" in refused.reason
     assert yard.look(after_s=61.0).refused == ()
+    assert yard.health().refused == 1
 
 
 def test_list_of_comments_alone_is_refused(yard) -> None:

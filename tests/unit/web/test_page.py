@@ -129,6 +129,21 @@ def test_what_goes_to_a_remote_account(tmp_path):
         house.close()
 
 
+def test_refused_drops(tmp_path):
+    """They are no jobs: their folder tells how many there were, and where they lie."""
+    house = House(tmp_path)
+    house.folders = (HEALTH.__class__("/drop", "tv", "events", "", 0, refused=2),)
+    house.start()
+    try:
+        wait_until(lambda: "2 drops refused: see failed/ in it" in page(house))
+        metrics = requests.get(f"{house.url}/metrics", timeout=10).text
+        assert 'offcloud_watchd_folder_refused_drops_total{folder="/drop"} 2\n' in metrics
+        status = requests.get(f"{house.url}/api/v1/status", timeout=10).json()
+        assert status["folders"][0]["refused"] == 2
+    finally:
+        house.close()
+
+
 def test_the_disks(open_house, monkeypatch):
     """How much is free on each, and how much of that is promised; what hangs is said and holds nothing up."""
     monkeypatch.setattr(disks, "EVERY_S", 0.0)
