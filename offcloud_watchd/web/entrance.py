@@ -5,7 +5,8 @@ take an answer to it for a broken client. Source: Sonarr, ``NzbDrone.Common/Http
 
 Rules of this file:
 
-* Passwords are looked at one after the other, so that a thousand at once are five guesses and no more.
+* Passwords are looked at one after the other, so that a thousand at once are five guesses and no more. The
+  rest is refused at once: while it waited it would hold every connection there is.
 * Who guesses shuts nobody else out: a session goes on, and so does a key that was good from the same address
   before (behind a proxy or a container's gateway all clients have one). Nothing else gets past a lockout.
 """
@@ -22,9 +23,11 @@ from starlette.requests import Request
 
 from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.password import PasswordCheck
-from offcloud_watchd.web.sessions import Doorkeeper, Session, Sessions
+from offcloud_watchd.web.sessions import MAX_FAILURES, Doorkeeper, Session, Sessions
 
 COOKIE: Final = "SID"
+MAX_LOOKS: Final = 16
+"""So many passwords wait to be looked at, of all addresses together."""
 
 
 class Entrance:
@@ -35,7 +38,8 @@ class Entrance:
         self._desk = desk
         self._sessions = Sessions(desk.clock)
         self._doorkeeper = Doorkeeper(desk.clock)
-        self._asking = asyncio.Lock()
+        self._looking = asyncio.Lock()
+        self._looks: dict[tuple[str, str], asyncio.Task[bool]] = {}
 
     @property
     def has_password(self) -> bool:
@@ -59,21 +63,38 @@ class Entrance:
         return self._sessions.get(_word(request)) is not None
 
     def shuts_out(self, request: Request) -> bool:
-        """Tell whether this address has guessed too often."""
-        return self._doorkeeper.shuts_out(_address(request))
+        """Tell whether this address has guessed too often, or guesses too much just now."""
+        address = _address(request)
+        return self._doorkeeper.shuts_out(address) or self._is_crowded(address)
 
     async def knows(self, request: Request, password: str) -> bool:
-        """Tell whether a password is good, and count it when it is not."""
+        """Tell whether a password is good, and count it when it is not.
+
+        The same one from the same address is looked at once, however many requests come with it.
+        """
         if self._is_good is None:
             return True
-        address = _address(request)
-        async with self._asking:
+        guess = (_address(request), password)
+        look = self._looks.get(guess)
+        if look is None:
+            if self.shuts_out(request):
+                return False
+            look = self._looks[guess] = asyncio.create_task(self._look(self._is_good, *guess))
+            look.add_done_callback(lambda _: self._looks.pop(guess))
+        return await asyncio.shield(look)
+
+    async def _look(self, is_good: PasswordCheck, address: str, password: str) -> bool:
+        async with self._looking:
             if self._doorkeeper.shuts_out(address):
                 return False
-            if await self._desk.aside(partial(self._is_good, password)):
+            if await self._desk.aside(partial(is_good, password)):
                 return True
             self._doorkeeper.failed(address)
             return False
+
+    def _is_crowded(self, address: str) -> bool:
+        of_address = sum(1 for one, _ in self._looks if one == address)
+        return of_address >= MAX_FAILURES or len(self._looks) >= MAX_LOOKS
 
     async def holds_key(self, request: Request, key: str) -> bool:
         """Tell whether a key that comes with every call is good, and count it when it is not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +15,7 @@ from offcloud_watchd.web import entrance, password
 from offcloud_watchd.web.password import hashed, matches, read_password
 from offcloud_watchd.web.sessions import MAX_ADDRESSES, MAX_FAILURES, MAX_SESSIONS, Doorkeeper, Sessions
 from tests.fakes.clock import FakeClock
+from tests.fakes.house import wait_until
 
 GOOD = {"username": "anybody", "password": "open sesame"}
 
@@ -21,6 +23,13 @@ GOOD = {"username": "anybody", "password": "open sesame"}
 def login(session: requests.Session, url: str, **data: str) -> str:
     """Log in and return what was answered."""
     return session.post(f"{url}/api/v2/auth/login", data={**GOOD, **data}, timeout=10).text
+
+
+def login_page(url: str, password: str) -> str:
+    """Send the form of the page; return what comes."""
+    with requests.Session() as session:
+        token = re.search(r'name="token" value="([0-9a-f]+)"', session.get(url, timeout=10).text)[1]
+        return session.post(f"{url}/login", data={"token": token, "password": password}, timeout=10).text
 
 
 def version(url: str, **headers: str) -> int:
@@ -111,6 +120,44 @@ def test_a_thousand_guesses_at_once_are_a_few(open_house, password_file, monkeyp
         answers = list(many.map(lambda n: version(house.url, authorization=f"Bearer guess-{n}"), range(1000)))
     assert answers == [403] * 1000
     assert len(looked_at) == MAX_FAILURES
+
+
+def test_no_more_guesses_wait_than_are_looked_at(open_house, password_file, monkeypatch):
+    """The rest is refused while the first ones are still looked at, and holds no connection."""
+    going_on, asked = threading.Event(), threading.Semaphore(0)
+
+    def slow(_stored: str, _given: str) -> bool:
+        asked.release()
+        return going_on.wait(10) and False
+
+    monkeypatch.setattr(password, "matches", slow)
+    house = open_house(password_file=password_file)
+    with ThreadPoolExecutor(MAX_FAILURES + 1) as many:
+        waiting = [
+            many.submit(version, house.url, authorization=f"Bearer {n}") for n in range(MAX_FAILURES + 1)
+        ]
+        assert asked.acquire(timeout=10)
+        wait_until(lambda: any(one.done() for one in waiting))
+        assert [one.result() for one in waiting if one.done()] == [403]
+        assert "Too many" in login_page(house.url, "open sesame")
+        going_on.set()
+        assert [one.result() for one in waiting] == [403] * (MAX_FAILURES + 1)
+
+
+def test_a_good_key_that_comes_many_times_at_once_is_looked_at_once(open_house, password_file, monkeypatch):
+    """A dashboard asks with all its panels together, before anything is known."""
+    looked_at: list[str] = []
+
+    def slow(stored: str, given: str) -> bool:
+        looked_at.append(given)
+        threading.Event().wait(0.1)
+        return stored == given
+
+    monkeypatch.setattr(password, "matches", slow)
+    house = open_house(password_file=password_file)
+    with ThreadPoolExecutor(20) as many:
+        answers = list(many.map(lambda _: version(house.url, authorization="Bearer open sesame"), range(20)))
+    assert (answers, looked_at) == ([200] * 20, ["open sesame"])
 
 
 def test_without_a_password_the_way_is_open(open_house):
