@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@# The systemd extra has no wheel: it is built where its headers are, and the program works without it.
 	@if pkg-config --exists libsystemd 2>/dev/null; then \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[systemd]' \
+	  $(BIN)/python -m pip install --quiet --use-pep517 --disable-pip-version-check --editable '.[systemd]' \
 	  || { test -z "$$CI" && echo 'note: systemd-python could not be built; going on without it'; }; \
 	fi
 	@touch $@
