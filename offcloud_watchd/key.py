@@ -110,7 +110,9 @@ def read_other_key(file: Path, setting: str) -> str:
 def _unreadable(place: KeyPlace, error: OSError) -> ConfigError:
     word = place.secret.name.removeprefix("API ")
     remedy = (
-        f"write the {word} into it, mode 0600" if error.errno == errno.ENOENT else "run this as its owner"
+        f"write the {word} into it, mode 0600"
+        if error.errno == errno.ENOENT
+        else "run this as its owner, or make this user its owner (chown)"
     )
     problem = f"cannot be read: {error.strerror}: {error.filename}; {remedy}"
     return _wrong(place, place.secret.setting, problem)

@@ -159,7 +159,9 @@ def test_the_credential_stands_in_for_a_file_that_is_roots(tmp_path: Path) -> No
     )
     first, second = done.stdout.splitlines()
     assert first == "from-the-manager"
-    assert second.endswith(f"Permission denied: {tmp_path}/api-key; run this as its owner")
+    assert second.endswith(
+        f"Permission denied: {tmp_path}/api-key; run this as its owner, or make this user its owner (chown)"
+    )
 
 
 def test_the_key_is_read_anew_and_never_forgotten(tmp_path: Path) -> None:
