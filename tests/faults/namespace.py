@@ -20,6 +20,7 @@ import pytest
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_MOUNTS = 0x20000
+_NEW_NETWORK = 0x40000000
 _PRIVATE = 0x40000 | 0x4000
 READ_ONLY = 1
 REMOUNT = 32
@@ -48,6 +49,12 @@ def enter_mounts_of(process_id: int) -> None:
     there = Path(f"/proc/{process_id}/ns/mnt")
     with there.open("rb") as mounts:
         _checked(_LIBC.setns(mounts.fileno(), _NEW_MOUNTS), there)
+
+
+def enter_network_of(process_id: int) -> None:
+    """Move this thread, and the threads it starts, into the network of another process, for good."""
+    with Path(f"/proc/{process_id}/ns/net").open("rb") as network:
+        _checked(_LIBC.setns(network.fileno(), _NEW_NETWORK), Path("/"))
 
 
 def with_own_mounts(test: Callable[..., None]) -> Callable[..., None]:

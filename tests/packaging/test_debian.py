@@ -2,13 +2,14 @@
 
 One machine serves the whole file and the tests are read from top to bottom: each leaves the service running,
 as it found it. The whole takes about three minutes, without the building of the package.
+What the service does meanwhile is in ``test_debian_at_work``.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,120 +19,32 @@ import pytest
 
 from tests.faults.fuse import Fuse
 from tests.faults.namespace import enter_mounts_of
-from tests.packaging.box import ROOT, Box, built_package, missing, newer
+from tests.packaging.box import ROOT, Box, missing, newer
+from tests.packaging.machine import (
+    CONFIG,
+    DROP_IN,
+    FOLDERS,
+    JOURNAL,
+    KEY,
+    UNIT,
+    active,
+    configure,
+    drop,
+    fault,
+    published,
+)
 
 pytestmark = [
     pytest.mark.torture,
     pytest.mark.skipif(bool(missing()), reason=missing() or "all is there"),
 ]
 
-KEY = "sandbox-key"
-UNIT = "offcloud-watchd.service"
-DROP_IN = f"/etc/systemd/system/{UNIT}.d"
-JOURNAL = "/var/lib/offcloud-watchd/journal.jsonl"
-FOLDERS = {
-    "/srv/drop/movies": "/srv/downloads/movies",
-    "/srv/my drop/100%": "/srv/downloads/odd",
-    "/home/anna/drop": "/home/anna/releases/home",
-    "/tmp/d:rop": "/srv/downloads/tmp",
-}
-"""Drop folder -> where its releases land. One is in a home, one in /tmp, one name must be quoted."""
+ACCOUNTS = ("second", "third")
+FILES = ("", "/api-key", "/config.yaml")
+"""What a person makes for an account."""
 
 NOISE = ("var/lib/systemd/", "var/lib/private")
 """What systemd itself writes while a machine runs."""
-
-CONFIG = """
-offcloud:
-  api_key_file: /etc/offcloud-watchd/api-key
-  base_url: http://127.0.0.1:8698
-  poll: {min: 1s, max: 2s}
-  history_lag: 5s
-output_dir: /srv/downloads
-state_dir: /var/lib/offcloud-watchd
-folders:
-  - {path: /srv/drop/movies, category: movies, settle: 1s}
-  - {path: "/srv/my drop/100%", category: odd, settle: 1s}
-  - {path: /home/anna/drop, category: home, output: /home/anna/releases/home, settle: 1s}
-  - {path: "/tmp/d:rop", category: tmp, settle: 1s}
-fetch: {min_free: 1MiB}
-web: {listen: null}
-"""
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of this tree."""
-    return built_package(tmp_path_factory.mktemp("package"))
-
-
-@pytest.fixture(scope="module")
-def before() -> set[str]:
-    """Every path that was there before the package was installed; filled by the machine's fixture."""
-    return set()
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory, package: Path, before: set[str]) -> Iterator[Box]:
-    """A machine with the package installed, and a sandbox running in it."""
-    box = Box(tmp_path_factory.mktemp("box") / "root")
-    try:
-        box.boot()
-        before |= box.files()
-        (box.root / "root" / "first.deb").write_bytes(package.read_bytes())
-        box.run("dpkg --install /root/first.deb")
-        box.run("systemd-run --quiet --unit=sandbox offcloud-watchd sandbox")
-        yield box
-    finally:
-        box.power_off()
-        shutil.rmtree(box.root)
-
-
-@pytest.fixture(scope="module")
-def service(box: Box) -> Box:
-    """The machine with a configured service, begun by the words of docs/install.md."""
-    homes = " ".join(shlex.quote(folder) for folder in FOLDERS)
-    box.run(
-        f"""
-        useradd --create-home anna && chmod 700 /home/anna
-        mkdir -p {homes} /srv/downloads /home/anna/releases
-        chown offcloud-watchd: {homes} /srv/downloads /home/anna/releases
-        echo {KEY} | install -m 600 /dev/stdin /etc/offcloud-watchd/api-key
-        mkdir -p {DROP_IN}
-        """
-    )
-    configure(box, CONFIG)
-    box.run(
-        f"""
-        offcloud-watchd check
-        offcloud-watchd systemd paths > {DROP_IN}/paths.conf
-        systemctl daemon-reload
-        systemctl enable --quiet --now offcloud-watchd
-        """
-    )
-    return box
-
-
-def configure(box: Box, text: str) -> None:
-    """Write the configuration the way an editor does: its owner and mode stay."""
-    with (box.root / "etc" / "offcloud-watchd" / "config.yaml").open("w") as file:
-        file.write(text)
-
-
-def drop(box: Box, name: str, folder: str = "/srv/drop/movies") -> None:
-    """Put a magnet of its own content into a drop folder."""
-    info_hash = name.encode().hex().rjust(40, "a")[:40]
-    magnet = f"magnet:?xt=urn:btih:{info_hash}&dn={name}"
-    box.run(f"echo '{magnet}' > '{folder}/.{name}' && mv '{folder}/.{name}' '{folder}/{name}.magnet'")
-
-
-def published(box: Box, name: str, target: str = "/srv/downloads/movies", within_s: float = 60) -> None:
-    """Wait until a release is there."""
-    box.wait(f"test -d '{target}/{name}'", within_s=within_s)
-
-
-def active(box: Box, within_s: float = 40) -> None:
-    """Wait until the service is ready."""
-    box.wait(f"test $(systemctl is-active {UNIT}) = active", within_s=within_s)
 
 
 # --- installed ---------------------------------------------------------------------------------------------
@@ -332,51 +245,65 @@ def test_what_starting_again_does_not_mend_is_not_tried_again(service, spoil, me
     service.run(f"{mend}; systemctl reset-failed {UNIT}; systemctl start {UNIT}")
 
 
-def test_a_second_account(service):
-    """offcloud-watchd@NAME has a configuration, a key, a state and a status of its own."""
-    settings = "/etc/offcloud-watchd/accounts/second"
-    drop_in = "/etc/systemd/system/offcloud-watchd@second.service.d"
+def test_two_accounts_more(service):
+    """Each offcloud-watchd@NAME has a configuration, a key, a state and a status of its own."""
+    for name in ACCOUNTS:
+        _begin_account(service, name)
+    for name in ACCOUNTS:
+        drop(service, f"of-{name}", f"/srv/{name}/drop")
+    for name in ACCOUNTS:
+        published(service, f"of-{name}", f"/srv/{name}/out/tv")
+        of_account = f"offcloud-watchd --config /etc/offcloud-watchd/accounts/{name}/config.yaml"
+        service.wait(f"{of_account} status | grep -q ' 1 done'", within_s=20)
+        assert service.run(f"{of_account} jobs | cut -f 4").split() == [f"of-{name}"]
+        assert (
+            service.run(f"stat -c %U /var/lib/offcloud-watchd/accounts/{name}").strip() == "offcloud-watchd"
+        )
+
+
+def _begin_account(box: Box, name: str) -> None:
+    settings = f"/etc/offcloud-watchd/accounts/{name}"
+    drop_in = f"/etc/systemd/system/offcloud-watchd@{name}.service.d"
     config = f"""
 offcloud: {{api_key_file: {settings}/api-key, base_url: "http://127.0.0.1:8698", poll: {{min: 1s, max: 2s}}}}
-output_dir: /srv/second/out
-state_dir: /var/lib/offcloud-watchd/accounts/second
-folders: [{{path: /srv/second/drop, category: tv, settle: 1s}}]
+output_dir: /srv/{name}/out
+state_dir: /var/lib/offcloud-watchd/accounts/{name}
+folders: [{{path: /srv/{name}/drop, category: tv, settle: 1s}}]
 fetch: {{min_free: 1MiB}}
 web: {{listen: null}}
 """
-    service.run(
+    box.run(
         f"""
-        mkdir -p {settings} {drop_in} /srv/second/drop /srv/second/out
-        chown offcloud-watchd: /srv/second/drop /srv/second/out
+        mkdir -p {settings} {drop_in} /srv/{name}/drop /srv/{name}/out
+        chown offcloud-watchd: /srv/{name}/drop /srv/{name}/out
         echo {shlex.quote(config)} > {settings}/config.yaml
         install -m 600 /etc/offcloud-watchd/api-key {settings}/api-key
         offcloud-watchd --config {settings}/config.yaml systemd paths > {drop_in}/paths.conf
         systemctl daemon-reload
-        systemctl enable --quiet --now offcloud-watchd@second
+        systemctl enable --quiet --now offcloud-watchd@{name}
         """
     )
-    drop(service, "twice", "/srv/second/drop")
-    published(service, "twice", "/srv/second/out/tv")
-    service.wait(f"offcloud-watchd --config {settings}/config.yaml status | grep -q ' 1 done'", within_s=20)
-    assert service.run("stat -c %U /var/lib/offcloud-watchd/accounts/second").strip() == "offcloud-watchd"
 
 
 # --- upgraded, removed -------------------------------------------------------------------------------------
 
 
 def test_an_upgrade_restarts_what_runs(service, package, tmp_path):
-    """Both services come back as the new version; configuration and journal are as they were."""
-    processes = [service.show(unit, "MainPID") for unit in (UNIT, "offcloud-watchd@second.service")]
-    done = service.run("offcloud-watchd jobs | wc -l")
+    """In the middle of a fetch: all services come back as the new version, and the fetch goes on."""
+    units = (UNIT, *(f"offcloud-watchd@{name}.service" for name in ACCOUNTS))
+    processes = [service.show(unit, "MainPID") for unit in units]
     (service.root / "root" / "newer.deb").write_bytes(newer(package, tmp_path).read_bytes())
+    fault(service, endpoint="file", kind="cut", amount=300_000, seconds=100)
+    drop(service, "upgraded")
+    service.wait("offcloud-watchd status | grep -q ' 1 fetching'", within_s=40)
     service.run("dpkg --install --force-confold /root/newer.deb")
-    for unit, process in zip((UNIT, "offcloud-watchd@second.service"), processes, strict=True):
-        service.wait(f"test $(systemctl is-active {unit}) = active", within_s=30)
+    for unit, process in zip(units, processes, strict=True):
+        active(service, unit)
         assert service.show(unit, "MainPID") not in (process, "0")
     assert service.run("cat /etc/offcloud-watchd/config.yaml") == CONFIG
-    assert service.run("offcloud-watchd jobs | wc -l") == done
-    drop(service, "upgraded")
     published(service, "upgraded")
+    assert re.search("ready: .* 1 fetching", service.log())
+    assert service.log().count("upgraded: submitted") == 1
 
 
 def test_a_stopped_service_stays_stopped_over_an_upgrade(service):
@@ -399,9 +326,7 @@ def test_a_purge_leaves_what_the_user_made(service, before):
     assert not service.run("getent passwd offcloud-watchd || true")
     assert sorted(path for path in service.files() if path.startswith("etc/offcloud-watchd/")) == [
         "etc/offcloud-watchd/accounts",
-        "etc/offcloud-watchd/accounts/second",
-        "etc/offcloud-watchd/accounts/second/api-key",
-        "etc/offcloud-watchd/accounts/second/config.yaml",
+        *(f"etc/offcloud-watchd/accounts/{name}{file}" for name in ACCOUNTS for file in FILES),
         "etc/offcloud-watchd/api-key",
     ]
     for number, target in enumerate(FOLDERS.values()):
