@@ -54,9 +54,10 @@ def _accepted(
     intake: Intake, link: Link, release: str | None, relatives: Collection[Job], now: float
 ) -> Event | None:
     drop = replace(intake.drop, name=intake.drop.name[:MAX_NAME_CHARS], line=link.line)
-    twins = [job for job in relatives if job.destination.category == intake.destination.category]
-    if any(drop.id == known.id for job in twins for known in job.drops):
+    # In any category: what came of it may have been moved to another one since.
+    if any(drop.id == known.id for job in relatives for known in job.drops):
         return None
+    twins = [job for job in relatives if job.destination.category == intake.destination.category]
     living = [job for job in twins if job.state is not JobState.REMOVED]
     for job in living:
         if job.state in OWES:

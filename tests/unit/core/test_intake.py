@@ -132,6 +132,13 @@ def test_a_drop_that_comes_again_changes_nothing(state: JobState) -> None:
     assert accepted(an_intake("one"), a_job(state)) == []
 
 
+@pytest.mark.parametrize("state", JobState)
+def test_a_drop_that_comes_again_is_known_in_another_category(state: JobState) -> None:
+    """Its job was moved there, and a death came before the drop was put away."""
+    moved = replace(a_job(state), destination=Destination("films", "/out/films"))
+    assert accepted(an_intake("one"), moved) == []
+
+
 @pytest.mark.parametrize("state", [*OPEN, JobState.CHECKING])
 def test_another_drop_of_an_open_job_joins_it(state: JobState) -> None:
     """The same content for the same category is one job."""
