@@ -29,6 +29,9 @@ from tests.faults.namespace import mount, with_own_mounts
 from tests.faults.test_full_state import fill
 
 HOUR_S = 3600.0
+DISK = "size=320m"
+"""An hour's releases, drops and log have room: some 6,000 jobs of 20 KiB."""
+
 GROWTH_KIB = 6 << 10
 KIB_A_JOB = 4.0
 CALM_S = 240.0
@@ -162,7 +165,7 @@ def soak(start_sandbox, make_place, run_daemon, seconds: float) -> None:
     sandbox = start_sandbox(queued_s=0.2, download_s=0.5, release_bytes=3000, generation="classic")
     settings = {"settle": "100ms", "rescan": "500ms", "poll": "{min: 200ms, max: 1s}", "auth": "query"}
     place = make_place(sandbox.url, **settings)
-    mount("tmpfs", place.root, "tmpfs", "size=64m")
+    mount("tmpfs", place.root, "tmpfs", DISK)
     place = make_place(sandbox.url, **settings)
     daemon = run_daemon(place)
     wait_until(lambda: "ready:" in daemon.log, within_s=30, why=lambda: daemon.log)

@@ -324,7 +324,7 @@ def test_two_categories_share_what_is_given_at_once() -> None:
 def test_anothers_post_is_searched_for_first() -> None:
     """A job whose content another job has posted searches the account before its own POST."""
     desk = Desk(a_job(JobState.DONE, id="other", posted_at=NOW - 900, category="film"))
-    assert desk.turn(desk.wish(an_intake("one"))) == 0.0
+    assert desk.turn(desk.wish(an_intake("one", drop_id="d2"))) == 0.0
     assert kinds(desk) == ["Queued", "Recalled"]
     desk.turn()
     adopt, _ = desk.begun()
