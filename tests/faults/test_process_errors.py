@@ -26,7 +26,7 @@ from tests.faults.ordeal.place import (
     in_parallel,
     watched,
 )
-from tests.faults.ordeal.scenarios import SCENARIOS
+from tests.faults.ordeal.scenarios import BASIC, SCENARIOS
 
 FEW = 3
 HURT_S = 0.4
@@ -63,7 +63,7 @@ def fails_once(ordeal: Ordeal, name: str, fault: Fault) -> bool:
     A lane that was paused is asked to look again, as an operator would: the daemon itself waits for half a
     minute.
     """
-    enough = SCENARIOS[name].prepare(ordeal)
+    enough = SCENARIOS[name].begin(ordeal)
     code = ordeal.ended(ordeal.start(fault), ordeal.impatiently(enough))
     assert code in EXITS, ordeal.told()
     struck = len(ordeal.calls()) >= fault.at
@@ -74,7 +74,7 @@ def fails_once(ordeal: Ordeal, name: str, fault: Fault) -> bool:
 
 def fails_until_mended(ordeal: Ordeal, name: str, fault: Fault) -> bool:
     """Let all calls fail from one on, for a while; the daemon goes on by itself, or a new one does."""
-    enough = SCENARIOS[name].prepare(ordeal)
+    enough = SCENARIOS[name].begin(ordeal)
     pid = ordeal.start(fault)
     with watched(pid) as has_ended:
         has_ended(HURT_S)
@@ -88,7 +88,7 @@ def fails_until_mended(ordeal: Ordeal, name: str, fault: Fault) -> bool:
 
 def fails_for_good(ordeal: Ordeal, name: str, fault: Fault) -> bool:
     """Let all calls fail from one on, and stop the daemon; the next one, on a sound disk, goes on."""
-    SCENARIOS[name].prepare(ordeal)
+    SCENARIOS[name].begin(ordeal)
     pid = ordeal.start(fault)
     with watched(pid) as has_ended:
         if not has_ended(HURT_S):
@@ -109,7 +109,7 @@ def at_every_call(
 ) -> int:
     """Fail at every call of a kind, or at a few spread over them; return how often."""
     classes, code = CLASSES[what]
-    enough = SCENARIOS[name].prepare(ordeals[0])
+    enough = SCENARIOS[name].begin(ordeals[0])
     assert ordeals[0].live(Fault(classes=classes), enough) == 0
     last = len(ordeals[0].calls())
     numbers = iter(range(1, last + 1, 1 if few is None else max(1, last // few)))
@@ -141,7 +141,7 @@ def test_what_is_short_is_waited_for(ordeals: list[Ordeal], what: str) -> None:
 
 @pytest.mark.torture
 @pytest.mark.parametrize("what", CLASSES)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", BASIC)
 def test_every_single_error_is_got_over(ordeals: list[Ordeal], name: str, what: str) -> None:
     """The n-th call of each kind, for every n."""
     at_every_call(ordeals, name, what, fails_once, lasting=False)

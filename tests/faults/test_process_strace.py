@@ -75,7 +75,7 @@ def test_no_change_is_overlooked(tmp_path: Path, library: Path, name: str) -> No
     ordeal = Ordeal(tmp_path / "one", library, first=6 * 10**7)
     trace = tmp_path / "trace"
     try:
-        enough = SCENARIOS[name].prepare(ordeal)
+        enough = SCENARIOS[name].begin(ordeal)
         witness = subprocess.Popen(
             [
                 "strace",

@@ -2,7 +2,8 @@
  *
  * Every call by which a process changes files below one directory, or speaks to the network, is counted over
  * all its threads, and logged. At the chosen one the process is killed, or the call fails. Nothing happens
- * until `faultline_arm` was called, and nothing in processes that this one starts.
+ * until `faultline_arm` was called, and nothing in processes that this one starts. Where the process replaces
+ * its program (a reload), the new one goes on counting.
  *
  * With a shadow directory the calls on files are made one at a time and the log tells what a power failure
  * would leave: the content of a file as it was at its last sync, and each change of a name since the last sync
@@ -35,7 +36,7 @@ static struct {
     int armed, kill, code, lasting, classes, log;
     pid_t pid;
     long at;
-    char root[PATH_MAX], shadow[PATH_MAX], healed[PATH_MAX];
+    char root[PATH_MAX], shadow[PATH_MAX], healed[PATH_MAX], log_path[PATH_MAX];
     size_t root_length;
 } plan;
 static long counted;
@@ -50,6 +51,7 @@ void faultline_arm(const char *root, const char *log, const char *shadow, const 
     plan.root_length = strlen(plan.root);
     snprintf(plan.shadow, sizeof plan.shadow, "%s", shadow);
     snprintf(plan.healed, sizeof plan.healed, "%s", healed);
+    snprintf(plan.log_path, sizeof plan.log_path, "%s", log);
     plan.log = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     plan.classes = classes;
     plan.at = at;
@@ -390,6 +392,47 @@ ON_SOCKET(ssize_t, sendto, (int s, const void *from, size_t size, int flags, con
 ON_SOCKET(ssize_t, sendmsg, (int s, const struct msghdr *what, int flags), (s, what, flags))
 ON_SOCKET(ssize_t, recv, (int s, void *to, size_t size, int flags), (s, to, size, flags))
 ON_SOCKET(ssize_t, recvfrom, (int s, void *to, size_t size, int flags, struct sockaddr *from, socklen_t *length), (s, to, size, flags, from, length))
+
+/* What the next program of this process must know, in its environment. */
+#define KNOWN "FAULTLINE"
+
+static void pass_on(void)
+{
+    char known[5 * PATH_MAX];
+    snprintf(known, sizeof known, "%d\n%ld\n%lu\n%d\n%ld\n%d\n%d\n%s\n%s\n%s\n%s\n", (int)plan.pid, counted,
+             synced, plan.classes, plan.at, plan.kill ? 0 : plan.code, plan.lasting, plan.root, plan.log_path,
+             plan.shadow, plan.healed);
+    setenv(KNOWN, known, 1);
+}
+
+__attribute__((constructor)) static void take_up(void)
+{
+    char known[5 * PATH_MAX], *rest = known, *member[11];
+    const char *given = getenv(KNOWN);
+    if (!given || atoi(given) != getpid())
+        return;
+    snprintf(known, sizeof known, "%s", given);
+    for (int i = 0; i < 11; i++)
+        if (!(member[i] = strsep(&rest, "\n")))
+            return;
+    faultline_arm(member[7], member[8], member[9], member[10], atoi(member[3]), atol(member[4]),
+                  atoi(member[5]), atoi(member[6]));
+    counted = atol(member[1]);
+    synced = strtoul(member[2], NULL, 10);
+}
+
+int execv(const char *program, char *const arguments[])
+{
+    REAL(execv);
+    int code = watched() ? step(OTHER, "exec", "process") : 0;
+    if (code) {
+        errno = code;
+        return -1;
+    }
+    if (watched())
+        pass_on();
+    return real(program, arguments);
+}
 
 /* What a process may have too many of. */
 int socket(int family, int type, int protocol)

@@ -26,6 +26,7 @@ LOADED = (
     "offcloud_watchd.cli.forget",
     "offcloud_watchd.cli.journal",
     "offcloud_watchd.cli.run",
+    "offcloud_watchd.web.server",
 )
 
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG: no daemon outlives a test run that was broken off
@@ -71,6 +72,7 @@ def _lived(order: dict[str, Any]) -> int:
     os.chdir("/")
     faulthandler.register(signal.SIGUSR2, file=2)  # whoever finds it stuck asks where
     sys.executable = order["reader"]
+    sys.orig_argv[1:] = ["-m", "offcloud_watchd", *order["arguments"]]  # as a reload starts it again
     fault = order["fault"]
     if fault is not None:
         texts = [os.fsencode(fault[name]) for name in ("root", "calls", "shadow", "healed")]
