@@ -32,6 +32,7 @@ from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import ConfigError, OffcloudWatchdError
 from offcloud_watchd.fetch import DiskShelf
+from offcloud_watchd.fetch.engines.settings import EngineSettings
 from offcloud_watchd.journal import JOURNAL_NAME, lock_state, open_journal, read_history
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.lanes import Ports, Workers
@@ -46,6 +47,7 @@ from offcloud_watchd.watch.commands import write_command
 if TYPE_CHECKING:
     from offcloud_watchd.arr.feedback import Feedback
     from offcloud_watchd.arr.tool import Tool
+    from offcloud_watchd.fetch.mover import Mover
     from offcloud_watchd.metrics.metrics import Metrics
     from offcloud_watchd.notify.lane import Messages
     from offcloud_watchd.web.server import WebServer
@@ -123,7 +125,7 @@ def _assemble(
     stack.callback(journal.close)
     log.info("journal read: %d jobs", len(jobs))
 
-    shelf = DiskShelf(plan.shelf, clock)
+    shelf = DiskShelf(plan.shelf, clock, _movers(plan, keys, clock))
     shelf.sweep(jobs, going_on)
     sweep_spool(plan.watch.spool_dir, {drop.sha256 for job in jobs.values() for drop in job.drops})
     watcher = Watcher(plan.watch, clock, lambda: inbox.put(LookAgain()))
@@ -178,6 +180,8 @@ def _assemble(
             web.start()
             stack.callback(web.stop, CLOSE_WITHIN_S)
     targets = [folder.destination.remote for folder in plan.watch.folders]
+    if plan.engines != EngineSettings():
+        workers.ask(partial(shelf.recall, dict(jobs)), Lane.FETCH)
     for account in dict.fromkeys(target.account for target in targets if target is not None):
         workers.ask(
             partial(check_named, f"remote account {account}", partial(client.remote_account, account))
@@ -196,6 +200,16 @@ def check_named(what: str, look_up: Callable[[Stop], RemoteAccount | Proxy], sto
         log.error("%s: %s", what, error)  # noqa: TRY400 - an answer, not a bug
     else:
         log.info("%s: %s", what, found.label)
+
+
+def _movers(plan: Blueprint, keys: KeySource, clock: Clock) -> Mapping[str, Mover]:
+    aria2 = plan.engines.aria2
+    if aria2 is None:
+        return {}
+    # Only where it is set up: who fetches by themselves shall not carry it.
+    from offcloud_watchd.fetch.engines.by_aria2 import Aria2Mover, aria2_client  # noqa: PLC0415 - see above
+
+    return {"aria2": Aria2Mover(aria2_client(aria2, keys.read_other, clock))}
 
 
 def _tools(plan: Blueprint, keys: KeySource, clock: Clock) -> Sequence[Tool]:

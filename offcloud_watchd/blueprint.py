@@ -14,7 +14,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Cached, Destination, RemoteTarget, Route
 from offcloud_watchd.errors import BadDrop, ConfigError
 from offcloud_watchd.fetch import ShelfSettings
+from offcloud_watchd.fetch.engines.settings import EngineSettings
 from offcloud_watchd.key import KeyPlace
 from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.offcloud import ClientSettings
@@ -55,6 +56,7 @@ class Blueprint:
     web: WebSettings | None = None
     notify: NotifySettings | None = None
     tools: tuple[ToolSettings, ...] = ()
+    engines: EngineSettings = field(default_factory=EngineSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,19 @@ class Blocked(OffcloudWatchdError):  # noqa: N818 - the word says who acts: the 
         self.key_refused = key_refused
 
 
-class NoRoom(OffcloudWatchdError):  # noqa: N818 - the state of the disk
-    """One release does not fit on its disk now: it alone waits, nothing is charged, others go on.
+class Waits(OffcloudWatchdError):  # noqa: N818 - what the job does
+    """One job waits for what others do not need: nothing is charged, others go on.
 
     The text says nothing that changes while it waits, so that the same reason is recorded once.
     """
+
+
+class NoRoom(Waits):
+    """One release does not fit on its disk now."""
+
+
+class EngineDown(Waits):
+    """The program that moves the bytes of this job cannot: it does not answer, refuses us, or has no disk."""
 
 
 class Cancelled(OffcloudWatchdError):  # noqa: N818 - it is not an error of anybody

@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -67,9 +67,9 @@ class KeySource:
         self.keep(key)
         return key
 
-    def read_other(self, file: Path, setting: str) -> str:
+    def read_other(self, file: Path, setting: str, name: str = API_KEY.name) -> str:
         """Return the key of another program; raise ``ConfigError`` when it cannot be read."""
-        key = read_other_key(file, setting)
+        key = read_other_key(file, setting, name)
         self.keep(key)
         return key
 
@@ -95,12 +95,13 @@ def read_key(place: KeyPlace, env: Mapping[str, str]) -> str:
         raise _unreadable(place, error) from error
 
 
-def read_other_key(file: Path, setting: str) -> str:
+def read_other_key(file: Path, setting: str, name: str = API_KEY.name) -> str:
     """Return another program's key, under the same rules; raise ``ConfigError``.
 
-    ``setting`` is where the file stands in the configuration. Never the service's own key in its place.
+    ``setting`` is where the file stands in the configuration, ``name`` what people call such a key. Never the
+    service's own key in its place.
     """
-    place = KeyPlace(None, file, {API_KEY.setting: setting})
+    place = KeyPlace(None, file, {API_KEY.setting: setting}, replace(API_KEY, name=name))
     try:
         return _clean(place, API_KEY.setting, str(file), _bytes(place, file, private=True))
     except OSError as error:

@@ -26,6 +26,7 @@ from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Removal
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
+from offcloud_watchd.fetch.engines.settings import Aria2Settings, EngineChoice, EngineSettings
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.offcloud import ClientSettings
@@ -65,6 +66,7 @@ def blueprint(config: Config) -> Blueprint:
         web=web_settings(config),
         notify=notify_settings(config),
         tools=tool_settings(config),
+        engines=engine_settings(config),
     )
 
 
@@ -201,6 +203,36 @@ def shelf_settings(config: Config) -> ShelfSettings:
         include=fetch.include,
         exclude=fetch.exclude,
         extract=fetch.extract,
+        engines=_engine_choice(config),
+    )
+
+
+def _engine_choice(config: Config) -> EngineChoice:
+    """Return who moves the bytes of which output directory: a folder's own, and those of its subfolders."""
+    fetching = [folder for folder in config.folders if folder.route != "remote"]
+    return EngineChoice(
+        exact={str(config.directory_of(folder)): folder.engine for folder in fetching},
+        below={
+            str(config.directory_of(folder).parent): folder.engine
+            for folder in fetching
+            if folder.subfolders == "category"
+        },
+    )
+
+
+def engine_settings(config: Config) -> EngineSettings:
+    """Return how the programs that move bytes are reached."""
+    aria2 = config.engines.aria2
+    if aria2 is None:
+        return EngineSettings()
+    return EngineSettings(
+        Aria2Settings(
+            url=aria2.url,
+            secret_file=aria2.secret_file,
+            secret_setting=config.located("engines.aria2.secret_file", "").rstrip(": "),
+            paths=tuple((str(ours), theirs) for ours, theirs in aria2.paths.items()),
+            user_agent=f"offcloud-watchd/{__version__}",
+        )
     )
 
 

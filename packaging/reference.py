@@ -44,6 +44,7 @@ NOTES: Final[Mapping[str, str]] = {
     "fetch": "How files come home, and what globs mean: [fetch.md](fetch.md).",
     "web": "Who is let in, and how it is bounded: [security.md](security.md). The figures: [metrics.md](metrics.md). "
     "Programs that take it for another: [arr.md](arr.md).",
+    "engines": "How each is set up, and what it cannot promise: [engines.md](engines.md).",
     "arr": "What each is told, and when: [arr.md](arr.md).",
     "notify": "Who is told what, and how often: [messages.md](messages.md).",
 }

@@ -26,13 +26,16 @@ from offcloud_watchd.cli.exits import DAMAGED, FAILED, KEY_REFUSED
 from offcloud_watchd.cli.text import say, say_json, size
 from offcloud_watchd.config import Config, Folder, find_path
 from offcloud_watchd.errors import Blocked, ConfigError, JournalDamaged, OffcloudWatchdError
+from offcloud_watchd.fetch.engines.aria2 import Aria2
+from offcloud_watchd.fetch.engines.by_aria2 import aria2_client
+from offcloud_watchd.fetch.engines.settings import EngineSettings
 from offcloud_watchd.journal import is_locked, read_jobs
 from offcloud_watchd.key import KeySource, read_other_key
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.watch.hints import Flag, Hints
 from offcloud_watchd.watch.mounts import file_system_type, read_mountinfo, silent_type
 from offcloud_watchd.web.door import opened
-from offcloud_watchd.wiring import checked_config, client_settings, tool_settings
+from offcloud_watchd.wiring import checked_config, client_settings, engine_settings, tool_settings
 
 EARLIEST_SANE_TIME_AT: Final = 1_767_225_600.0  # 2026-01-01: a clock before this was never set
 _AS_DAEMON: Final = "give it to the daemon's user, or run this check as that user"
@@ -84,6 +87,7 @@ def _found(config: Config, *, offline: bool) -> Iterator[Finding]:
     yield web_finding(config)
     if not offline:
         yield from map(_tool, tool_settings(config))
+        yield from _engines(engine_settings(config))
     sane = time.time() >= EARLIEST_SANE_TIME_AT
     yield Finding(
         "clock",
@@ -156,6 +160,25 @@ def _tool(settings: ToolSettings) -> Finding:
     except OffcloudWatchdError as error:
         return Finding(what, ok=False, says=str(error), code=FAILED)
     return Finding(what, ok=True, says=f"{about}, of the categories {', '.join(settings.categories)}")
+
+
+def _engines(settings: EngineSettings) -> Iterator[Finding]:
+    if settings.aria2 is not None:
+        yield aria2_finding(aria2_client(settings.aria2, read_other_key, app.SystemClock()))
+
+
+def aria2_finding(aria: Aria2) -> Finding:
+    """Ask aria2 who it is, and say what it cannot promise."""
+    what = "engine aria2"
+    try:
+        says, session = f"{aria.version()} answers", aria.session_file()
+    except OffcloudWatchdError as error:
+        return Finding(what, ok=False, says=str(error), code=FAILED)
+    if session:
+        says += f"; links stand in its session file ({session}) while they are fetched: save-session can go"
+    mapped = "; ".join(f"{ours} is {theirs} there" for ours, theirs in aria.settings.paths)
+    says += f"; {mapped or 'it must see the output directories under their own paths'}, as the same user"
+    return Finding(what, ok=True, says=says)
 
 
 def _state(directory: Path) -> Finding:

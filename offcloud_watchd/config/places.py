@@ -49,6 +49,7 @@ def overlaps(config: Config, seen: Callable[[Path], Path] = lambda path: path) -
             *_mixed(drops, _others(config), seen),
             *_nested(config, drops, seen),
             *_split_categories(config),
+            *_engines(config),
         )
     ]
 
@@ -99,6 +100,21 @@ def _split_categories(config: Config) -> Iterator[tuple[str, str]]:
             yield f"folders[{number}].path", text
 
 
+def _engines(config: Config) -> Iterator[tuple[str, str]]:
+    """Find folders whose engine is not set up, and directories that would belong to two engines."""
+    known: dict[Path, str] = {}
+    for number, folder in enumerate(config.folders):
+        key = f"folders[{number}].engine"
+        if folder.engine != "local" and getattr(config.engines, folder.engine) is None:
+            yield key, f"engine {folder.engine} needs engines.{folder.engine}: {{url: ...}}"
+        directory = config.directory_of(folder)
+        taken = [directory, directory.parent / "*"] if folder.subfolders == "category" else [directory]
+        for place in taken:
+            other = known.setdefault(place, folder.engine)
+            if other != folder.engine:
+                yield key, f"{place} is fetched by {folder.engine} here, by {other} above; it has one engine"
+
+
 def check_places(config: Config, env: Mapping[str, str]) -> None:
     """Look at the disk; raise ``ConfigError`` with every place that cannot work. Changes nothing.
 
@@ -124,6 +140,12 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
         setting = config.located(f"arr[{number}].api_key_file", "").rstrip(": ")
         try:
             read_other_key(tool.api_key_file, setting)
+        except ConfigError as error:
+            problems += error.problems
+    if config.engines.aria2 is not None and config.engines.aria2.secret_file is not None:
+        setting = config.located("engines.aria2.secret_file", "").rstrip(": ")
+        try:
+            read_other_key(config.engines.aria2.secret_file, setting, "RPC secret")
         except ConfigError as error:
             problems += error.problems
     problems += [config.located("notify.apprise_file", text) for text in _apprise(config.notify.apprise_file)]

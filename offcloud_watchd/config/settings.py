@@ -19,7 +19,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from offcloud_watchd.config.values import (
     Category,
     Duration,
+    EngineUrl,
     FilePath,
+    ForeignPath,
     Listen,
     Mode,
     Moment,
@@ -45,9 +47,9 @@ from offcloud_watchd.key import API_KEY, PASSWORD, KeyPlace
 ANYTHING: Final = None
 UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
-    "folders.engine": frozenset({"aria2", "rclone"}),
+    "folders.engine": frozenset({"rclone"}),
     "folders.shared": frozenset({True}),
-    "engines": ANYTHING,
+    "engines.rclone": ANYTHING,
 }
 
 
@@ -184,7 +186,7 @@ class Folder(Section):
         "30s", "the folder is looked at this often whatever events say", alias="rescan", ge=0.05
     )
     settle_s: Duration = _key("2s", "a file is taken when it was unchanged this long", alias="settle")
-    engine: Literal["local", "aria2", "rclone"] = _key("local", "who moves the bytes")
+    engine: Literal["local", "aria2", "rclone"] = _key("local", "who moves the bytes; see engines")
     shared: bool = _key(False, "whether several hosts watch this folder")
     after: Literal["archive", "delete"] = _key(
         "archive", "an accepted drop goes to <path>/processed/, or is deleted"
@@ -207,6 +209,8 @@ class Folder(Section):
                 ) from None
         if self.route == "remote" and self.remote is None:
             raise ValueError("route: remote needs remote: {account: ...}")
+        if self.route == "remote" and self.engine != "local":
+            raise ValueError("engine is for what comes home, and this folder has route: remote")
         if self.route != "remote" and self.remote is not None:
             raise ValueError(f"remote is for route: remote, and this folder has route: {self.route}")
         if self.route != "instant" and self.proxy is not None:
@@ -276,6 +280,25 @@ class Web(Section):
         return self
 
 
+class Aria2(Section):
+    """An aria2 that is reached by its JSON-RPC."""
+
+    url: EngineUrl = Field(description="its JSON-RPC, such as http://localhost:6800/jsonrpc")
+    secret_file: FilePath | None = _key(None, "mode 0600; its rpc-secret")
+    paths: dict[FilePath, ForeignPath] = _key(
+        {}, "directories here and what aria2 calls them, where that differs: {/srv/downloads: /mnt/nas}"
+    )
+
+
+class Engines(Section):
+    """Programs that move the bytes in our place."""
+
+    aria2: Aria2 | None = _key(
+        None, "{url: ..., secret_file: ..., paths: {ours: theirs}}; for folders with engine: aria2"
+    )
+    rclone: dict[str, Any] | None = _key(None, "{url: ..., user: ..., password_file: ..., remote: ...}")
+
+
 class Arr(Section):
     """One Sonarr, Radarr or the like that is told how its jobs end."""
 
@@ -321,9 +344,7 @@ class Config(Section):
     )
     fetch: Fetch = _section(Fetch, "how finished files are brought home")
     web: Web = _section(Web, "the page, the APIs and the metrics")
-    engines: dict[Literal["aria2", "rclone"], dict[str, Any]] = _key(
-        {}, "{aria2: {url, secret_file, paths}, rclone: {...}}"
-    )
+    engines: Engines = _section(Engines, "other programs that move the bytes")
     arr: tuple[Arr, ...] = _key(
         (), "[{name, url, api_key_file, categories}] are told how jobs end", strict=False
     )

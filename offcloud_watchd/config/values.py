@@ -121,6 +121,20 @@ def _tool_url(value: object) -> str:
     return text.rstrip("/")
 
 
+def _engine_url(value: object) -> str:
+    text, parts = _address(value, "must be an address such as http://localhost:6800/jsonrpc")
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("may hold no user, password, ? or #; what is secret lies in a file of its own")
+    return text.rstrip("/")
+
+
+def _foreign_path(value: object) -> str:
+    text = _text(value, "must be a path on the other machine; put it in quotes")
+    if any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text):
+        raise ValueError("must be a path without control characters")
+    return text
+
+
 def _proxy(value: object) -> str:
     return (
         "env"
@@ -187,6 +201,8 @@ StateDirectory = Annotated[
 Category = Annotated[str, BeforeValidator(_category)]
 NestedCategory = Annotated[str, BeforeValidator(_nested_category)]
 ToolUrl = Annotated[str, BeforeValidator(_tool_url)]
+EngineUrl = Annotated[str, BeforeValidator(_engine_url)]
+ForeignPath = Annotated[str, BeforeValidator(_foreign_path), Field(min_length=1)]
 ServiceUrl = Annotated[str, BeforeValidator(_service_url)]
 Proxy = Annotated[str, BeforeValidator(_proxy)]
 Webhook = Annotated[str, BeforeValidator(_webhook)]

@@ -1,7 +1,7 @@
 """What the engine needs of the outside world, as Protocols. Each has one contract suite in tests/contract.
 
 Every method may raise ``Transient``, ``Permanent``, ``Blocked`` or ``Cancelled`` and nothing else of its own,
-``Shelf.fetch`` also ``NoRoom``.
+``Shelf.fetch`` also ``Waits``.
 """
 
 from __future__ import annotations
@@ -192,8 +192,9 @@ class Shelf(Protocol):
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
         """Bring a finished request home and publish it; resumes whatever an earlier call left.
 
-        What one round of a job published before a crash is found again and not published twice. ``NoRoom``
-        when this release does not fit now and others may; asked again, that costs a look at the disk.
+        What one round of a job published before a crash is found again and not published twice. ``Waits``
+        when this release cannot come now and others may: it does not fit, or who moves its bytes is away.
+        Asked again, that costs a look and nothing of the service.
         """
         ...
 

@@ -36,10 +36,10 @@ from offcloud_watchd.errors import (
     Cancelled,
     Contradicted,
     Gone,
-    NoRoom,
     OffcloudWatchdError,
     Permanent,
     Transient,
+    Waits,
 )
 
 OURS_WITHIN_S: Final = 60.0
@@ -49,13 +49,13 @@ OURS_WITHIN_S: Final = 60.0
 def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Event | None:
     """Turn a failed effect into the event to record; None when there is nothing to record.
 
-    ``NoRoom`` charges nobody; why the job waits is recorded once. ``Blocked`` and ``Cancelled`` charge nobody
+    ``Waits`` charges nobody; why the job waits is recorded once. ``Blocked`` and ``Cancelled`` charge nobody
     either; of a submission they mean that nothing was taken, so its intent is closed. An exception of no
     class of ours is a bug: it is charged like a transient failure, so that one item which always raises ends
     as FAILED and the others go on. A look that came to nothing is made again, whatever was in the way.
     """
     job = effect.job
-    if isinstance(error, NoRoom):
+    if isinstance(error, Waits):
         reason = bounded(str(error))
         known = job.reason == reason  # a job may wait for weeks, and is asked again and again
         return None if known else Deferred(job.id, now, reason, retry_at=0.0, charged=False)

@@ -77,7 +77,7 @@ from offcloud_watchd.engine.ledger import Ledger
 from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
 from offcloud_watchd.engine.polling import Polling
 from offcloud_watchd.engine.timing import ClockWatch, Looks
-from offcloud_watchd.errors import Blocked, Cancelled, NoRoom
+from offcloud_watchd.errors import Blocked, Cancelled, Waits
 
 log = logging.getLogger(__name__)
 
@@ -301,9 +301,9 @@ class Engine:
             self._progress[job_id] = outcome.progress
         elif outcome.error is not None and job_id in self._progress:
             self._progress[job_id] = replace(self._progress[job_id], bytes_per_s=None)
-        if isinstance(outcome.error, (Blocked, NoRoom)):
+        if isinstance(outcome.error, (Blocked, Waits)):
             self._vain[job_id] += 1
-        if isinstance(outcome.error, NoRoom):
+        if isinstance(outcome.error, Waits):
             self._not_before[job_id] = now + room_delay_s(effect.job, now)
         elif isinstance(outcome.error, (Blocked, Cancelled)):
             if effect.lane not in self._pauses:

@@ -24,6 +24,7 @@ _UNSATISFIED: Final = re.compile(r"bytes \*/([0-9]{1,19})\Z")
 _COMPLAINT: Final = re.compile(rb'\s*\{\s*"(?:error|not_available)"\s*:')
 _PAGE_TYPES: Final = ("text/html", "application/xhtml+xml", "application/json", "text/json")
 _PAGE_NAMES: Final = (".html", ".htm", ".xhtml", ".json")
+_PAGE_HEADS: Final = (b"<!doctype html", b"<html")
 _STALE: Final = (401, 403, 404, 410)
 _CROWDED: Final = (429, 503)
 
@@ -125,6 +126,12 @@ def complains(asked: Asked, head: bytes) -> bool:
     """
     is_silent = asked.expected_bytes is None and not asked.name.lower().endswith(_PAGE_NAMES)
     return is_silent and _COMPLAINT.match(head) is not None
+
+
+def is_page(asked: Asked, head: bytes) -> bool:
+    """Tell whether a file whose size nobody told begins as a page or a complaint, and should not."""
+    page = head.lstrip().lower().startswith(_PAGE_HEADS) and not asked.name.lower().endswith(_PAGE_NAMES)
+    return asked.expected_bytes is None and (page or complains(asked, head))
 
 
 def _unsatisfied(asked: Asked, headers: Mapping[str, str]) -> Answer | None:

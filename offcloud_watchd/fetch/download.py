@@ -14,9 +14,8 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final
@@ -24,7 +23,6 @@ from typing import Final
 from offcloud_watchd.core.model import Check, Progress
 from offcloud_watchd.core.ports import Clock, OnProgress, Stop
 from offcloud_watchd.errors import Cancelled, Contradicted, Permanent, Transient
-from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.crew import Crew, Task, Told
 from offcloud_watchd.fetch.gear import Gear
 from offcloud_watchd.fetch.haul import SMALL_BYTES, Haul
@@ -33,6 +31,7 @@ from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.pace import Pace
 from offcloud_watchd.fetch.part import Mark, Marks, Part, punched
 from offcloud_watchd.fetch.proof import Proof
+from offcloud_watchd.fetch.reading import Reader
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
 from offcloud_watchd.fetch.spans import Span
@@ -44,7 +43,6 @@ log = logging.getLogger(__name__)
 _LOOK_S: Final = 0.05
 _MAX_WAIT_S: Final = 30.0
 _SMALL_AT_ONCE: Final = 4  # more do not help: the threads of one process take turns
-_READ_BYTES: Final = 1024**2
 
 
 class Damaged(Permanent):
@@ -102,7 +100,7 @@ class Gathering:
         self._gear = Gear(self._looked_at, 1)
         self._crew = Crew(around.settings, around.traffic.pool, around.clock)
         self._allowance: float | None = None
-        self._buffer = bytearray()
+        self._read = Reader(staged, items, around.stop)
         self._marks = Marks(staged.fd, around.settings.sync_every_bytes)
 
     def run(self) -> Gathered:
@@ -321,24 +319,6 @@ class Gathering:
                     haul.end(task)
 
     # --- Pieces ---
-
-    def _read(self, number: int, start: int, end: int) -> Iterator[memoryview]:
-        """Give the bytes of a staged file from one place to another."""
-        self._buffer = self._buffer or bytearray(_READ_BYTES)
-        view = memoryview(self._buffer)
-        fd = disk.open_to_read(self._listing.items[number].parts, self._staged.release_fd())
-        try:
-            while start < end:
-                if self._around.stop.is_set():
-                    raise Cancelled("stopped while checking pieces")
-                count = os.preadv(fd, [view[: end - start]], start)
-                if not count:
-                    return
-                yield view[:count]
-                start += count
-        finally:
-            disk.release(fd)
-            os.close(fd)
 
     def _doubt(self, pieces: Sequence[int]) -> None:
         """Take some pieces out of what is here, durably, so that they come again."""

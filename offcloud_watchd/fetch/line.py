@@ -319,6 +319,16 @@ def is_public(address: str) -> bool:
     return (mapped or parsed).is_global
 
 
+def check_link(url: str, *, allow_http: bool) -> None:
+    """Raise ``Broken`` unless a link is one that another program may be given to fetch."""
+    try:
+        secure = _parsed(url)[0].secure
+    except ValueError:
+        raise Broken("a link that cannot be read", stale_link=True) from None
+    if not (secure or allow_http):
+        raise Broken(f"a link of {host_of(url)} is not https", stale_link=True)
+
+
 def _parsed(url: str) -> tuple[Origin, str]:
     """Take a link apart into where to connect and what to ask for. Raises ``Broken`` and ``ValueError``."""
     parts = urlsplit(url)

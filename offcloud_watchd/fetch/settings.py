@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from offcloud_watchd.core.model import Job
+from offcloud_watchd.fetch.engines.settings import EngineChoice
 
 STAGING_NAME: Final = ".offcloud-watchd"
 
@@ -46,7 +47,7 @@ class ShelfSettings:
     for again. A file of more than ``segment_bytes`` is fetched in parallel ranges; 0 turns that off.
 
     ``include`` and ``exclude`` are globs on the path inside the job (see ``choice``). ``extract``: zip files
-    are unpacked in staging, and go.
+    are unpacked in staging, and go. ``engines`` tells who moves the bytes of which output directory.
     """
 
     outputs: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class ShelfSettings:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     extract: bool = False
+    engines: EngineChoice = field(default_factory=EngineChoice)
 
     def staging_root(self, directory: str) -> str:
         """Return the staging directory that serves an output directory."""

@@ -22,12 +22,13 @@ from offcloud_watchd.core.model import Job, JobState, Lane, Publication, RemoteF
 from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.core.story import about
-from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, NoRoom, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk, kept, release, staging
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.disk import on_disk
 from offcloud_watchd.fetch.download import Around, Damaged, Gathering
 from offcloud_watchd.fetch.listing import Listing
+from offcloud_watchd.fetch.mover import Mover
 from offcloud_watchd.fetch.proof import Proof, proof_for
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
@@ -42,10 +43,16 @@ _LINKED: Final = re.compile(r"linked from [^:]*: ")
 
 
 class DiskShelf:
-    """Implements ``core.ports.Shelf``. Its methods may be called from several threads, for different jobs."""
+    """Implements ``core.ports.Shelf``. Its methods may be called from several threads, for different jobs.
 
-    def __init__(self, settings: ShelfSettings, clock: Clock) -> None:
+    ``movers`` are the programs that move the bytes of some output directories, by the name of their engine.
+    """
+
+    def __init__(
+        self, settings: ShelfSettings, clock: Clock, movers: Mapping[str, Mover] | None = None
+    ) -> None:
         self._settings = settings
+        self._movers = movers or {}
         self._clock = clock
         self._rights = Rights(settings.file_mode, settings.dir_mode, settings.group)
         self._room = Room(settings.min_free_bytes)
@@ -77,6 +84,11 @@ class DiskShelf:
         except NoRoom:
             # Where nothing fits at all it is the operator's affair.
             self._check_room()
+            raise
+        except EngineDown as error:
+            # The same where every folder waits for it.
+            if self._settings.engines.only:
+                raise Blocked("fetch", str(error)) from error
             raise
         finally:
             self._room.release(place.name)
@@ -130,9 +142,16 @@ class DiskShelf:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
         place = self._place(job)
         self._room.forget(place.name)
-        if self._sweeps.silent(place.staging_root):  # the next start sweeps it
-            return
-        staging.clear(place.staging_root, lambda owner, number: owner == job.id and number <= job.round)
+
+        def is_over(owner: str, number: int) -> bool:
+            return owner == job.id and number <= job.round
+
+        try:
+            self._recall(job, is_over)
+        except EngineDown as error:
+            log.warning("job %s: %s; what it still fetches is called back at the next start", job.id, error)
+        if not self._sweeps.silent(place.staging_root):  # else the next start sweeps it
+            staging.clear(place.staging_root, is_over)
 
     def discard(self, job: Job, stop: Stop) -> None:
         """Delete the job's staging, and its release when ``job.remove_files``; repeating it is harmless."""
@@ -145,9 +164,10 @@ class DiskShelf:
                     if stop.is_set():
                         raise Cancelled("stopped before everything was deleted")
                     self._withdraw(place, path)
+            self._recall(job, lambda owner, _: owner == job.id)
             staging.clear(place.staging_root, lambda owner, _: owner == job.id)
             self._let_go(place.staging_root, job.id)
-        except Blocked as error:
+        except (Blocked, EngineDown) as error:
             # What cannot be deleted must not stop the fetching of others.
             raise Transient(str(error)) from error
 
@@ -159,6 +179,11 @@ class DiskShelf:
             with on_disk(f"to use the output directory {root}"):
                 disk.check_writable(root)
         self._check_room()
+        if mover := self._movers.get(self._settings.engines.only):
+            try:
+                mover.check(anew=True)
+            except EngineDown as error:
+                raise Blocked("fetch", str(error)) from error
 
     # --- at start ---
 
@@ -168,12 +193,6 @@ class DiskShelf:
         The rounds of jobs that are to be discarded stay: they tell what was published. ``going_on`` is called
         now and then. A file system that does not answer is left to it; nothing is done there meanwhile.
         """
-        fetching = {job.id: job.round for job in jobs.values() if job.state is JobState.FETCHING}
-        removed = {job.id for job in jobs.values() if job.state is JobState.REMOVED and not job.remembered}
-
-        def is_over(owner: str, number: int) -> bool:
-            return owner not in removed and fetching.get(owner) != number
-
         kept_for = {job.id for job in jobs.values() if job.state not in (JobState.DONE, JobState.CHECKING)}
 
         def is_left_behind(owner: str) -> bool:
@@ -181,9 +200,17 @@ class DiskShelf:
 
         directories = {*self._settings.outputs, *(job.destination.directory for job in jobs.values())}
         staging_roots = sorted({self._settings.staging_root(directory) for directory in directories})
-        self._seen.update(self._sweeps.run(staging_roots, is_over, going_on, is_left_behind))
+        self._seen.update(self._sweeps.run(staging_roots, _ownerless(jobs), going_on, is_left_behind))
         published = {job.destination.directory for job in jobs.values() if job.publication is not None}
         self._seen.update(self._unmounted(published.intersection(self._settings.outputs)))
+
+    def recall(self, jobs: Mapping[str, Job], _stop: Stop) -> None:
+        """Have every mover forget the rounds that no live job owns: once, when it has started."""
+        for name, mover in self._movers.items():
+            try:
+                mover.recall(self._staging_roots(), _ownerless(jobs))
+            except EngineDown as error:
+                log.warning("engine %s: %s", name, error)
 
     # --- inside ---
 
@@ -193,6 +220,15 @@ class DiskShelf:
             root = self._settings.staging_root(directory)
             if root not in self._seen and not self._sweeps.silent(root) and not Path(directory).is_dir():
                 yield root
+
+    def _recall(self, job: Job, is_over: Callable[[str, int], bool]) -> None:
+        """Have a job's mover forget some of its rounds, so that nothing is written of them any more."""
+        mover = self._mover_of(job)
+        if mover is not None:
+            mover.recall([self._settings.staging_root(job.destination.directory)], is_over)
+
+    def _mover_of(self, job: Job) -> Mover | None:
+        return self._movers.get(self._settings.engines.of(job.destination.directory))
 
     def _staging_roots(self) -> list[str]:
         return sorted({*map(self._settings.staging_root, self._settings.outputs), *self._seen})
@@ -251,6 +287,8 @@ class DiskShelf:
             note = staged.note()
             if note is None:
                 self._room.claim_again(staged.name, staged.fd)
+                if mover := self._mover_of(job):
+                    mover.check()  # before anything is asked of the service
                 note = self._gather(job, staged, ask, around)
             with on_disk(f"to publish {note.name} in {place.directory}"):
                 return staged.publish(note)
@@ -263,8 +301,12 @@ class DiskShelf:
             staged.check_same_disk()
             settings = self._settings
             listing, proof = self._listed(job, ask, around.stop)
+            mover = self._mover_of(job)
             try:
-                gathered = Gathering(staged, listing, proof, around).run()
+                if mover is None:
+                    gathered = Gathering(staged, listing, proof, around).run()
+                else:
+                    gathered = mover.bring(staged, listing, proof, around)
             except Damaged:
                 kept.keep(self._place(job))
                 raise
@@ -357,3 +399,10 @@ def _release_name(job: Job, paths: Sequence[str], *others: str) -> str:
     # A single file's name is no directory's name.
     stems = [name.removesuffix(extension) if name else None for name in told]
     return release_name([job.release, *stems], forbidden={job.id})
+
+
+def _ownerless(jobs: Mapping[str, Job]) -> Callable[[str, int], bool]:
+    """Return what tells of a round whether no live job owns it; removed jobs are discarded later."""
+    fetching = {job.id: job.round for job in jobs.values() if job.state is JobState.FETCHING}
+    removed = {job.id for job in jobs.values() if job.state is JobState.REMOVED and not job.remembered}
+    return lambda owner, number: owner not in removed and fetching.get(owner) != number

@@ -165,6 +165,11 @@ class Round:
         """The round's name in staging."""
         return self._place.name
 
+    @property
+    def path(self) -> str:
+        """Where it lies, for other programs: what is done here goes by descriptors."""
+        return str(Path(self._place.staging_root, self._place.name))
+
     def note(self) -> Note | None:
         """Return the note of where the complete release goes; None while it is not complete."""
         data = disk.read_small(NOTE_NAME, self.fd, _MAX_NOTE_BYTES)
@@ -200,15 +205,30 @@ class Round:
     def open_file(self, parts: tuple[str, ...]) -> int:
         """Open a file of the release for writing, made with its folders when it is missing."""
         with ExitStack() as held:
-            folder_fd = self.release_fd()
-            for part in parts[:-1]:
-                folder_fd = disk.make_directory(part, folder_fd, 0o700)
-                held.callback(os.close, folder_fd)
+            folder_fd = self._folder(parts, held)
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             fd = os.open(parts[-1], flags, 0o600, dir_fd=folder_fd)
         with disk.closed_on_error(fd):
             disk.set_rights(fd, self._rights.file_mode, self._rights.group)
         return fd
+
+    def _folder(self, parts: tuple[str, ...], held: ExitStack) -> int:
+        """Open the folder of a file of the release, made when it is missing, until ``held`` ends."""
+        folder_fd = self.release_fd()
+        for part in parts[:-1]:
+            folder_fd = disk.make_directory(part, folder_fd, 0o700)
+            held.callback(os.close, folder_fd)
+        return folder_fd
+
+    def take_in(self, from_fd: int, name: str, parts: tuple[str, ...], fd: int) -> None:
+        """Move a file that another program has finished into the release; ``fd`` is that file, open.
+
+        It takes the place of what has its name there. One that is in its place already stays.
+        """
+        disk.set_rights(fd, self._rights.file_mode, self._rights.group)
+        with ExitStack() as held, suppress(FileNotFoundError):
+            folder_fd = self._folder(parts, held)
+            os.rename(name, parts[-1], src_dir_fd=from_fd, dst_dir_fd=folder_fd)
 
     def prune(self, keep: Collection[tuple[str, ...]]) -> None:
         """Take out of the staged release whatever is no file of ``keep`` and no folder of one."""
@@ -377,8 +397,13 @@ def _entries(staging_root: str) -> list[tuple[str, int, str]]:
         names = [path.name for path in Path(staging_root).iterdir()]
     except FileNotFoundError:
         return []
-    found = (_ROUND.fullmatch(name) for name in names)
-    return [(match["job"], int(match["round"]), match.string) for match in found if match]
+    return [(*owner, name) for name in names if (owner := owner_of(name)) is not None]
+
+
+def owner_of(name: str) -> tuple[str, int] | None:
+    """Return whose round a directory in staging is: job id and round; None where it is no round's."""
+    found = _ROUND.fullmatch(name)
+    return (found["job"], int(found["round"])) if found else None
 
 
 def _is_owned(name: str, output_fd: int, job_id: str) -> bool:

@@ -22,7 +22,10 @@ from offcloud_watchd.core.model import (
 from offcloud_watchd.core.ports import Shelf, Stop
 from offcloud_watchd.errors import Blocked, Gone, NoRoom, OffcloudWatchdError, Permanent, Transient
 from offcloud_watchd.fetch import DiskShelf, ShelfSettings
+from offcloud_watchd.fetch.engines.by_aria2 import Aria2Mover
+from offcloud_watchd.fetch.engines.settings import EngineChoice
 from tests.fakes.clock import FakeClock
+from tests.fakes.engines import Aria2Server
 from tests.fakes.file_host import FileHost
 from tests.fakes.shelf import FakeShelf
 
@@ -68,7 +71,15 @@ class Subject:
         return self.shelf.fetch(job, self.list_files, self.progress.append, self.stop)
 
 
-@pytest.fixture(params=["fake", "disk"])
+@pytest.fixture(scope="module")
+def aria2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aria2Server]:
+    """Run one aria2c for all tests: each has staging of its own."""
+    server = Aria2Server(tmp_path_factory.mktemp("aria2")).start()
+    yield server
+    server.end()
+
+
+@pytest.fixture(params=["fake", "disk", "aria2"])
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
     """Set up each shelf in turn."""
     if request.param == "fake":
@@ -97,11 +108,17 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
     root.mkdir()
     directory = str(root / "tv")
     settings = ShelfSettings(outputs=(directory,), min_free_bytes=0, allow_http=True)
+    movers = {}
+    if request.param == "aria2":
+        server: Aria2Server = request.getfixturevalue("aria2")
+        choice = EngineChoice(exact={directory: "aria2"}, below={str(root): "aria2"})
+        settings = replace(settings, engines=choice)
+        movers = {"aria2": Aria2Mover(server.client(FakeClock()))}
     with FileHost() as host:
         files = [RemoteFile("a", host.put("a", bytes(100)), 100)]
         subject = Subject(
-            DiskShelf(settings, FakeClock()),
-            lambda: DiskShelf(replace(settings, min_free_bytes=1 << 60), FakeClock()),
+            DiskShelf(settings, FakeClock(), movers),
+            lambda: DiskShelf(replace(settings, min_free_bytes=1 << 60), FakeClock(), movers),
             lambda: root.rename(tmp_path / "elsewhere"),
             lambda publication: shutil.rmtree(publication.path),
             lambda: setattr(subject, "files", [replace(files[0], size_bytes=1 << 60)]),

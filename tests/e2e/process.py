@@ -95,6 +95,8 @@ class Place:
             "notify": "{}",
             "arr": "[]",
             "group": "null",
+            "engine": "local",
+            "engines": "{}",
             **self.settings,
             **more,
         }
@@ -121,6 +123,8 @@ folders:
     remote: {values["remote"]}
     proxy: {values["proxy"]}
     cached: {values["cached"]}
+    engine: {values["engine"]}
+engines: {values["engines"]}
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}

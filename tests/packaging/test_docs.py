@@ -50,7 +50,7 @@ def test_the_reference_names_every_key() -> None:
     """Each that a person can write, with its place."""
     text = (ROOT / "docs" / "configuration.md").read_text()
     schema = json_schema()
-    sections = {"offcloud", "offcloud.poll", "folders", "fetch", "web", "arr", "notify", "log"}
+    sections = {"offcloud", "offcloud.poll", "folders", "fetch", "web", "engines", "arr", "notify", "log"}
     wanted = {key.replace("folders.", "folders[].") for key in keys(schema, schema)} - sections
     told = set(re.findall(r"^\| `([\w.\[\]]+)`", text, re.MULTILINE))
     assert {key for key in wanted - told if not key.startswith("folders[].remote.")} == set()

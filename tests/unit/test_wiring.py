@@ -34,11 +34,12 @@ def configure(tmp_path: Path) -> Configure:
         fetch: str = "",
         folders: str = "[{path: drop, category: tv}, {path: films}]",
         arr: str = "[]",
+        engines: str = "{}",
     ) -> Config:
         path = tmp_path / "config.yaml"
         path.write_text(
             f"offcloud: {{api_key_file: key{offcloud}}}\noutput_dir: out\nstate_dir: state\n"
-            f"folders: {folders}\nfetch: {{{fetch}}}\narr: {arr}\n"
+            f"folders: {folders}\nfetch: {{{fetch}}}\narr: {arr}\nengines: {engines}\n"
         )
         return load(path, {})
 
@@ -70,6 +71,25 @@ def test_who_is_told_how_jobs_end(configure: Configure) -> None:
         ("tv", "tv/4k"),
     )
     assert wiring.policy(config).reported == {"tv", "tv/4k"}
+
+
+def test_who_moves_the_bytes(configure: Configure, tmp_path: Path) -> None:
+    """Each output directory has its engine, subfolders' ones too; it is reached as the settings say."""
+    folders = (
+        "[{path: drop, category: tv, engine: aria2, subfolders: category, output: nas/tv}, {path: films}]"
+    )
+    aria2 = "{aria2: {url: 'http://nas:6800/jsonrpc', secret_file: s, paths: {nas: /volume1}}}"
+    config = configure(folders=folders, engines=aria2)
+    choice = wiring.shelf_settings(config).engines
+    nas, out = tmp_path / "nas", tmp_path / "out"
+    directories = (nas / "tv", nas / "kids", out / "films", out / "new")
+    assert [choice.of(str(one)) for one in directories] == ["aria2", "aria2", "local", ""]
+    settings = wiring.engine_settings(config).aria2
+    assert settings is not None
+    assert (settings.url, settings.secret_file) == ("http://nas:6800/jsonrpc", tmp_path / "s")
+    assert settings.secret_setting == "config.yaml:7:64: engines.aria2.secret_file"
+    assert settings.paths == ((str(nas), "/volume1"),)
+    assert wiring.engine_settings(configure()).aria2 is None
 
 
 def test_the_account_is_reached_as_the_settings_say(configure: Configure) -> None:

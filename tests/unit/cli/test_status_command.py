@@ -30,6 +30,7 @@ from tests.e2e.process import KEY, Place, clean_environment
 from tests.fakes.arr_tool import KEY as ARR_KEY
 from tests.fakes.arr_tool import FakeTool
 from tests.fakes.clock import FakeClock
+from tests.fakes.engines import SECRET, Aria2Server
 from tests.unit.cli.place import queued
 
 WAITING = {
@@ -308,6 +309,31 @@ def test_check_of_arr_tools(sandbox, tmp_path, capsys):
         assert _run(place, "check") == 1
         assert "BAD arr sonarr: sonarr (127.0.0.1): " in capsys.readouterr().out
         assert _run(place, "check", "--offline") == 0
+
+
+def test_check_of_an_engine(sandbox, tmp_path, capsys):
+    """It is asked who it is; what it cannot keep secret is said, and what is wrong with what to do."""
+    server = Aria2Server(tmp_path / "aria2", session=True).start()
+    try:
+        url = server.settings().url
+        aria2 = f"{{url: '{url}', secret_file: rpc-secret, paths: {{out: /mnt/out}}}}"
+        place = Place(tmp_path / "place", sandbox.url, {"engine": "aria2", "engines": f"{{aria2: {aria2}}}"})
+        secret_file = place.root / "rpc-secret"
+        secret_file.write_text(SECRET)
+        secret_file.chmod(0o600)
+        assert _run(place, "check") == 0
+        said = capsys.readouterr().out
+        assert "ok  engine aria2: 1." in said
+        assert f"links stand in its session file ({server.session_file})" in said
+        assert f"{place.output} is /mnt/out there" in said
+        secret_file.write_text("another-secret")
+        assert _run(place, "check") == 1
+        assert "BAD engine aria2: aria2 (127.0.0.1): the secret was refused" in capsys.readouterr().out
+        secret_file.chmod(0o644)
+        assert _run(place, "check") == 78
+        assert "engines.aria2.secret_file: " in capsys.readouterr().err
+    finally:
+        server.end()
 
 
 def test_check_names_places_that_are_not_there(place, capsys):

@@ -231,7 +231,7 @@ def test_fault_110_every_problem_in_one_run(write: Write) -> None:
         ("log: {level: loud}", "3:14: log.level: must be one of debug, info, warning or error"),
         ("state_dir: ''", "3:12: state_dir: must be a path"),
         ('state_dir: "a\\nb"', "3:12: state_dir: must be a path without control characters"),
-        ("engines: {x: {}}", "3:14: engines.x: must be one of aria2 or rclone"),
+        ("engines: {x: {}}", "3:11: engines.x: unknown key; valid here: aria2, rclone"),
     ],
 )
 def test_one_problem_is_said_at_its_place(write: Write, line: str, problem: str) -> None:
@@ -275,7 +275,7 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("line", "key"),
     [
-        ("engines: {aria2: {url: x}}", "engines:"),
+        ("engines: {rclone: {url: x}}", "engines.rclone:"),
     ],
 )
 def test_what_this_version_does_not_have_is_refused(write: Write, line: str, key: str) -> None:
@@ -294,6 +294,53 @@ def test_what_a_folder_cannot_do_yet_is_refused(write: Write, keys: str) -> None
         problem
         == f"config.yaml:4:{7 + len(name)}: folders[0].{name}: {value} is not available in this version"
     )
+
+
+def test_an_engine_is_set_up_before_a_folder_uses_it(write: Write) -> None:
+    """Its address, where its secret lies, and how it calls our directories."""
+    drop = "output_dir: /o\nfolders: [{path: /d, engine: aria2}]\n"
+    (problem,) = refused(write(drop))
+    assert problem == "config.yaml:2:30: folders[0].engine: engine aria2 needs engines.aria2: {url: ...}"
+    aria2 = "{url: 'http://nas:6800/jsonrpc', secret_file: s, paths: {/o: /mnt/o, x: 'D:\\x'}}"
+    given = write(f"{drop}engines: {{aria2: {aria2}}}\n")
+    engine = settings(given).engines.aria2
+    assert engine is not None
+    assert (engine.url, engine.secret_file) == ("http://nas:6800/jsonrpc", given.parent / "s")
+    assert engine.paths == {Path("/o"): "/mnt/o", given.parent / "x": "D:\\x"}
+
+
+@pytest.mark.parametrize(
+    ("aria2", "said"),
+    [
+        ("{}", "engines.aria2.url: is required"),
+        ("{url: nas}", "engines.aria2.url: must be an address such as http://localhost:6800/jsonrpc"),
+        ("{url: 'http://u:p@nas'}", "may hold no user, password, ? or #"),
+        ("{url: 'http://nas/?token=x'}", "may hold no user, password, ? or #"),
+        ("{url: 'http://nas', secret: x}", "engines.aria2.secret: unknown key; did you mean secret_file?"),
+        ("{url: 'http://nas', paths: {/o: ''}}", "must be a path on the other machine"),
+        ('{url: "http://nas", paths: {/o: "a\\tb"}}', "must be a path without control characters"),
+        ("{url: 'http://nas', paths: [x]}", "must hold keys"),
+    ],
+)
+def test_an_engine_that_is_set_up_wrongly_is_refused(write: Write, aria2: str, said: str) -> None:
+    """By the place in the file; no secret is repeated."""
+    (problem,) = refused(write(GOOD + f"engines: {{aria2: {aria2}}}\n"))
+    assert said in problem
+    assert "u:p" not in problem
+
+
+def test_a_directory_has_one_engine(write: Write) -> None:
+    """Two folders of one category, or whose subfolders lie side by side; and nothing comes home from afar."""
+    engines = "engines: {aria2: {url: 'http://nas'}}\n"
+    folders = "[{path: /d, category: tv}, {path: /e, category: tv, engine: aria2}]"
+    (problem,) = refused(write(f"output_dir: /o\nfolders: {folders}\n{engines}"))
+    assert problem.endswith("/o/tv is fetched by aria2 here, by local above; it has one engine")
+    folders = "[{path: /d, subfolders: category}, {path: /e, subfolders: category, engine: aria2}]"
+    (problem,) = refused(write(f"output_dir: /o\nfolders: {folders}\n{engines}"))
+    assert problem.endswith("/o/* is fetched by aria2 here, by local above; it has one engine")
+    folders = "[{path: /d, route: remote, remote: {account: x}, engine: aria2}]"
+    (problem,) = refused(write(f"output_dir: /o\nfolders: {folders}\n{engines}"))
+    assert problem.endswith("engine is for what comes home, and this folder has route: remote")
 
 
 def test_route_remote_names_what_it_needs(write: Write) -> None:

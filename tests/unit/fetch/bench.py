@@ -18,9 +18,8 @@ from offcloud_watchd.core.model import (
     RemoteFile,
     Submission,
 )
-from offcloud_watchd.core.ports import Stop
+from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.fetch import DiskShelf, ShelfSettings
-from tests.fakes.clock import FakeClock
 from tests.fakes.file_host import FileHost
 
 KIB = 1024
@@ -53,7 +52,7 @@ class Bench:
 
     root: Path
     host: FileHost
-    clock: FakeClock
+    clock: Clock
     stop: threading.Event = field(default_factory=threading.Event)
     progress: list[Progress] = field(default_factory=list)
     listings: int = 0

@@ -1,0 +1,96 @@
+"""The whole program with a real aria2c that moves the bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from offcloud_watchd.core.model import JobState
+from tests.e2e.process import Place, wait_until
+from tests.e2e.releases import assert_home
+from tests.fakes.engines import SECRET, Aria2Server
+
+
+@pytest.fixture
+def aria2(tmp_path: Path) -> Iterator[Aria2Server]:
+    """Run an aria2c that may be ended."""
+    server = Aria2Server(tmp_path / "aria2", session=True).start()
+    yield server
+    server.end()
+
+
+def with_aria2(make_place, sandbox, server: Aria2Server) -> Place:
+    """Make a place whose only folder is aria2's."""
+    place = make_place(
+        sandbox.url,
+        engine="aria2",
+        engines=f"{{aria2: {{url: '{server.settings().url}', secret_file: rpc-secret}}}}",
+    )
+    secret_file = place.root / "rpc-secret"
+    secret_file.write_text(SECRET)
+    secret_file.chmod(0o600)
+    place.secrets.append(SECRET)
+    return place
+
+
+def fetch_pause(place: Place) -> str:
+    """Return why the fetch lane pauses; empty when it does not."""
+    lanes = json.loads(place.command("status", "--json").stdout).get("lanes", [])
+    return next((lane["reason"] for lane in lanes if lane["lane"] == "fetch" and lane["paused"]), "")
+
+
+def drop(place: Place, number: int) -> None:
+    """Drop a magnet."""
+    name = f"Film.{number}"
+    (place.drop / f"{name}.magnet").write_text(f"magnet:?xt=urn:btih:{number:040x}&dn={name}")
+
+
+def test_a_drop_comes_home_by_aria2(start_sandbox, make_place, run_daemon, aria2):
+    """Also when it is away at first: the lane says so, nothing is charged, and a retry takes it on."""
+    sandbox = start_sandbox(release_bytes=3_000_000)
+    place = with_aria2(make_place, sandbox, aria2)
+    aria2.end()
+    daemon = run_daemon(place)
+    drop(place, 1)
+    wait_until(lambda: "aria2" in fetch_pause(place), within_s=30, why=lambda: daemon.log)
+    (job,) = place.jobs().values()
+    assert (job.state, job.attempts) == (JobState.FETCHING, 0)
+    aria2.start()
+    assert place.command("retry", job.id).returncode == 0
+    wait_until(lambda: place.all_in(JobState.DONE, count=1), within_s=40, why=lambda: daemon.log)
+    (job,) = place.jobs().values()
+    assert_home(job, sandbox)
+    assert daemon.stop() == 0
+    assert not any(aria2.client_downloads())
+    aria2.end()
+    assert "127.0.0.1" not in aria2.session_file.read_text()
+
+
+def test_both_may_be_killed(start_sandbox, make_place, run_daemon, aria2):
+    """Again and again, while several releases come; each comes home once."""
+    sandbox = start_sandbox(release_bytes=8_000_000)
+    place = with_aria2(make_place, sandbox, aria2)
+    daemon = run_daemon(place)
+    for number in range(1, 5):
+        drop(place, number)
+    for _ in range(3):
+        wait_until(
+            lambda: (
+                any(job.state is JobState.FETCHING for job in place.jobs().values())
+                or place.all_in(JobState.DONE, count=4)
+            ),
+            within_s=40,
+            why=lambda: daemon.log,
+        )
+        daemon.kill()
+        aria2.end()
+        aria2.start()
+        daemon.start()
+    wait_until(lambda: place.all_in(JobState.DONE, count=4), within_s=60, why=lambda: daemon.log)
+    for job in place.jobs().values():
+        assert_home(job, sandbox)
+    assert len(list((place.output / "tv").iterdir())) == 4
+    assert daemon.stop() == 0
