@@ -47,6 +47,7 @@ from offcloud_watchd.watch.commands import write_command
 if TYPE_CHECKING:
     from offcloud_watchd.arr.feedback import Feedback
     from offcloud_watchd.arr.tool import Tool
+    from offcloud_watchd.fetch.engines.shelves import Shelves
     from offcloud_watchd.fetch.mover import Mover
     from offcloud_watchd.metrics.metrics import Metrics
     from offcloud_watchd.notify.lane import Messages
@@ -134,7 +135,8 @@ def _assemble(
     stack.callback(client.close)
     tools = _tools(plan, keys, clock)
     feedback = _feedback(tools, clock)
-    ports = Ports(client, shelf, watcher.look, clock, plan.policy, watcher.settle, plan.file_of, feedback)
+    shelves = _shelves(plan, shelf, keys, clock)
+    ports = Ports(client, shelves, watcher.look, clock, plan.policy, watcher.settle, plan.file_of, feedback)
     workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)
     engine = Engine(
         jobs=jobs,
@@ -179,9 +181,15 @@ def _assemble(
         if web is not None:
             web.start()
             stack.callback(web.stop, CLOSE_WITHIN_S)
-    targets = [folder.destination.remote for folder in plan.watch.folders]
     if plan.engines != EngineSettings():
-        workers.ask(partial(shelf.recall, dict(jobs)), Lane.FETCH)
+        workers.ask(partial(shelves.recall, dict(jobs)), Lane.FETCH)
+    _look_up(plan, client, workers)
+    return loop
+
+
+def _look_up(plan: Blueprint, client: Client, workers: Workers) -> None:
+    """Have everything looked up that a folder means of the service by a name."""
+    targets = [folder.destination.remote for folder in plan.watch.folders]
     for account in dict.fromkeys(target.account for target in targets if target is not None):
         workers.ask(
             partial(check_named, f"remote account {account}", partial(client.remote_account, account))
@@ -189,7 +197,6 @@ def _assemble(
     for proxy in dict.fromkeys(folder.destination.proxy for folder in plan.watch.folders):
         if proxy is not None:
             workers.ask(partial(check_named, f"proxy {proxy}", partial(client.proxy, proxy)))
-    return loop
 
 
 def check_named(what: str, look_up: Callable[[Stop], RemoteAccount | Proxy], stop: Stop) -> None:
@@ -210,6 +217,19 @@ def _movers(plan: Blueprint, keys: KeySource, clock: Clock) -> Mapping[str, Move
     from offcloud_watchd.fetch.engines.by_aria2 import Aria2Mover, aria2_client  # noqa: PLC0415 - see above
 
     return {"aria2": Aria2Mover(aria2_client(aria2, keys.read_other, clock))}
+
+
+def _shelves(plan: Blueprint, disk: DiskShelf, keys: KeySource, clock: Clock) -> DiskShelf | Shelves:
+    rclone = plan.engines.rclone
+    if rclone is None:
+        return disk
+    # The same.
+    from offcloud_watchd.fetch.engines.rclone import rclone_client  # noqa: PLC0415 - see above
+    from offcloud_watchd.fetch.engines.remote_shelf import RemoteShelf  # noqa: PLC0415 - see above
+    from offcloud_watchd.fetch.engines.shelves import Shelves  # noqa: PLC0415 - see above
+
+    remote = RemoteShelf(plan.shelf, rclone_client(rclone, keys.read_other, clock), clock)
+    return Shelves(disk, remote, plan.shelf.engines)
 
 
 def _tools(plan: Blueprint, keys: KeySource, clock: Clock) -> Sequence[Tool]:

@@ -26,7 +26,7 @@ from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Removal
 from offcloud_watchd.errors import ConfigError
 from offcloud_watchd.fetch import RateLimit, ShelfSettings, Slot
-from offcloud_watchd.fetch.engines.settings import Aria2Settings, EngineChoice, EngineSettings
+from offcloud_watchd.fetch.engines.settings import Aria2Settings, EngineChoice, EngineSettings, RcloneSettings
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.notify.settings import NotifySettings
 from offcloud_watchd.offcloud import ClientSettings
@@ -183,9 +183,12 @@ def shelf_settings(config: Config) -> ShelfSettings:
     """Return where releases are gathered and what they look like."""
     fetch = config.fetch
     fetching = [folder for folder in config.folders if folder.route != "remote"]
-    outputs = dict.fromkeys(str(config.directory_of(folder)) for folder in fetching)
+    here = [folder for folder in fetching if folder.engine != "rclone"]
+    outputs = dict.fromkeys(str(config.directory_of(folder)) for folder in here)
+    if not fetching:
+        outputs[str(config.directory_for(config.default_category))] = None
     return ShelfSettings(
-        outputs=tuple(outputs) or (str(config.directory_for(config.default_category)),),
+        outputs=tuple(outputs),
         # A category within a category (``tv/4k``) is staged where they all are, not within the outer one.
         roots=tuple({str(config.output_dir): None, **{str(Path(output).parent): None for output in outputs}}),
         min_free_bytes=fetch.min_free_bytes,
@@ -222,17 +225,35 @@ def _engine_choice(config: Config) -> EngineChoice:
 
 def engine_settings(config: Config) -> EngineSettings:
     """Return how the programs that move bytes are reached."""
+    return EngineSettings(_aria2_settings(config), _rclone_settings(config))
+
+
+def _rclone_settings(config: Config) -> RcloneSettings | None:
+    rclone = config.engines.rclone
+    if rclone is None:
+        return None
+    return RcloneSettings(
+        url=rclone.url,
+        remote=rclone.remote,
+        output_dir=str(config.output_dir),
+        notes_dir=config.state_dir / "rclone",
+        user=rclone.user or "",
+        password_file=rclone.password_file,
+        password_setting=config.located("engines.rclone.password_file", "").rstrip(": "),
+        user_agent=f"offcloud-watchd/{__version__}",
+    )
+
+
+def _aria2_settings(config: Config) -> Aria2Settings | None:
     aria2 = config.engines.aria2
     if aria2 is None:
-        return EngineSettings()
-    return EngineSettings(
-        Aria2Settings(
-            url=aria2.url,
-            secret_file=aria2.secret_file,
-            secret_setting=config.located("engines.aria2.secret_file", "").rstrip(": "),
-            paths=tuple((str(ours), theirs) for ours, theirs in aria2.paths.items()),
-            user_agent=f"offcloud-watchd/{__version__}",
-        )
+        return None
+    return Aria2Settings(
+        url=aria2.url,
+        secret_file=aria2.secret_file,
+        secret_setting=config.located("engines.aria2.secret_file", "").rstrip(": "),
+        paths=tuple((str(ours), theirs) for ours, theirs in aria2.paths.items()),
+        user_agent=f"offcloud-watchd/{__version__}",
     )
 
 

@@ -28,6 +28,7 @@ from offcloud_watchd.config import Config, Folder, find_path
 from offcloud_watchd.errors import Blocked, ConfigError, JournalDamaged, OffcloudWatchdError
 from offcloud_watchd.fetch.engines.aria2 import Aria2
 from offcloud_watchd.fetch.engines.by_aria2 import aria2_client
+from offcloud_watchd.fetch.engines.rclone import Rclone, rclone_client
 from offcloud_watchd.fetch.engines.settings import EngineSettings
 from offcloud_watchd.journal import is_locked, read_jobs
 from offcloud_watchd.key import KeySource, read_other_key
@@ -80,9 +81,8 @@ def _found(config: Config, *, offline: bool) -> Iterator[Finding]:
     yield from _account(config, offline=offline)
     yield _state(config.state_dir)
     yield from _folders(config)
-    for directory in dict.fromkeys(
-        [config.output_dir, *(config.directory_of(one).parent for one in config.folders)]
-    ):
+    here = [config.directory_of(one).parent for one in config.folders if one.engine != "rclone"]
+    for directory in dict.fromkeys([config.output_dir, *here] if here else []):
         yield _disk(directory, config.fetch.min_free_bytes)
     yield web_finding(config)
     if not offline:
@@ -165,6 +165,8 @@ def _tool(settings: ToolSettings) -> Finding:
 def _engines(settings: EngineSettings) -> Iterator[Finding]:
     if settings.aria2 is not None:
         yield aria2_finding(aria2_client(settings.aria2, read_other_key, app.SystemClock()))
+    if settings.rclone is not None:
+        yield rclone_finding(rclone_client(settings.rclone, read_other_key, app.SystemClock()))
 
 
 def aria2_finding(aria: Aria2) -> Finding:
@@ -178,6 +180,19 @@ def aria2_finding(aria: Aria2) -> Finding:
         says += f"; links stand in its session file ({session}) while they are fetched: save-session can go"
     mapped = "; ".join(f"{ours} is {theirs} there" for ours, theirs in aria.settings.paths)
     says += f"; {mapped or 'it must see the output directories under their own paths'}, as the same user"
+    return Finding(what, ok=True, says=says)
+
+
+def rclone_finding(rclone: Rclone) -> Finding:
+    """Ask rclone who it is and what its remote can do, and say what it cannot promise."""
+    what = "engine rclone"
+    try:
+        says, one_step, free_bytes = rclone.version(), rclone.is_one_step(), rclone.free_bytes()
+    except OffcloudWatchdError as error:
+        return Finding(what, ok=False, says=str(error), code=FAILED)
+    room = "does not tell its room" if free_bytes is None else f"has {size(free_bytes)} free"
+    seen = "published by one step" if one_step else "published file by file: who looks meanwhile sees a part"
+    says += f" answers; {rclone.settings.remote} {room}; releases are {seen}, checked by size alone"
     return Finding(what, ok=True, says=says)
 
 

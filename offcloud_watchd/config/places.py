@@ -108,6 +108,11 @@ def _engines(config: Config) -> Iterator[tuple[str, str]]:
         if folder.engine != "local" and getattr(config.engines, folder.engine) is None:
             yield key, f"engine {folder.engine} needs engines.{folder.engine}: {{url: ...}}"
         directory = config.directory_of(folder)
+        if folder.engine == "rclone" and not directory.is_relative_to(config.output_dir):
+            yield (
+                key,
+                f"{directory} is not below output_dir, {config.output_dir}, which the remote stands for",
+            )
         taken = [directory, directory.parent / "*"] if folder.subfolders == "category" else [directory]
         for place in taken:
             other = known.setdefault(place, folder.engine)
@@ -142,15 +147,24 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
             read_other_key(tool.api_key_file, setting)
         except ConfigError as error:
             problems += error.problems
-    if config.engines.aria2 is not None and config.engines.aria2.secret_file is not None:
-        setting = config.located("engines.aria2.secret_file", "").rstrip(": ")
-        try:
-            read_other_key(config.engines.aria2.secret_file, setting, "RPC secret")
-        except ConfigError as error:
-            problems += error.problems
+    problems += _unreadable_secrets(config)
     problems += [config.located("notify.apprise_file", text) for text in _apprise(config.notify.apprise_file)]
     if problems:
         raise ConfigError(problems)
+
+
+def _unreadable_secrets(config: Config) -> Iterator[str]:
+    """Try the secrets of other engines; others must not be able to read them."""
+    aria2, rclone = config.engines.aria2, config.engines.rclone
+    for key, file, name in (
+        ("engines.aria2.secret_file", None if aria2 is None else aria2.secret_file, "RPC secret"),
+        ("engines.rclone.password_file", None if rclone is None else rclone.password_file, "password"),
+    ):
+        if file is not None:
+            try:
+                read_other_key(file, config.located(key, "").rstrip(": "), name)
+            except ConfigError as error:
+                yield from error.problems
 
 
 def _apprise(path: Path | None) -> Iterator[str]:

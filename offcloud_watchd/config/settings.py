@@ -30,6 +30,7 @@ from offcloud_watchd.config.values import (
     ProgramAndArguments,
     Proxy,
     Rate,
+    RemotePlace,
     ServiceUrl,
     Size,
     StateDirectory,
@@ -47,9 +48,7 @@ from offcloud_watchd.key import API_KEY, PASSWORD, KeyPlace
 ANYTHING: Final = None
 UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
     # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
-    "folders.engine": frozenset({"rclone"}),
     "folders.shared": frozenset({True}),
-    "engines.rclone": ANYTHING,
 }
 
 
@@ -290,13 +289,33 @@ class Aria2(Section):
     )
 
 
+class Rclone(Section):
+    """An rclone that is reached by its remote control, and the place of its that stands for output_dir."""
+
+    url: EngineUrl = Field(description="its remote control, such as http://localhost:5572")
+    user: Name | None = _key(None, "its --rc-user")
+    password_file: FilePath | None = _key(None, "mode 0600; its --rc-pass")
+    remote: RemotePlace = Field(
+        description="what it calls the place that stands for output_dir: gdrive:media"
+    )
+
+    @model_validator(mode="after")
+    def _one_pair(self) -> Self:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file belong together")
+        return self
+
+
 class Engines(Section):
     """Programs that move the bytes in our place."""
 
     aria2: Aria2 | None = _key(
         None, "{url: ..., secret_file: ..., paths: {ours: theirs}}; for folders with engine: aria2"
     )
-    rclone: dict[str, Any] | None = _key(None, "{url: ..., user: ..., password_file: ..., remote: ...}")
+    rclone: Rclone | None = _key(
+        None,
+        "{url: ..., user: ..., password_file: ..., remote: 'gdrive:media'}; for folders with engine: rclone",
+    )
 
 
 class Arr(Section):

@@ -135,6 +135,14 @@ def _foreign_path(value: object) -> str:
     return text
 
 
+def _remote_place(value: object) -> str:
+    text = _text(value, "must be a remote and a directory there, such as gdrive:media")
+    usable = ":" in text or text.startswith("/")
+    if not usable or any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text):
+        raise ValueError("must be a remote and a directory there, such as gdrive:media")
+    return text if text.endswith(":/") or text == "/" else text.rstrip("/")
+
+
 def _proxy(value: object) -> str:
     return (
         "env"
@@ -203,6 +211,7 @@ NestedCategory = Annotated[str, BeforeValidator(_nested_category)]
 ToolUrl = Annotated[str, BeforeValidator(_tool_url)]
 EngineUrl = Annotated[str, BeforeValidator(_engine_url)]
 ForeignPath = Annotated[str, BeforeValidator(_foreign_path), Field(min_length=1)]
+RemotePlace = Annotated[str, BeforeValidator(_remote_place), Field(min_length=1)]
 ServiceUrl = Annotated[str, BeforeValidator(_service_url)]
 Proxy = Annotated[str, BeforeValidator(_proxy)]
 Webhook = Annotated[str, BeforeValidator(_webhook)]

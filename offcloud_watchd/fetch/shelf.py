@@ -19,17 +19,16 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from offcloud_watchd.core.model import Job, JobState, Lane, Publication, RemoteFile
-from offcloud_watchd.core.names import release_name, shared_root
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.core.story import about
-from offcloud_watchd.errors import Blocked, Cancelled, Contradicted, EngineDown, NoRoom, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk, kept, release, staging
-from offcloud_watchd.fetch.choice import Choice
+from offcloud_watchd.fetch.agreed import agreed
 from offcloud_watchd.fetch.disk import on_disk
 from offcloud_watchd.fetch.download import Around, Damaged, Gathering
-from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.mover import Mover
-from offcloud_watchd.fetch.proof import Proof, proof_for
+from offcloud_watchd.fetch.naming import name_of
+from offcloud_watchd.fetch.owners import ownerless
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
 from offcloud_watchd.fetch.staging import Note, Place, Rights, Round
@@ -200,7 +199,7 @@ class DiskShelf:
 
         directories = {*self._settings.outputs, *(job.destination.directory for job in jobs.values())}
         staging_roots = sorted({self._settings.staging_root(directory) for directory in directories})
-        self._seen.update(self._sweeps.run(staging_roots, _ownerless(jobs), going_on, is_left_behind))
+        self._seen.update(self._sweeps.run(staging_roots, ownerless(jobs), going_on, is_left_behind))
         published = {job.destination.directory for job in jobs.values() if job.publication is not None}
         self._seen.update(self._unmounted(published.intersection(self._settings.outputs)))
 
@@ -208,7 +207,7 @@ class DiskShelf:
         """Have every mover forget the rounds that no live job owns: once, when it has started."""
         for name, mover in self._movers.items():
             try:
-                mover.recall(self._staging_roots(), _ownerless(jobs))
+                mover.recall(self._staging_roots(), ownerless(jobs))
             except EngineDown as error:
                 log.warning("engine %s: %s", name, error)
 
@@ -300,7 +299,7 @@ class DiskShelf:
         with on_disk(f"to write in {self._place(job).staging_root}"):
             staged.check_same_disk()
             settings = self._settings
-            listing, proof = self._listed(job, ask, around.stop)
+            listing, proof = agreed(job, ask, settings, around.stop)
             mover = self._mover_of(job)
             try:
                 if mover is None:
@@ -313,7 +312,7 @@ class DiskShelf:
             files = [item.parts for item in listing.items] if settings.extract else []
             unpacked = unpack(staged, files, settings, self._room, around.stop)
             staged.seal()
-        name = _release_name(job, listing.remote_paths)
+        name = name_of(job, listing.remote_paths)
         return Note(
             name,
             "",
@@ -323,21 +322,6 @@ class DiskShelf:
             spent=tuple(map("/".join, unpacked.spent)),
             checks=gathered.checks,
         )
-
-    def _listed(self, job: Job, ask: Callable[[], Sequence[RemoteFile]], stop: Stop) -> tuple[Listing, Proof]:
-        """Ask for the list, and again where it contradicts the torrent: the next one may not."""
-        settings, torrent = self._settings, self._settings.torrent_of(job)
-        waits_s = (settings.reconnect_wait_s * 2.0**again for again in range(settings.reconnects))
-        while True:
-            listing = Listing(ask, Choice(settings.include, settings.exclude))
-            try:
-                return listing, proof_for(job.link, torrent, listing.subjects, listing.left_out)
-            except Contradicted:
-                wait_s = next(waits_s, None)
-                if wait_s is None:
-                    raise
-            if stop.wait(wait_s):
-                raise Cancelled("stopped before the list was asked for again")
 
     @staticmethod
     def _let_go(staging_root: str, job_id: str | None = None) -> bool:
@@ -376,7 +360,7 @@ def _linked(job: Job, donor: Job, staged: Round, stop: Stop) -> Note | None:
         text = "job %s: the files of job %s cannot be linked: fetching them"
         log.info(text, job.id, donor.id, extra=about(job, Lane.FETCH))
         return None
-    name = _release_name(job, paths, PurePosixPath(published.path).name)
+    name = name_of(job, paths, PurePosixPath(published.path).name)
     # Who has linked them before does not matter.
     how = _LINKED.sub("", published.verified)
     verified = f"linked from {donor.id}: {how}"
@@ -389,20 +373,3 @@ def _linked(job: Job, donor: Job, staged: Round, stop: Stop) -> Note | None:
         staging.LINKED_NAME,
         checks=published.checks,
     )
-
-
-def _release_name(job: Job, paths: Sequence[str], *others: str) -> str:
-    """Name the release: after the drop, else after what the service, the link or the host calls it."""
-    extension = PurePosixPath(paths[0]).suffix if len(paths) == 1 else ""
-    submitted = job.submission.name if job.submission else None
-    told = [submitted, job.link.name, *others, shared_root(paths), PurePosixPath(paths[0]).name]
-    # A single file's name is no directory's name.
-    stems = [name.removesuffix(extension) if name else None for name in told]
-    return release_name([job.release, *stems], forbidden={job.id})
-
-
-def _ownerless(jobs: Mapping[str, Job]) -> Callable[[str, int], bool]:
-    """Return what tells of a round whether no live job owns it; removed jobs are discarded later."""
-    fetching = {job.id: job.round for job in jobs.values() if job.state is JobState.FETCHING}
-    removed = {job.id for job in jobs.values() if job.state is JobState.REMOVED and not job.remembered}
-    return lambda owner, number: owner not in removed and fetching.get(owner) != number

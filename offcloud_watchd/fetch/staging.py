@@ -19,7 +19,6 @@ import errno
 import itertools
 import json
 import os
-import re
 import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,6 +31,7 @@ from offcloud_watchd.core.names import numbered
 from offcloud_watchd.errors import Blocked
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.disk import on_disk
+from offcloud_watchd.fetch.owners import owner_of
 
 RELEASE_NAME: Final = "release"
 LINKED_NAME: Final = "linked"
@@ -39,7 +39,6 @@ WITHDRAWN_NAME: Final = "withdrawn"
 NOTE_NAME: Final = "publish.json"
 OWNER_ATTRIBUTE: Final = "user.offcloud-watchd.job"
 _MAX_NOTE_BYTES: Final = 16 * 1024**2
-_ROUND: Final = re.compile(r"(?P<job>[^/]+)-(?P<round>\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,12 +397,6 @@ def _entries(staging_root: str) -> list[tuple[str, int, str]]:
     except FileNotFoundError:
         return []
     return [(*owner, name) for name in names if (owner := owner_of(name)) is not None]
-
-
-def owner_of(name: str) -> tuple[str, int] | None:
-    """Return whose round a directory in staging is: job id and round; None where it is no round's."""
-    found = _ROUND.fullmatch(name)
-    return (found["job"], int(found["round"])) if found else None
 
 
 def _is_owned(name: str, output_fd: int, job_id: str) -> bool:

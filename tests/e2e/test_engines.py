@@ -1,4 +1,4 @@
-"""The whole program with a real aria2c that moves the bytes."""
+"""The whole program with a real aria2c, or a real rclone, that moves the bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from offcloud_watchd.core.model import JobState
 from tests.e2e.process import Place, wait_until
 from tests.e2e.releases import assert_home
-from tests.fakes.engines import SECRET, Aria2Server
+from tests.fakes.engines import SECRET, Aria2Server, RcloneServer
 
 
 @pytest.fixture
@@ -94,3 +94,53 @@ def test_both_may_be_killed(start_sandbox, make_place, run_daemon, aria2):
         assert_home(job, sandbox)
     assert len(list((place.output / "tv").iterdir())) == 4
     assert daemon.stop() == 0
+
+
+@pytest.fixture
+def rclone(tmp_path: Path) -> Iterator[RcloneServer]:
+    """Run an rclone that may be ended."""
+    server = RcloneServer(tmp_path / "rclone").start()
+    yield server
+    server.end()
+
+
+def test_a_drop_lands_on_a_remote(start_sandbox, make_place, run_daemon, rclone):
+    """Daemon and rclone may be killed; each release is there once, and no directory of ours is needed."""
+    sandbox = start_sandbox(release_bytes=5_000_000)
+    url = f"http://127.0.0.1:{rclone.port}"
+    access = f"url: '{url}', user: u, password_file: rc-pass"
+    place = make_place(
+        sandbox.url, engine="rclone", engines=f"{{rclone: {{{access}, remote: '{rclone.data}'}}}}"
+    )
+    password_file = place.root / "rc-pass"
+    password_file.write_text(SECRET)
+    password_file.chmod(0o600)
+    place.secrets.append(SECRET)
+    place.output.rmdir()
+    daemon = run_daemon(place)
+    for number in (1, 2, 3):
+        drop(place, number)
+    for _ in range(2):
+        wait_until(
+            lambda: (
+                any(job.state is JobState.FETCHING for job in place.jobs().values())
+                or place.all_in(JobState.DONE, count=3)
+            ),
+            within_s=40,
+            why=lambda: daemon.log,
+        )
+        daemon.kill()
+        rclone.end()
+        rclone.start()
+        daemon.start()
+    wait_until(lambda: place.all_in(JobState.DONE, count=3), within_s=60, why=lambda: daemon.log)
+    for job in place.jobs().values():
+        assert job.publication is not None
+        there = rclone.data / Path(job.publication.path).relative_to(place.output)
+        assert sum(path.stat().st_size for path in there.rglob("*") if path.is_file()) == 5_000_000
+        assert job.publication.verified.endswith(f"; on {rclone.data}")
+    assert len(list((rclone.data / "tv").iterdir())) == 3
+    staging = rclone.data / ".offcloud-watchd"
+    wait_until(lambda: not any(staging.iterdir()), within_s=10, why=lambda: daemon.log)
+    assert daemon.stop() == 0
+    assert not place.output.exists()

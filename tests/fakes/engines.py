@@ -1,7 +1,8 @@
-"""Real engines on loopback: Debian's aria2c, started and killed as often as a test wants."""
+"""Real engines on loopback, Debian's aria2c and rclone, started and killed as often as a test wants."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,9 @@ import pytest
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import EngineDown
 from offcloud_watchd.fetch.engines.aria2 import Aria2
-from offcloud_watchd.fetch.engines.settings import Aria2Settings
-from tests.fakes.ports import held_port
+from offcloud_watchd.fetch.engines.rclone import Rclone
+from offcloud_watchd.fetch.engines.settings import Aria2Settings, RcloneSettings
+from tests.fakes.ports import free_port
 
 SECRET = "an-rpc-secret-0123456789"
 
@@ -39,9 +41,7 @@ class Aria2Server:
         if shutil.which("aria2c") is None:
             pytest.skip("aria2c is not installed")
         self.root.mkdir(parents=True, exist_ok=True)
-        held = held_port()
-        self.port = held.getsockname()[1]
-        held.close()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -116,6 +116,92 @@ class Aria2Server:
     def client(self, clock: Clock, **changes: object) -> Aria2:
         """Return our side of it."""
         return Aria2(self.settings(**changes), lambda: self.secret, clock)
+
+
+@dataclass
+class RcloneServer:
+    """One ``rclone rcd``; ``root`` is a directory of its own, ``remote`` the place that it is used for.
+
+    ``webdav``: that place is served by a second rclone, and reached over WebDAV. Without
+    ``moves_directories`` a directory is moved file by file, as in a bucket.
+    """
+
+    root: Path
+    webdav: bool = False
+    remote: str = ""
+    password: str = SECRET
+    moves_directories: bool = True
+
+    def __post_init__(self) -> None:
+        """Take the ports, and the place on the disk."""
+        if shutil.which("rclone") is None:
+            pytest.skip("rclone is not installed")
+        self.data = self.root / "data"
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.port, self.dav_port = free_port(), free_port()
+        self.remote = self.remote or ("dav:" if self.webdav else str(self.data))
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def log(self) -> Path:
+        """What it said."""
+        return self.root / "log"
+
+    def start(self) -> RcloneServer:
+        """Start it and wait until it answers."""
+        if self.webdav:
+            address = f"--addr=127.0.0.1:{self.dav_port}"
+            self._run("serve", "webdav", str(self.data), address, "--dir-cache-time=0s")
+        features = [] if self.moves_directories else ["--disable=DirMove"]
+        self._run("rcd", f"--rc-addr=127.0.0.1:{self.port}", "--rc-user=u", f"--rc-pass={SECRET}", *features)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.client(SystemTicks(), self.root).free_bytes()
+            except EngineDown:
+                assert time.monotonic() < deadline, self.log.read_text()
+                threading.Event().wait(0.02)
+            else:
+                return self
+
+    def end(self) -> None:
+        """Kill it; repeating it is harmless."""
+        for process in self._processes:
+            process.kill()
+            process.wait(20)
+        self._processes = []
+
+    def client(self, clock: Clock, notes_dir: Path, **changes: object) -> Rclone:
+        """Return our side of it, in tests that have no time."""
+        usual: dict[str, object] = {
+            "url": f"http://127.0.0.1:{self.port}",
+            "remote": self.remote,
+            "output_dir": "/out",
+            "notes_dir": notes_dir,
+            "user": "u",
+            "password_file": Path("/password"),
+            "rest_s": 0.0,
+            "look_s": 0.03,
+        }
+        return Rclone(RcloneSettings(**{**usual, **changes}), lambda: self.password, clock)
+
+    def _run(self, *arguments: str) -> None:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "RCLONE_CONFIG_DAV_TYPE": "webdav",
+            "RCLONE_CONFIG_DAV_URL": f"http://127.0.0.1:{self.dav_port}",
+            "RCLONE_CONFIG_DAV_VENDOR": "other",
+        }
+        with self.log.open("ab") as log:
+            self._processes.append(
+                subprocess.Popen(
+                    ["rclone", *arguments, "--config="],
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                    env=environment,
+                )
+            )
 
 
 class SystemTicks:

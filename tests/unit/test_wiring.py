@@ -92,6 +92,22 @@ def test_who_moves_the_bytes(configure: Configure, tmp_path: Path) -> None:
     assert wiring.engine_settings(configure()).aria2 is None
 
 
+def test_what_lies_on_a_remote(configure: Configure, tmp_path: Path) -> None:
+    """It needs no directory here; the remote stands for the output directory."""
+    rclone = "{rclone: {url: 'http://nas:5572', user: u, password_file: p, remote: 'gdrive:media'}}"
+    config = configure(folders="[{path: drop, category: tv, engine: rclone}]", engines=rclone)
+    assert wiring.shelf_settings(config).outputs == ()
+    assert wiring.shelf_settings(config).engines.only == "rclone"
+    settings = wiring.engine_settings(config).rclone
+    assert settings is not None
+    assert (settings.remote, settings.output_dir) == ("gdrive:media", str(tmp_path / "out"))
+    assert (settings.user, settings.password_file) == ("u", tmp_path / "p")
+    assert settings.notes_dir == tmp_path / "state" / "rclone"
+    both = configure(folders="[{path: drop, category: tv, engine: rclone}, {path: films}]", engines=rclone)
+    assert wiring.shelf_settings(both).outputs == (str(tmp_path / "out" / "films"),)
+    assert wiring.shelf_settings(both).engines.only == ""
+
+
 def test_the_account_is_reached_as_the_settings_say(configure: Configure) -> None:
     """Address, way of the key, pace and proxy reach the client; the key itself is asked for each time."""
     config = configure(

@@ -13,8 +13,9 @@ from offcloud_watchd.fetch.engines.aria2 import Aria2
 from offcloud_watchd.fetch.engines.errand import WORK_NAME, Errand
 from offcloud_watchd.fetch.engines.settings import Aria2Settings
 from offcloud_watchd.fetch.listing import Listing
+from offcloud_watchd.fetch.owners import owner_of
 from offcloud_watchd.fetch.proof import Proof
-from offcloud_watchd.fetch.staging import Round, owner_of
+from offcloud_watchd.fetch.staging import Round
 
 
 def aria2_client(

@@ -49,8 +49,32 @@ class Aria2Settings:
     look_s: float = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RcloneSettings:
+    """Where rclone's remote control is asked, and which place of its stands for ``output_dir``.
+
+    ``remote`` is what rclone calls it (``gdrive:media``). ``password_setting`` says where the password file
+    stands in the configuration. ``notes_dir`` is where we note what is about to be published.
+    ``total_timeout_s`` bounds one question, ``rest_s`` is how long rclone is left alone when it did not
+    answer, ``look_s`` how often it is asked how far it is.
+    """
+
+    url: str
+    remote: str
+    output_dir: str
+    notes_dir: Path
+    user: str = ""
+    password_file: Path | None = None
+    password_setting: str = ""
+    user_agent: str = "offcloud-watchd"
+    total_timeout_s: float = 60.0
+    rest_s: float = 10.0
+    look_s: float = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """The engines that are set up."""
 
     aria2: Aria2Settings | None = None
+    rclone: RcloneSettings | None = None

@@ -30,7 +30,7 @@ from tests.e2e.process import KEY, Place, clean_environment
 from tests.fakes.arr_tool import KEY as ARR_KEY
 from tests.fakes.arr_tool import FakeTool
 from tests.fakes.clock import FakeClock
-from tests.fakes.engines import SECRET, Aria2Server
+from tests.fakes.engines import SECRET, Aria2Server, RcloneServer
 from tests.unit.cli.place import queued
 
 WAITING = {
@@ -332,6 +332,34 @@ def test_check_of_an_engine(sandbox, tmp_path, capsys):
         secret_file.chmod(0o644)
         assert _run(place, "check") == 78
         assert "engines.aria2.secret_file: " in capsys.readouterr().err
+    finally:
+        server.end()
+
+
+def test_check_of_a_remote(sandbox, tmp_path, capsys):
+    """What it can do is said, and where releases are checked by less; no directory is looked for here."""
+    server = RcloneServer(tmp_path / "rclone").start()
+    try:
+        url = f"http://127.0.0.1:{server.port}"
+        rclone = f"{{url: '{url}', user: u, password_file: rc-pass, remote: '{server.data}'}}"
+        place = Place(
+            tmp_path / "place", sandbox.url, {"engine": "rclone", "engines": f"{{rclone: {rclone}}}"}
+        )
+        password_file = place.root / "rc-pass"
+        password_file.write_text(SECRET)
+        password_file.chmod(0o600)
+        place.output.rmdir()
+        assert _run(place, "check") == 0
+        said = capsys.readouterr().out
+        assert "ok  engine rclone: v1." in said
+        assert "releases are published by one step, checked by size alone" in said
+        assert "output" not in said
+        server.end()
+        assert _run(place, "check") == 1
+        assert "BAD engine rclone: rclone (127.0.0.1): gave no answer" in capsys.readouterr().out
+        password_file.chmod(0o644)
+        assert _run(place, "check") == 78
+        assert "engines.rclone.password_file: " in capsys.readouterr().err
     finally:
         server.end()
 

@@ -272,20 +272,7 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
     assert any(problem in one for one in problems), problems
 
 
-@pytest.mark.parametrize(
-    ("line", "key"),
-    [
-        ("engines: {rclone: {url: x}}", "engines.rclone:"),
-    ],
-)
-def test_what_this_version_does_not_have_is_refused(write: Write, line: str, key: str) -> None:
-    """A setting whose feature is missing is refused by name, and is the only thing that is wrong."""
-    (problem,) = refused(write(GOOD + line + "\n"))
-    assert key in problem
-    assert "not available in this version" in problem
-
-
-@pytest.mark.parametrize("keys", ["engine: rclone", "shared: true"])
+@pytest.mark.parametrize("keys", ["shared: true"])
 def test_what_a_folder_cannot_do_yet_is_refused(write: Write, keys: str) -> None:
     """The same inside a folder."""
     (problem,) = refused(write(f"output_dir: /o\nfolders:\n  - path: /d\n    {keys}\n"))
@@ -327,6 +314,37 @@ def test_an_engine_that_is_set_up_wrongly_is_refused(write: Write, aria2: str, s
     (problem,) = refused(write(GOOD + f"engines: {{aria2: {aria2}}}\n"))
     assert said in problem
     assert "u:p" not in problem
+
+
+@pytest.mark.parametrize(
+    ("rclone", "said"),
+    [
+        ("{url: 'http://nas'}", "engines.rclone.remote: is required"),
+        (
+            "{url: 'http://nas', remote: media}",
+            "must be a remote and a directory there, such as gdrive:media",
+        ),
+        ('{url: "http://nas", remote: "g:\\t"}', "must be a remote and a directory there"),
+        ("{url: 'http://nas', remote: 'g:', user: u}", "user and password_file belong together"),
+        ("{url: 'http://nas', remote: 'g:', password: x}", "unknown key"),
+    ],
+)
+def test_an_rclone_that_is_set_up_wrongly_is_refused(write: Write, rclone: str, said: str) -> None:
+    """By the place in the file."""
+    (problem,) = refused(write(GOOD + f"engines: {{rclone: {rclone}}}\n"))
+    assert said in problem
+
+
+def test_a_remote_stands_for_the_output_directory(write: Write) -> None:
+    """So what it holds lies below that; how the remote is written does not matter."""
+    engines = "engines: {rclone: {url: 'http://nas:5572/', remote: 'gdrive:media/'}}\n"
+    folders = "folders: [{path: /d, output: /elsewhere/tv, engine: rclone}]\n"
+    (problem,) = refused(write(f"output_dir: /o\n{folders}{engines}"))
+    assert problem.endswith("/elsewhere/tv is not below output_dir, /o, which the remote stands for")
+    given = write(f"output_dir: /o\nfolders: [{{path: /d, engine: rclone}}]\n{engines}")
+    engine = settings(given).engines.rclone
+    assert engine is not None
+    assert (engine.url, engine.remote) == ("http://nas:5572", "gdrive:media")
 
 
 def test_a_directory_has_one_engine(write: Write) -> None:

@@ -1,0 +1,63 @@
+"""What is about to be published on a remote, noted on a disk of our own.
+
+A remote cannot hold such a note: rclone's remote control reads no file back. It is durable before anything
+moves, and goes when the release is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from offcloud_watchd.fetch import disk
+from offcloud_watchd.fetch.disk import on_disk
+from offcloud_watchd.fetch.owners import owner_of
+from offcloud_watchd.fetch.staging import Note
+
+_MAX_NOTE_BYTES: Final = 16 * 1024**2
+_SUFFIX: Final = ".json"
+
+
+class Notes:
+    """The notes of all rounds, by the round's name. Several threads, for different rounds."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, name: str) -> Note | None:
+        """Return the note of a round; None where there is none."""
+        with self._opened() as fd:
+            data = disk.read_small(name + _SUFFIX, fd, _MAX_NOTE_BYTES)
+        return None if data is None else Note.read(data)
+
+    def write(self, name: str, note: Note) -> None:
+        """Make a note durable, in place of the one there is."""
+        with self._opened() as fd:
+            disk.write_durably(name + _SUFFIX, note.written(), fd)
+
+    def names(self) -> list[str]:
+        """Return the rounds of which there is a note."""
+        with self._opened() as fd, os.scandir(fd) as entries:
+            names = [entry.name for entry in entries]
+        return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+
+    def clear(self, is_over: Callable[[str, int], bool]) -> None:
+        """Drop the notes of the rounds that are over."""
+        for name in self.names():
+            owner = owner_of(name)
+            if owner is not None and is_over(*owner):
+                with self._opened() as fd, suppress(FileNotFoundError):
+                    os.unlink(name + _SUFFIX, dir_fd=fd)
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        with on_disk(f"to use {self._directory}"):
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = disk.open_directory(str(self._directory))
+            try:
+                yield fd
+            finally:
+                os.close(fd)

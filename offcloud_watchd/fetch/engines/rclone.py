@@ -1,0 +1,342 @@
+"""What we ask of an rclone, in its words: its remote control, JSON over HTTP, one question at a time.
+
+Rules of this file:
+
+* Paths are relative to the remote that the operator names. What is long is begun as a job of rclone's, in a
+  group that we name: so it is found again as long as rclone lives.
+* Nothing that comes back is believed: a member that is not what it should be reads as "not told".
+* Everything that goes wrong between us and rclone is ``EngineDown``. Its own words may hold a link and are
+  not repeated; what matters of them is named in ``Failure``.
+
+Source: rclone.org/rc, tried with 1.60.1.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from offcloud_watchd.core.ports import Clock
+from offcloud_watchd.errors import ConfigError, EngineDown, Transient
+from offcloud_watchd.fetch.engines.settings import RcloneSettings
+from offcloud_watchd.inquiry import ask
+
+GROUPS: Final = "offcloud-watchd/"
+"""Begins the names of all groups of ours."""
+
+PUBLISHING: Final = ".publish"
+"""Ends the names of those that publish."""
+
+_REFUSAL_BYTES: Final = 64 * 1024
+_MAX_JOBS_LOOKED_AT: Final = 10_000
+_STATUS: Final = re.compile(r"\bfailed: ([1-5][0-9]{2})\b")
+_FULL: Final = re.compile(
+    r"no space left|disk full|quota (?:was |has been )?exceeded|storageQuotaExceeded|insufficient storage",
+    re.IGNORECASE,
+)
+_LIST: Final = {"recurse": True, "noModTime": True, "noMimeType": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something did not work: ``http_status`` is what a file host answered (0: not told)."""
+
+    http_status: int = 0
+    is_full: bool = False
+
+
+class RefusedError(Exception):
+    """rclone answered, and did not do it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__()
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job of rclone's; ``failure`` is None while it goes on and when it has done what it should."""
+
+    number: int
+    finished: bool
+    failure: Failure | None = None
+
+
+class Rclone:
+    """One rclone and one remote of it. Any thread. Every method may raise ``EngineDown``."""
+
+    def __init__(self, settings: RcloneSettings, read_password: Callable[[], str], clock: Clock) -> None:
+        self.settings = settings
+        self._read_password = read_password
+        self._clock = clock
+        self._base = urlsplit(settings.url)
+        self._rest_until = float("-inf")
+        self._trouble = ""
+        self._begun_by_group: dict[str, Task] = {}
+        self._knows_all = False
+
+    def forget_trouble(self) -> None:
+        """Ask it the next time, also when it has just not answered: somebody has mended something."""
+        self._rest_until = float("-inf")
+
+    def version(self) -> str:
+        """Return its version: it proves the address and the password."""
+        return _text(self._call("core/version").get("version")) or "of an unknown version"
+
+    def is_one_step(self) -> bool:
+        """Tell whether a directory of the remote is moved by one step, so that nobody sees it by halves."""
+        return (
+            _mapping(self._call("operations/fsinfo", fs=self._remote()).get("Features")).get("DirMove")
+            is True
+        )
+
+    def free_bytes(self) -> int | None:
+        """Return how much room there is; None where the remote does not tell."""
+        try:
+            told = self._ask("operations/about", fs=self._remote())
+        except RefusedError:
+            return None
+        return None if "free" not in told else _number(told["free"])
+
+    def files(self, path: str) -> dict[str, int]:
+        """Return the sizes of all files below a directory, by their path in it; none where there is none."""
+        root = f"{path}/"
+        return {
+            name.removeprefix(root): _number(one.get("Size"))
+            for one in self._listed(path, {**_LIST, "filesOnly": True})
+            if (name := _text(one.get("Path"))).startswith(root)
+        }
+
+    def directories(self, path: str) -> list[str]:
+        """Return the names of the directories in a directory."""
+        found = self._listed(path, {**_LIST, "recurse": False, "dirsOnly": True})
+        return [_text(one.get("Name")) for one in found]
+
+    def size_of(self, path: str) -> int | None:
+        """Return the size of a file; None where it is not there."""
+        item = _mapping(self._call("operations/stat", remote=path, fs=self._remote()).get("item"))
+        return _number(item.get("Size")) if item and item.get("IsDir") is not True else None
+
+    def is_there(self, path: str) -> bool:
+        """Tell whether anything has this name."""
+        return bool(self._call("operations/stat", remote=path, fs=self._remote()).get("item"))
+
+    def purge(self, path: str) -> None:
+        """Delete a directory and all below it; one that is not there is fine."""
+        with suppress(RefusedError):
+            self._ask("operations/purge", remote=path, fs=self._remote())
+        if self.files(path):
+            raise self._down(f"did not delete {path}; see its log")
+
+    def delete(self, path: str) -> None:
+        """Delete a file; one that is not there is fine."""
+        with suppress(RefusedError):
+            self._ask("operations/deletefile", remote=path, fs=self._remote())
+
+    # --- jobs ---
+
+    def copy_url(self, url: str, path: str, group: str) -> Task:
+        """Begin to bring what is behind a link to a path."""
+        return self._begun("operations/copyurl", group, fs=self._remote(), remote=path, url=url)
+
+    def move(self, path: str, target: str, group: str) -> Task:
+        """Begin to move a directory, by one step where the remote can; into what is there already."""
+        return self._begun(
+            "sync/move", group, srcFs=self._remote(path), dstFs=self._remote(target), deleteEmptySrcDirs=True
+        )
+
+    def look(self, task: Task) -> Task:
+        """Return how a job is; one that rclone does not know any more has finished, nobody knows how."""
+        try:
+            return _task(task.number, self._ask("job/status", jobid=task.number))
+        except RefusedError as refused:
+            return Task(task.number, finished=True, failure=refused.failure)
+
+    def progress(self, group: str) -> tuple[int, float]:
+        """Return how many bytes a group has moved, and how many a second it moves now."""
+        with suppress(RefusedError):
+            told = self._ask("core/stats", group=group)
+            return _number(told.get("bytes")), float(_number(told.get("speed")))
+        return 0, 0.0
+
+    def running(self, prefix: str) -> dict[str, Task]:
+        """Return the jobs that go on, by their group, of the groups that begin so.
+
+        Those of an earlier life, or whose answer was lost, are looked for among all that rclone has.
+        """
+        if not self._knows_all:
+            self._begun_by_group.update(self._all_going_on())
+            self._knows_all = True
+        ours = {group: task for group, task in list(self._begun_by_group.items()) if group.startswith(prefix)}
+        looked = {group: self.look(task) for group, task in ours.items()}
+        for group, task in looked.items():
+            if task.finished:
+                self._begun_by_group.pop(group, None)
+        return {group: task for group, task in looked.items() if not task.finished}
+
+    def _all_going_on(self) -> dict[str, Task]:
+        """Look through rclone's own list, newest first: every question makes it longer for a minute."""
+        groups = [one for one in _list(self._call("core/group-list").get("groups")) if isinstance(one, str)]
+        sought = {one for one in groups if one.startswith(GROUPS) and self._may_go_on(one)}
+        numbers = _list(self._call("job/list").get("jobids")) if sought else []
+        known = sorted((one for one in numbers if type(one) is int), reverse=True)
+        found: dict[str, Task] = {}
+        for number in known[:_MAX_JOBS_LOOKED_AT]:
+            if sought <= found.keys():
+                break
+            with suppress(RefusedError):
+                told = self._ask("job/status", jobid=number)
+                if _text(told.get("group")) in sought and told.get("finished") is False:
+                    found[_text(told.get("group"))] = Task(number, finished=False)
+        return found
+
+    def _may_go_on(self, group: str) -> bool:
+        """Tell whether a group moves something; of one that publishes it cannot be seen."""
+        if group.endswith(PUBLISHING):
+            return True
+        with suppress(RefusedError):
+            return bool(self._ask("core/stats", group=group).get("transferring"))
+        return False
+
+    def stop(self, task: Task) -> None:
+        """Let a job end; what it has written may stay."""
+        with suppress(RefusedError):
+            self._ask("job/stop", jobid=task.number)
+
+    def forget(self, group: str) -> None:
+        """Drop the figures of a group, whose job has finished."""
+        self._begun_by_group.pop(group, None)
+        with suppress(RefusedError):
+            self._ask("core/stats-delete", group=group)
+
+    # --- asking ---
+
+    def _remote(self, path: str = "") -> str:
+        root = self.settings.remote
+        return f"{root}{path}" if not path or root.endswith((":", "/")) else f"{root}/{path}"
+
+    def _listed(self, path: str, options: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+        try:
+            told = self._ask("operations/list", fs=self._remote(), remote=path, opt=options)
+        except RefusedError:
+            if self.is_there(path):
+                raise self._down(f"cannot list {path}; see its log") from None
+            return
+        yield from (one for one in _list(told.get("list")) if isinstance(one, dict))
+
+    def _begun(self, method: str, group: str, **params: object) -> Task:
+        told = self._call(method, **params, _async=True, _group=group)
+        self._begun_by_group[group] = task = Task(_number(told.get("jobid")), finished=False)
+        return task
+
+    def _call(self, method: str, **params: object) -> Mapping[str, object]:
+        try:
+            return self._ask(method, **params)
+        except RefusedError:
+            pass
+        raise self._down(f"refused {method}: is engines.rclone.remote right? see its log")
+
+    def _ask(self, method: str, **params: object) -> Mapping[str, object]:
+        if self._clock.monotonic() < self._rest_until:
+            raise EngineDown(self._trouble)
+        try:
+            answer = ask(
+                self._base,
+                "POST",
+                f"{self._base.path.rstrip('/')}/{method}",
+                headers=self._headers(),
+                body=json.dumps(params).encode("ascii"),
+                total_timeout_s=self.settings.total_timeout_s,
+                refusal_bytes=_REFUSAL_BYTES,
+            )
+        except Transient as error:
+            reason = str(error)
+        else:
+            return self._understood(answer.status, answer.body)
+        raise self._down(reason, rest=True)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": self.settings.user_agent,
+            "Connection": "close",
+        }
+        if self.settings.password_file is not None:
+            try:
+                pair = f"{self.settings.user}:{self._read_password()}"
+            except ConfigError as error:
+                raise EngineDown(str(error)) from None
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
+        return headers
+
+    def _understood(self, status: int, body: bytes) -> Mapping[str, object]:
+        if status == 401 or (status == 403 and b"authentication must be set up" in body):
+            where = self.settings.password_file or "engines.rclone.password_file"
+            raise self._down(f"user and password were refused: put its --rc-pass into {where}")
+        try:
+            told = json.loads(body)
+        except (ValueError, RecursionError):
+            told = None
+        if not isinstance(told, dict):
+            raise self._down(f"answered {status} with something else: is engines.rclone.url its rcd?")
+        if status != 200:
+            raise RefusedError(_failure(_text(told.get("error"))))
+        return told
+
+    def _down(self, what: str, *, rest: bool = False) -> EngineDown:
+        trouble = f"rclone ({self._base.hostname}): {what}"
+        if rest:  # who waits for an answer that does not come keeps others from their turn
+            self._rest_until = self._clock.monotonic() + self.settings.rest_s
+            self._trouble = trouble
+            self._knows_all = False  # what was asked last may have been begun
+        return EngineDown(trouble)
+
+
+def rclone_client(
+    settings: RcloneSettings, read_secret: Callable[[Path, str, str], str], clock: Clock
+) -> Rclone:
+    """Return our side of an rclone; its password is read again for each question."""
+    read = partial(read_secret, settings.password_file or Path(), settings.password_setting, "password")
+    return Rclone(settings, read, clock)
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+
+
+def _task(number: int, told: Mapping[str, object]) -> Task:
+    if told.get("finished") is not True:
+        return Task(number, finished=False)
+    failed = told.get("success") is not True
+    return Task(number, finished=True, failure=_failure(_text(told.get("error"))) if failed else None)
+
+
+def _failure(words: str) -> Failure:
+    found = _STATUS.search(words[:4000])
+    return Failure(int(found[1]) if found else 0, _FULL.search(words[:4000]) is not None)
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    """Read a number of bytes; -1 where it is none, as for what rclone does not know the size of."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 62:
+        return -1
+    return int(value)
