@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.core.model import JobState, Publication, RemoteFile
-from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, Permanent, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import DiskShelf
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.engines.by_aria2 import Aria2Mover
+from offcloud_watchd.fetch.engines.handed import gid_of
 from offcloud_watchd.fetch.engines.settings import EngineChoice
 from offcloud_watchd.fetch.listing import Listing
 from tests.fakes.engines import Aria2Server, SystemTicks
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import Content, torrent
+from tests.faults.namespace import mount, with_own_mounts
 from tests.unit.fetch.bench import KIB, Bench, content
 from tests.unit.fetch.test_proof import link_of
 
@@ -174,6 +176,20 @@ def test_links_that_stay_dead_end_the_call(bench: EngineBench, host: FileHost) -
     assert "403" in str(raised.value)
     assert "f0" not in str(raised.value)
     assert bench.visible() == {}
+
+
+def test_what_is_complete_is_kept(bench: EngineBench, host: FileHost) -> None:
+    """Another file fails: this one does not come again, and what its pieces proved still counts."""
+    made = torrent([Content("a", A), Content("b", B)], piece_bytes=64 * KIB)
+    files = bench.put(("Root/a", A), ("Root/b", B))
+    torrent_of = {"link": link_of(bench, made), "torrent_of": lambda _: made, "connections": 1}
+    host.always["f1"] = Play(status=404, body=b"no")
+    with pytest.raises(Transient, match="fetching b"):
+        bench.fetch(files, **torrent_of)
+    del host.always["f1"]
+    asked = [one.path for one in host.asked].count("f0")
+    assert bench.fetch(files, **torrent_of).verified == "pieces"
+    assert [one.path for one in host.asked].count("f0") == asked
 
 
 @pytest.mark.parametrize("told", [len(A) - 1, len(A) + 1])
@@ -433,6 +449,86 @@ def test_its_disk_takes_nothing(own: EngineBench, host: FileHost) -> None:
     own.aria2.start()
     assert own.fetch(files).verified == "size"
     assert own.visible() == {"Some.Release.2020/a": A}
+
+
+def test_a_limit_may_change_meanwhile(own: EngineBench, host: FileHost) -> None:
+    """What is under way is told so."""
+    limits = iter([10_000.0] * 20)
+    ended = own.in_background(own.put(("Root/a", A)), rate_limit=lambda: next(limits, None))
+    assert ended().verified == "size"
+
+
+def test_what_was_taken_over_is_not_fetched_again(own: EngineBench, host: FileHost) -> None:
+    """We died when a file was in its place and not yet noted; aria2 still tells that it finished it."""
+    files = own.put(("Root/d/a", A))
+    (round_dir, work) = (own.staging / "c0ffee-0", own.staging / "c0ffee-0" / "engine")
+    assert own.aria2 is not None
+    client, source = own.aria2.client(own.clock), named(files)
+    client.add(gid_of(str(round_dir), source), files[0].url, {"dir": str(work), "out": source})
+    for _ in range(500):
+        if of_ours(own) == ["complete"]:
+            break
+        threading.Event().wait(0.02)
+    (round_dir / "release" / "d").mkdir(parents=True)
+    (work / source).rename(round_dir / "release" / "d" / "a")
+    assert own.fetch(files).verified == "size"
+    assert len(host.asked) == 1
+    assert own.visible() == {"Some.Release.2020/d/a": A}
+
+
+def test_a_link_in_place_of_a_file_is_not_followed(own: EngineBench, tmp_path: Path) -> None:
+    """Whoever may write there could have us publish what they may not read."""
+    files = own.put(("Root/a", A))
+    work, source = own.staging / "c0ffee-0" / "engine", named(files)
+    assert own.aria2 is not None
+    client = own.aria2.client(own.clock)
+    client.add(gid_of(str(work.parent), source), files[0].url, {"dir": str(work), "out": source})
+    for _ in range(500):
+        if of_ours(own) == ["complete"]:
+            break
+        threading.Event().wait(0.02)
+    (work / source).unlink()
+    (work / source).symlink_to("/etc/passwd")
+    with pytest.raises(EngineDown, match="is another user's"):
+        own.fetch(files)
+
+
+@with_own_mounts
+def test_what_turns_out_too_large_is_called_off(tmp_path: Path, host: FileHost) -> None:
+    """aria2 would go on to the end of the disk."""
+    aria2 = Aria2Server(tmp_path / "aria2")
+    bench = EngineBench(tmp_path / "downloads", host, SystemTicks(), engine="aria2", aria2=aria2)
+    mount("none", bench.root, "tmpfs", "size=4m")
+    host.block_pause_s = 0.05
+    try:
+        aria2.start()
+        with pytest.raises(NoRoom):
+            bench.fetch(bench.put(("Root/a", content(3 * MIB)), told=False), min_free_bytes=2 * MIB)
+        assert of_ours(bench) == []
+    finally:
+        aria2.end()
+
+
+@with_own_mounts
+def test_its_disk_is_full(tmp_path: Path, host: FileHost) -> None:
+    """Nobody told the size, so nobody could say before; what is here is kept, and goes on with room again."""
+    root = tmp_path / "downloads"
+    aria2 = Aria2Server(tmp_path / "aria2")
+    bench = EngineBench(root, host, SystemTicks(), engine="aria2", aria2=aria2)
+    mount("none", root, "tmpfs", "size=4m")
+    ballast = root / "ballast"
+    ballast.write_bytes(bytes(3 * MIB + 700 * KIB))
+    files = bench.put(("Root/a", A), told=False)
+    try:
+        aria2.start()
+        with pytest.raises((EngineDown, NoRoom)) as raised:
+            bench.fetch(files)
+        assert "its disk is full" in str(raised.value) or isinstance(raised.value, NoRoom)
+        assert bench.visible() == {}
+        ballast.unlink()
+        assert bench.fetch(files).size_bytes == len(A)
+    finally:
+        aria2.end()
 
 
 def test_paths_that_are_not_ours_are_said(own: EngineBench, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from offcloud_watchd.fetch.staging import Note
 from tests.fakes.engines import RcloneServer, SystemTicks
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import Content, torrent
+from tests.faults.namespace import mount, with_own_mounts
 from tests.unit.fetch.bench import KIB, content, job_of
 
 MIB = 1024 * KIB
@@ -283,6 +284,26 @@ def test_what_does_not_fit_waits_alone(own: Remote) -> None:
     assert own.staged() == []
 
 
+@with_own_mounts
+def test_a_remote_that_is_full(tmp_path: Path, host: FileHost) -> None:
+    """Nobody told the size, so nobody could say before; with room again it is right in the end."""
+    server = RcloneServer(tmp_path / "rclone")
+    mount("none", server.data, "tmpfs", "size=4m")
+    ballast = server.data / "ballast"
+    ballast.write_bytes(bytes(3 * MIB + 700 * KIB))
+    remote = Remote(server, host, tmp_path / "notes")
+    files = remote.put(("Root/a", A), told=False)
+    try:
+        server.start()
+        with pytest.raises(EngineDown, match="the remote has no room left"):
+            remote.fetch(files)
+        assert remote.visible() == {}
+        ballast.unlink()
+        assert remote.fetch(files).size_bytes == len(A)
+    finally:
+        server.end()
+
+
 def test_a_restart_of_the_daemon_takes_over(remote: Remote, host: FileHost) -> None:
     """What goes on meanwhile is waited for, and not begun a second time."""
     host.block_pause_s = 0.02
@@ -328,6 +349,15 @@ def test_what_nobody_owns_is_cleared_at_the_start(remote: Remote) -> None:
         path.write_bytes(b"x")
     remote.shelf().recall({"c0ffee": remote.job(round=1)}, remote.stop)
     assert [path.name for path in (remote.server.data / ".offcloud-watchd").iterdir()] == ["c0ffee-1"]
+
+
+def test_what_lies_in_staging_and_is_not_wanted_goes(remote: Remote) -> None:
+    """As a file of a list that has changed since."""
+    stray = remote.server.data / ".offcloud-watchd" / "c0ffee-0" / "release" / "stray"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"x")
+    remote.fetch(remote.put(("Root/a", A)))
+    assert remote.visible() == {f"{RELEASE}/a": A}
 
 
 def test_a_move_that_was_cut_short_goes_on(remote: Remote) -> None:

@@ -39,7 +39,9 @@ _REFUSAL_BYTES: Final = 64 * 1024
 _MAX_JOBS_LOOKED_AT: Final = 10_000
 _STATUS: Final = re.compile(r"\bfailed: ([1-5][0-9]{2})\b")
 _FULL: Final = re.compile(
-    r"no space left|disk full|quota (?:was |has been )?exceeded|storageQuotaExceeded|insufficient storage",
+    r"no space left|disk full|remaining disk space|quotaLimitReached"
+    r"|quota[_ ](?:was |has been )?exceeded|storageQuotaExceeded"
+    r"|(?:not enough|insufficient) (?:free |disk )?(?:space|storage)",
     re.IGNORECASE,
 )
 _LIST: Final = {"recurse": True, "noModTime": True, "noMimeType": True}
