@@ -207,6 +207,7 @@ class World:
         junk = Link(LinkKind.FILE, f"file:{category}", "", "junk")
         links = Links((), (BadLine(None, "it is junk"),))
         self.drops[drop_id] = replace(self.drops[drop_id], links=links, unusable=junk)
+        self.forgotten.add(drop_id)  # while another drop of the same is well nothing need be known of it
         return drop_id
 
     def command(self, verb: Verb, job_ids: Sequence[str], *, files: bool = False) -> str:
