@@ -271,6 +271,14 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What a removed job had published is deleted; something else is still owed before it leaves."""
+
+    job_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Discarded:
     """Everything the job left behind is gone; the job leaves the fold, or (``Job.remembered``) all sight."""
 
@@ -330,6 +338,7 @@ Event = (
     | Reported
     | Requeued
     | Removed
+    | Withdrawn
     | Discarded
     | Recategorized
 )

@@ -43,6 +43,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
     Vanished,
+    Withdrawn,
 )
 from offcloud_watchd.core.frozen import changer, maker
 from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Removal, Route
@@ -125,6 +126,7 @@ TRANSITIONS: Final[Mapping[JobState, Mapping[type[Event], JobState]]] = {
         NotFound: JobState.REMOVED,
         Reported: JobState.REMOVED,
         Cleared: JobState.REMOVED,
+        Withdrawn: JobState.REMOVED,
         Deferred: JobState.REMOVED,
     },
 }
@@ -285,6 +287,8 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
             to_clear = job.to_clear or (job.to_import and _has_request(job))
             commands = _with_command(job, command)
             return entered(remove_files=files, commands=commands, to_clear=to_clear, to_import=False)
+        case Withdrawn():
+            return replace(job, attempts=0, retry_at=0.0, reason="", remove_files=False)
         case Queued() | Discarded():  # pragma: no cover - evolve deals with both
             raise IllegalTransition(type(event).__name__)
         case _:  # pragma: no cover - the type checker proves it

@@ -239,16 +239,17 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     submits = _first(queue, api_places, gate, _submission)
     fetches = _first(agenda.lines[JobState.FETCHING].values(), places[Lane.FETCH], gate, Fetch)
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
-    reports = _first(agenda.to_report.values(), places[Lane.ARR], gate, Report)
+    withdraws = _withdraws if places[Lane.DISK] else _no_job
+    reports = _first(_but(agenda.to_report, withdraws), places[Lane.ARR], gate, Report)
     removed = (
         job
         for job in agenda.lines[JobState.REMOVED].values()
-        if not (job.to_report or job.to_clear or job.doubtful)
+        if _withdraws(job) or not (job.to_report or job.to_clear or job.doubtful)
     )
     discards = _first(removed, places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
-    unneeded = _unneeded(agenda, api_places, gate, busy)
-    searches = _first(agenda.doubtful.values(), api_places, gate, Adopt)
+    unneeded = _unneeded(agenda, _but(agenda.to_clear, withdraws), api_places, gate, busy)
+    searches = _first(_but(agenda.doubtful, withdraws), api_places, gate, Adopt)
     api = _in_turns(submits, _in_turns(unneeded, searches))[:api_places]
     lanes = {Lane.DISK: places[Lane.DISK] - len(disk), Lane.ARR: places[Lane.ARR] - len(reports)}
     traces = _traces(agenda, lanes, busy, gate, rhythm.policy) if tracing else []
@@ -310,11 +311,29 @@ def _behind_clears(agenda: Agenda, busy: Collection[str]) -> set[str]:
     return {job.id for one in going for job in agenda.relatives(one)}
 
 
-def _unneeded(agenda: Agenda, places: int, gate: _Gate, busy: Collection[str]) -> list[Act]:
+def _withdraws(job: Job) -> bool:
+    """Tell whether the files of a removed job are to go next, while somebody else is to be told as well.
+
+    Whoever wants room does not wait for an account or a tool. In turns, so that what fails holds up nothing.
+    """
+    return job.state is JobState.REMOVED and job.remove_files and job.attempts % 2 == 0
+
+
+def _no_job(_job: Job) -> bool:
+    return False
+
+
+def _but(line: Mapping[str, Job], left_out: Callable[[Job], bool]) -> Iterator[Job]:
+    return (job for job in line.values() if not left_out(job))
+
+
+def _unneeded(
+    agenda: Agenda, line: Iterable[Job], places: int, gate: _Gate, busy: Collection[str]
+) -> list[Act]:
     """Find what can be taken out of the account: no open job has it or is about to look for it."""
     taken: list[Act] = []
     going = {_request_id(agenda.to_clear[job_id]) for job_id in busy if job_id in agenda.to_clear}
-    for job in agenda.to_clear.values():
+    for job in line:
         if len(taken) >= places:
             break
         unneeded = not agenda.relatives(job) and _request_id(job) not in going

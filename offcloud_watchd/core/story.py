@@ -34,6 +34,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
     Vanished,
+    Withdrawn,
 )
 from offcloud_watchd.core.model import (
     Delivery,
@@ -178,7 +179,7 @@ def told(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 - flat, one case 
             return f"belongs to the category {destination.category} now"
         case Removed(files=files):
             return "removed" + (" with its files" if files else "")
-        case Submitting() | Stirred() | Resumed() | Discarded():
+        case Submitting() | Stirred() | Resumed() | Withdrawn() | Discarded():
             return ""
         case _:  # pragma: no cover - the type checker proves it
             assert_never(event)

@@ -61,6 +61,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
     Vanished,
+    Withdrawn,
 )
 from offcloud_watchd.core.model import Destination, Drop, Job
 from offcloud_watchd.journal.codec import Codec, WrongMember
@@ -105,6 +106,7 @@ EVENT_KINDS: Final[Mapping[str, type[Recorded]]] = {
     "reported": Reported,
     "requeued": Requeued,
     "removed": Removed,
+    "withdrawn": Withdrawn,
     "discarded": Discarded,
     "recategorized": Recategorized,
     "category_made": CategoryMade,

@@ -16,6 +16,7 @@ from offcloud_watchd.core.events import (
     Reported,
     Requeued,
     Submitted,
+    Withdrawn,
 )
 from offcloud_watchd.core.lifecycle import Policy, bounded
 from offcloud_watchd.core.messages import Outcome
@@ -85,7 +86,8 @@ def perform(  # noqa: PLR0911 - flat, one case an effect
             return Outcome(effect, Reported(job.id, clock.now(), bounded(reason)))
         case Discard(job=job):
             ports.shelf.discard(job, stop)
-            return Outcome(effect, Discarded(job.id, clock.now()))
+            event = Withdrawn if job.to_clear or job.to_report or job.doubtful else Discarded
+            return Outcome(effect, event(job.id, clock.now()))
         case _:  # pragma: no cover - the type checker proves it
             assert_never(effect)
 

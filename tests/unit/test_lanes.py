@@ -41,6 +41,7 @@ from offcloud_watchd.core.events import (
     Requeued,
     Resumed,
     Submitted,
+    Withdrawn,
 )
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Advanced, Heard, Looked, Message, Outcome, Probed
@@ -406,6 +407,8 @@ def test_discard_takes_away() -> None:
     rig.perform(Fetch(rig.requested(JobState.FETCHING)))
     outcome = rig.perform(Discard(a_job(JobState.REMOVED, remove_files=True)))
     assert outcome.event == Discarded("job", NOW)
+    owing = a_job(JobState.REMOVED, remove_files=True, to_clear=True)
+    assert rig.perform(Discard(owing)).event == Withdrawn("job", NOW)
     assert isinstance(rig.shelf, FakeShelf)
     assert rig.shelf.published == {}
 

@@ -35,6 +35,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
     Vanished,
+    Withdrawn,
 )
 from offcloud_watchd.core.lifecycle import (
     MAX_COMMANDS,
@@ -79,6 +80,7 @@ EVENTS: dict[type[Event], Event] = {
     Reported: Reported("job", NOW),
     Requeued: Requeued("job", NOW),
     Removed: Removed("job", NOW),
+    Withdrawn: Withdrawn("job", NOW),
     Discarded: Discarded("job", NOW),
     Recategorized: Recategorized("job", NOW, Destination("film", "/out/film"), "c1"),
 }
@@ -305,6 +307,13 @@ def test_who_waits_for_an_import_owes_what_follows_from_it() -> None:
     instant = evolve(a_job(JobState.DONE, route="instant", to_import=True), Imported("job", NOW, "gone", NOW))
     assert instant is not None
     assert not instant.to_clear, "links that were given are no request"
+
+
+def test_who_is_without_files_may_owe_more() -> None:
+    """Its release is gone, and it leaves when the rest is done."""
+    removed = a_job(JobState.REMOVED, remove_files=True, to_clear=True, attempts=2, reason="busy")
+    after = evolve(removed, EVENTS[Withdrawn])
+    assert after == replace(removed, remove_files=False, attempts=0, reason="")
 
 
 def test_what_is_to_be_cleared_is_remembered_until_it_is() -> None:

@@ -418,6 +418,16 @@ def test_what_is_removed_is_cleared_first() -> None:
     assert names(planned(removed).effects) == ["Clear job"]
 
 
+@pytest.mark.parametrize(("owes", "effect"), [("to_clear", "Clear"), ("to_report", "Report")])
+def test_files_go_whoever_is_still_to_be_told(owes: str, effect: str) -> None:
+    """First, and after a failure by turns; where the disk does not work the others do not wait for it."""
+    removed = a_job(JobState.REMOVED, remove_files=True, submission=Submission("R1"), **{owes: True})
+    assert names(planned(removed).effects) == ["Discard job"]
+    assert names(planned(replace(removed, attempts=1)).effects) == [f"{effect} job"]
+    assert names(planned(removed, free={**PLENTY, Lane.DISK: 0}).effects) == [f"{effect} job"]
+    assert names(planned(replace(removed, remove_files=False)).effects) == [f"{effect} job"]
+
+
 def test_a_failure_is_reported_and_only_then_forgotten() -> None:
     """In a lane of its own; what was removed first waits for it, as a tool may have had it removed."""
     failed = a_job(JobState.FAILED, id="a", to_report=True)

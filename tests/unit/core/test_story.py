@@ -28,6 +28,7 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
     Vanished,
+    Withdrawn,
 )
 from offcloud_watchd.core.model import (
     Delivery,
@@ -142,6 +143,7 @@ def test_a_destination_is_a_directory_or_an_account():
         (Submitting("j", 1), ""),
         (Stirred("j", 1, "0a1b2c3d"), ""),
         (Resumed("j", 1), ""),
+        (Withdrawn("j", 1), ""),
         (Discarded("j", 1), ""),
         (Recategorized("j", 1, TV), "belongs to the category tv now"),
     ],
