@@ -92,6 +92,17 @@ def test_one_unknown_word_stops_the_whole_wish(place: Place) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root acts for another user")
+def test_what_cannot_be_submitted_is_not_tried_again(place: Place) -> None:
+    """Why, and what to do; forgetting it is another matter."""
+    event = queued(A, "file:0a1b")
+    place.record([replace(event, link=replace(event.link, kind=LinkKind.FILE, url="")), *failed(A)])
+    ended = place.run("retry", A)
+    assert ended.code == 1
+    assert "mend the file in failed/ and drop it again" in ended.err
+    assert place.commands() == []
+    assert place.run("forget", A).code == 0
+
+
 def test_root_gives_commands_as_the_owner_of_the_state(place: Place) -> None:
     """The daemon runs as a user of its own and must be able to read what root wrote."""
     place.record([queued(A)])
