@@ -88,12 +88,16 @@ class Sabnzbd:
     async def _answered(self, request: Request) -> Response:
         if is_foreign(request.headers):
             raise Refused("the request comes from another site's page")
-        if _key(request.query_params):  # a wrong one is not worth reading a file for
-            await self._let_in(request, request.query_params)
+        address = request.query_params
+        # A wrong key in the address is not worth reading a file for. But what is asked only the form may say:
+        # an open mode in the address lets nothing in.
+        is_in = bool(_key(address)) and address.get("mode") not in _OPEN
+        if is_in:
+            await self._let_in(request, address)
         given, uploads = await parameters(request, FILES)
-        if not _key(request.query_params):
-            await self._let_in(request, given)
         mode = given.get("mode", "")
+        if not is_in and mode not in _OPEN:
+            await self._let_in(request, given)
         if mode == "auth":
             return await self._which_key(request, given.get("key", ""))
         # `name` is what is done with a queue, and what is added by an address.
@@ -106,7 +110,7 @@ class Sabnzbd:
 
     async def _let_in(self, request: Request, given: Mapping[str, str]) -> None:
         """Raise ``Refused`` when the key is wrong, or one is missing."""
-        if given.get("mode") in _OPEN or await self._entrance.enter(request) is not None:
+        if await self._entrance.enter(request) is not None:
             return
         if not (key := _key(given)):
             raise Refused(_MISSING)

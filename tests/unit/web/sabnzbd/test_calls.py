@@ -65,6 +65,17 @@ def test_a_key_in_the_form(house):
         assert requests.post(url, data=data, files=files, timeout=10).status_code == status
 
 
+@pytest.mark.parametrize("key", ["", "wrong"])
+@pytest.mark.parametrize("mode", ["version", "auth"])
+def test_what_wants_no_key_is_no_way_in(house, mode, key):
+    """What is said in the form counts, also where the address says something that is open to all."""
+    nzo_id = add(house)
+    url = f"{house.url}/sabnzbd/api?mode={mode}&apikey={key}"
+    data = {"mode": "queue", "name": "delete", "value": nzo_id}
+    assert requests.post(url, data=data, timeout=10).status_code == 403
+    assert len(call(house, "queue").json()["queue"]["slots"]) == 1
+
+
 def test_guessing_is_slowed(house):
     """Also by ``auth``; the right key, which nobody has shown before, has to wait as well."""
     assert call(house, "auth", key="guess").json() == {"auth": "badkey"}
