@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Final, assert_never
+from typing import assert_never
 
 from offcloud_watchd.core import imports
 from offcloud_watchd.core import intake as decisions
@@ -52,15 +50,11 @@ from offcloud_watchd.core.messages import (
     Probed,
     Stopping,
 )
-from offcloud_watchd.core.model import Account, Command, Intake, Job, JobState, Lane, Naming, Progress, Verb
+from offcloud_watchd.core.model import Account, Command, Intake, Job, JobState, Lane, Naming, Verb
 from offcloud_watchd.core.picture import Overview, Picture
-from offcloud_watchd.core.planning import (
-    Plan,
-    plan,
-    room_delay_s,
-)
+from offcloud_watchd.core.planning import Plan, plan
 from offcloud_watchd.core.ports import Clock, FolderHealth, Journal, Lanes, Subscriber, Wish
-from offcloud_watchd.core.rounds import interval_s, ready_at_once
+from offcloud_watchd.core.rounds import ready_at_once
 from offcloud_watchd.core.story import about
 from offcloud_watchd.core.verdicts import (
     compared,
@@ -74,15 +68,13 @@ from offcloud_watchd.engine.beginning import Beginning
 from offcloud_watchd.engine.consulting import Consulting
 from offcloud_watchd.engine.flights import Flights, same_life
 from offcloud_watchd.engine.ledger import Ledger
-from offcloud_watchd.engine.pauses import PROBE_MIN_S, Pauses, lane_of
+from offcloud_watchd.engine.pauses import Pauses, lane_of
 from offcloud_watchd.engine.polling import Polling
+from offcloud_watchd.engine.standing import Standing
 from offcloud_watchd.engine.timing import ClockWatch, Looks
-from offcloud_watchd.errors import Blocked, Cancelled, Waits
+from offcloud_watchd.errors import Blocked
 
 log = logging.getLogger(__name__)
-
-UNRECORDABLE_MOST: Final = 3
-"""How often in a row what came of a job may not be recordable before the job is given up."""
 
 
 class Engine:
@@ -113,10 +105,7 @@ class Engine:
         self._flights = Flights()
         self._looks = Looks(clock, rescan_s)
         self._clock_watch = ClockWatch(clock)
-        self._not_before: dict[str, float] = {}
-        self._vain: Counter[str] = Counter()
-        self._unrecordable: Counter[str] = Counter()
-        self._progress: dict[str, Progress] = {}
+        self._standing = Standing(policy)
         self._pauses = Pauses()
         self._polling = Polling(policy)
         self._polling.started(self._in_the_cloud, clock.now())
@@ -172,7 +161,7 @@ class Engine:
 
     def picture(self) -> Picture:
         """Return the view for readers; cheap enough for twice a second."""
-        active = [(job, self._progress.get(job.id)) for job in self._ledger.agenda]
+        active = [(job, self._standing.progress.get(job.id)) for job in self._ledger.agenda]
         return Picture(
             self._clock.now(),
             self._pauses.view,
@@ -190,7 +179,7 @@ class Engine:
         if not self._asked:
             return
         overview = Overview(
-            self.picture(), self._ledger.all_jobs, dict(self._progress), self._ledger.categories
+            self.picture(), self._ledger.all_jobs, dict(self._standing.progress), self._ledger.categories
         )
         for asked in self._asked:
             asked.answer(overview)
@@ -231,7 +220,7 @@ class Engine:
                 self._plan_is_stale = True
             case Advanced(job_id=job_id, progress=progress):
                 if job_id in self._flights.job_ids:
-                    self._progress[job_id] = progress
+                    self._standing.advanced(job_id, progress)
             case LookAgain():
                 self._looks.hint()
             case Asked():
@@ -252,7 +241,7 @@ class Engine:
         event = outcome.event
         if outcome.error is not None:
             event = judge(effect, outcome.error, self._clock.now(), self._policy)
-        self._note_progress(effect, outcome)
+        self._standing.tried(effect, outcome, self._clock.now(), is_paused=effect.lane in self._pauses)
         self._consulting.learn(outcome, self._clock.now())
         if isinstance(event, NotFound) and job.doubted_at != effect.job.doubted_at:
             return  # the search began before the doubt did
@@ -294,25 +283,6 @@ class Engine:
         # Its POST may have had its effect only now: whoever searches for it must count from here.
         for relative in self._ledger.same_content(effect.job.link):
             self._record_if(doubted_anew(relative, now))
-
-    def _note_progress(self, effect: Act, outcome: Outcome) -> None:
-        job_id, now = effect.job.id, self._clock.now()
-        if outcome.progress is not None:
-            self._progress[job_id] = outcome.progress
-        elif outcome.error is not None and job_id in self._progress:
-            self._progress[job_id] = replace(self._progress[job_id], bytes_per_s=None)
-        if isinstance(outcome.error, (Blocked, Waits)):
-            self._vain[job_id] += 1
-        if isinstance(outcome.error, Waits):
-            self._not_before[job_id] = now + room_delay_s(effect.job, now)
-        elif isinstance(outcome.error, (Blocked, Cancelled)):
-            if effect.lane not in self._pauses:
-                # Another lane blocks it: its own is free and would begin the same again at once.
-                self._not_before[job_id] = now + PROBE_MIN_S
-        elif isinstance(effect, Trace) and outcome.event is None:
-            self._not_before[job_id] = now + imports.interval_s(effect.job, now)
-        elif isinstance(effect, Poll) and outcome.heard is not Heard.NOT:
-            self._not_before[job_id] = now + interval_s(effect.job, now, self._policy)
 
     def _looked(self, message: Looked) -> Sequence[Wish]:
         look = message.look
@@ -370,12 +340,10 @@ class Engine:
             return False
         moved = before is None or after is None or before.state is not after.state
         if moved or (isinstance(event, Resumed) and event.command):
-            self._not_before.pop(event.job_id, None)
+            self._standing.let_go(event.job_id)
             self._consulting.forget(event.job_id)
         if moved:
-            self._progress.pop(event.job_id, None)
-            self._vain.pop(event.job_id, None)
-            self._unrecordable.pop(event.job_id, None)
+            self._standing.forget(event.job_id)
             self._polling.forget(event.job_id)
         if isinstance(event, (Failed, Removed, Requeued, Kept)):
             self._flights.call_back(event.job_id)
@@ -386,13 +354,12 @@ class Engine:
         return True
 
     def _refused_to_record(self, event: Event) -> None:
-        """Try the job again later, and give it up after some times: it would go on like that for ever."""
+        """Try the job again later, and give it up after some times."""
         now = self._clock.now()
-        self._not_before[event.job_id] = now + PROBE_MIN_S
-        self._unrecordable[event.job_id] += 1
+        is_hopeless = self._standing.is_unrecordable(event.job_id, now)
         job = self._ledger.get(event.job_id)
-        if self._unrecordable[event.job_id] >= UNRECORDABLE_MOST and job and job.state in OWES:
-            self._unrecordable.pop(event.job_id)
+        if is_hopeless and job and job.state in OWES:
+            self._standing.forget(job.id)
             self._record(Failed(job.id, now, f"{type(event).__name__} could not be recorded, see the log"))
 
     def _flushed(self) -> bool:
@@ -412,7 +379,7 @@ class Engine:
         """When the clock was set, what is due by it is due at once, and what counts on it counts anew."""
         if self._clock_watch.was_set():
             self._time_is_doubtful = self._plan_is_stale = True
-            self._not_before.clear()
+            self._standing.clock_was_set()
             self._hasten()
             self._polling.clock_was_set(self._in_the_cloud, self._clock.now())
             self._pauses.try_at(self._clock.now())
@@ -448,8 +415,8 @@ class Engine:
             now,
             busy=self._flights.job_ids,
             free=self._free(),
-            not_before=self._not_before,
-            vain=self._vain,
+            not_before=self._standing.not_before,
+            vain=self._standing.vain,
             rhythm=self._polling.rhythm,
             cache=self._consulting.knowledge,
             tracing=now >= self._trace_at,

@@ -52,7 +52,7 @@ from offcloud_watchd.core.model import (
 )
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.ports import Look
-from offcloud_watchd.engine.engine import UNRECORDABLE_MOST
+from offcloud_watchd.engine.standing import UNRECORDABLE_MOST
 from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Transient
 from tests.fakes.jobs import NOW, a_job, a_link, an_intake
 from tests.unit.engine.desk import POLICY, RESCAN_S, Desk
