@@ -14,7 +14,7 @@ from tests.browser.webdriver import CHROMIUM, DRIVER, Browser, driving
 from tests.fakes.house import House
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it ends here: others look for children that were left behind
 def window() -> Iterator[Callable[..., Browser]]:
     """Open windows."""
     if CHROMIUM is None or DRIVER is None:
