@@ -69,6 +69,20 @@ class Connection(H11Protocol):
         self._stop_read_timer()
         super().resume_writing()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; hang up where it comes within a call that is answered already.
+
+        uvicorn answers a second time then, which is an error of ours and a traceback for each such call; and
+        whoever still reads the call's body is to know that there is no one left to answer.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def _stop_read_timer(self) -> None:
         if self._read_timer is not None:
             self._read_timer.cancel()

@@ -208,6 +208,28 @@ def test_a_large_head_is_refused(open_house):
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
 
 
+CHUNKED = b"HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("call", [b"POST /api/v2/auth/login ", b"GET /healthz ", b"GET /api/v1/events "])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_body_that_is_no_http(open_house, caplog, call, at_once):
+    """Before the call is answered, while it is, and after that: nobody can fill the log by it."""
+    house = open_house()
+    with connect(house) as line:
+        line.sendall(call + CHUNKED + (b"ZZ\r\n" if at_once else b""))
+        came = b""
+        while not at_once and call.startswith(b"GET") and b"\r\n\r\n" not in came:
+            came += line.recv(65536)  # it is answered, or begins to be
+        if not at_once:
+            line.sendall(b"ZZ\r\n")
+        while part := line.recv(65536):
+            came += part
+    assert came.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 200 "))
+    assert requests.get(f"{house.url}/healthz", timeout=10).text == "alive\n"
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 @pytest.mark.parametrize("length", [b"ten", b"-1", b"9" * 30])
 def test_a_length_that_is_none(open_house, length):
     """A claim that is no length is refused."""
