@@ -66,11 +66,14 @@ def display_name(job: Job) -> str:
     """Name a job for people: as it was dropped, published or submitted, else by what its link tells of it."""
     published = posixpath.basename(job.publication.path) if job.publication is not None else None
     submitted = job.submission.name if job.submission is not None else None
-    return job.release or published or submitted or job.link.name or _named_by(job.link)
+    return job.release or published or submitted or job.link.name or named_by(job.link)
 
 
-def _named_by(link: Link) -> str:
-    """Name what a link leads to: by its info hash; by the file in its address, or else by the host alone."""
+def named_by(link: Link) -> str:
+    """Name what a link leads to: by its info hash; by the file in its address, or else by the host alone.
+
+    The address itself may be a secret.
+    """
     key = shown_key(link.key)
     if link.kind is not LinkKind.URL:
         return key

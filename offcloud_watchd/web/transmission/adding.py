@@ -21,7 +21,7 @@ from offcloud_watchd.core.links import parse, parse_link
 from offcloud_watchd.core.model import Job, JobState, Link, LinkKind
 from offcloud_watchd.core.orders import AddFile, AddLink
 from offcloud_watchd.core.picture import Overview
-from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.story import display_name, named_by
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.web.bringing import Bringing, Brought
 from offcloud_watchd.web.catalogue import Catalogue
@@ -124,7 +124,9 @@ def _torrent(metainfo: str) -> tuple[Link, bytes]:
 
 
 def _named(link: Link) -> str:
-    return _tidied(link.name or "") or link.key.partition(":")[2][:MAX_STEM]
+    """Name what is new: clients write it into their logs, where no address belongs."""
+    told = named_by(link) if link.kind is LinkKind.URL else link.key.partition(":")[2]
+    return _tidied(link.name or "") or told[:MAX_STEM]
 
 
 def _tidied(name: str) -> str:

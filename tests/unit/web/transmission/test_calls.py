@@ -243,6 +243,15 @@ def test_a_web_link_is_a_link(house, client):
     assert "SECRET" not in client.http("POST", body).text
 
 
+@pytest.mark.parametrize(
+    ("path", "name"), [("a.torrent?key=secret", "a.torrent"), ("secret#secret", "a link to indexer.example")]
+)
+def test_what_is_secret_in_a_link_stands_in_no_answer(client, path, name):
+    """Clients write the name into their logs."""
+    added = client.call("torrent-add", filename=f"https://indexer.example/{path}")["torrent-added"]
+    assert added["name"] == name
+
+
 def test_an_nzb_is_no_torrent(house, client):
     """Whoever follows it does so by another API."""
     client.call("torrent-add", filename=MAGNET)
