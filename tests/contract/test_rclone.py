@@ -159,6 +159,8 @@ def test_a_release_comes_whole(remote: Remote) -> None:
     assert not remote.shelf().vanished(publication)
     remote.shelf().tidy(remote.job())
     assert remote.staged() == []
+    assert list(remote.notes_dir.glob("*.json")) == []
+    remote.shelf().discard(remote.job(state=JobState.REMOVED, publication=publication), remote.stop)
     assert list(remote.notes_dir.iterdir()) == []
 
 
@@ -339,6 +341,21 @@ def test_discard_with_files_takes_the_release_away(remote: Remote) -> None:
     for _ in range(2):
         remote.shelf().discard(removed, threading.Event())
     assert remote.visible() == {f"{RELEASE} (2)/a": A}
+
+
+def test_discard_leaves_what_has_come_in_its_place(remote: Remote) -> None:
+    """Its own release was taken away since, and another job has published under that name."""
+    first = remote.fetch(remote.put(("Root/a", A)))
+    remote.shelf().tidy(remote.job())
+    shutil.rmtree(remote.server.data / "tv" / RELEASE)
+    second = remote.fetch(remote.put(("Root/b", B)), id="other")
+    assert second.path == first.path
+    removed = remote.job(state=JobState.REMOVED, publication=first, remove_files=True)
+    remote.shelf().discard(removed, threading.Event())
+    assert remote.visible() == {f"{RELEASE}/b": B}
+    later = remote.job(id="other", state=JobState.REMOVED, publication=second, remove_files=True)
+    remote.shelf().discard(later, threading.Event())
+    assert remote.visible() == {}
 
 
 def test_what_nobody_owns_is_cleared_at_the_start(remote: Remote) -> None:

@@ -1,11 +1,12 @@
-"""What is about to be published on a remote, noted on a disk of our own.
+"""What is about to be published on a remote, and whose a place there is, noted on a disk of our own.
 
 A remote cannot hold such a note: rclone's remote control reads no file back. It is durable before anything
-moves, and goes when the release is recorded.
+moves. The one goes when the release is recorded, the other when its job is forgotten.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,10 +20,15 @@ from offcloud_watchd.fetch.staging import Note
 
 _MAX_NOTE_BYTES: Final = 16 * 1024**2
 _SUFFIX: Final = ".json"
+_OWNER: Final = ".owner"
+_MAX_OWNER_BYTES: Final = 1024
 
 
 class Notes:
-    """The notes of all rounds, by the round's name. Several threads, for different rounds."""
+    """The notes of all rounds, by the round's name, and of places by their path on the remote.
+
+    Several threads, for different rounds and places.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -52,6 +58,22 @@ class Notes:
                 with self._opened() as fd, suppress(FileNotFoundError):
                     os.unlink(name + _SUFFIX, dir_fd=fd)
 
+    def owner(self, path: str) -> str | None:
+        """Return the job that was the last to publish at a path of the remote; None where there was none."""
+        with self._opened() as fd:
+            data = disk.read_small(_owner_file(path), fd, _MAX_OWNER_BYTES)
+        return None if data is None else data.decode("ascii", "replace")
+
+    def own(self, path: str, job_id: str) -> None:
+        """Make durable whose a place is, whoever had it before."""
+        with self._opened() as fd:
+            disk.write_durably(_owner_file(path), job_id.encode("ascii", "replace"), fd)
+
+    def disown(self, path: str) -> None:
+        """Forget whose a place was; repeating it is harmless."""
+        with self._opened() as fd, suppress(FileNotFoundError):
+            os.unlink(_owner_file(path), dir_fd=fd)
+
     @contextmanager
     def _opened(self) -> Iterator[int]:
         with on_disk(f"to use {self._directory}"):
@@ -61,3 +83,7 @@ class Notes:
                 yield fd
             finally:
                 os.close(fd)
+
+
+def _owner_file(path: str) -> str:
+    return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest() + _OWNER

@@ -9,6 +9,8 @@ Rules of this file:
   anything in staging means published, whatever became of it since.
 * A name that is taken is never moved into, but by a move of our own that was cut short: what lies there and
   what is left then make up the release.
+* What lies at a place is deleted only for the job that was the last to publish there: its own release may
+  have been taken away, and another's have come under the same name.
 """
 
 from __future__ import annotations
@@ -106,8 +108,10 @@ class RemoteShelf:
                 for path in self._releases(job):
                     if stop.is_set():
                         raise Cancelled("stopped before everything was deleted")
-                    self._rclone.purge(path)
+                    self._withdraw(job, path)
             self._clear(lambda owner, _: owner == job.id, stop)
+            if job.publication is not None:
+                self._disown(job, self._path_of(job.publication.path))
         except EngineDown as error:
             raise Transient(str(error)) from error
 
@@ -183,15 +187,21 @@ class RemoteShelf:
             if not note.path or not self._is_mine(note.path, name) or not self._continues(note, left):
                 note = replace(note, path=self._free_path(job, note.name))
                 self._notes.write(name, note)
+            self._notes.own(note.path, job.id)
             self._await(self._rclone.move(staged, note.path, group), group, stop)
             self._check_there(note, staged, stop)
         finally:
-            self._targets = {path: owner for path, owner in list(self._targets.items()) if owner != name}
+            self._give_back(name)
         return self._published(job, note)
 
     def _is_mine(self, path: str, name: str) -> bool:
-        """Take a place for a round, unless another one that is published just now has it."""
+        """Take a place for who works there just now, a round or a removal, unless another one has it."""
         return self._targets.setdefault(path, name) == name
+
+    def _give_back(self, name: str) -> None:
+        # One by one: what others take meanwhile must not be lost.
+        for path in [path for path, owner in list(self._targets.items()) if owner == name]:
+            self._targets.pop(path, None)
 
     def _continues(self, note: Note, left: Mapping[str, int]) -> bool:
         """Tell whether a move goes on to the place that was noted: nothing is there, or the rest of ours."""
@@ -244,6 +254,20 @@ class RemoteShelf:
             if owner is not None and owner[0] == job.id and note is not None and published:
                 paths.append(note.path)
         return [path for path in dict.fromkeys(paths) if PurePosixPath(path).parent == directory]
+
+    def _withdraw(self, job: Job, path: str) -> None:
+        """Delete a release if it is still that of this job; repeating it is harmless."""
+        name = f"removal of {job.id}"
+        try:
+            if self._is_mine(path, name) and self._notes.owner(path) == job.id:
+                self._rclone.purge(path)
+                self._disown(job, path)
+        finally:
+            self._give_back(name)
+
+    def _disown(self, job: Job, path: str) -> None:
+        if self._notes.owner(path) == job.id:
+            self._notes.disown(path)
 
     def _clear(self, is_over: Callable[[str, int], bool], stop: Stop) -> None:
         for group, task in self._rclone.running(GROUPS).items():
