@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from offcloud_watchd.core.model import PAUSING, Job, JobState
+from offcloud_watchd.core.model import PAUSING, Job, JobState, Verb
 from offcloud_watchd.core.picture import Disk, Overview
 from offcloud_watchd.core.story import display_name, size
+from offcloud_watchd.web.clerk import allowed
 from offcloud_watchd.web.page.chart import chart
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from offcloud_watchd.web.page.rows import row
@@ -102,14 +103,7 @@ def _failures(overview: Overview) -> Iterator[Html]:
             tag("b", " failed: "),
             job.reason.partition("\n")[0],
             " ",
-            tag(
-                "a",
-                "Retry",
-                tag("span", f" {display_name(job)}", class_="unseen"),
-                href=f"/act/retry?job={job.id}",
-                class_="act",
-                data_ask=True,
-            ),
+            _retry(job),
         )
     if len(failed) > FAILED_SHOWN:
         yield tag(
@@ -119,6 +113,20 @@ def _failures(overview: Overview) -> Iterator[Html]:
             " ",
             tag("a", "Retry all", href="/act/retry?state=failed", class_="act", data_ask=True),
         )
+
+
+def _retry(job: Job) -> Html | None:
+    """Offer to begin a job anew; where there was nothing to submit there is nothing to offer."""
+    if Verb.RETRY not in allowed(job):
+        return None
+    return tag(
+        "a",
+        "Retry",
+        tag("span", f" {display_name(job)}", class_="unseen"),
+        href=f"/act/retry?job={job.id}",
+        class_="act",
+        data_ask=True,
+    )
 
 
 # --- how things are ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import threading
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -12,22 +13,28 @@ import requests
 
 from offcloud_watchd.core.effects import Fetch, Poll, Submit
 from offcloud_watchd.core.events import CloudReady, Delivered, Failed, Published, Submitted
+from offcloud_watchd.core.messages import Looked
 from offcloud_watchd.core.model import (
     Account,
+    BadLine,
     Delivery,
     Destination,
     JobState,
     Lane,
+    LinkKind,
+    Links,
     Progress,
     Publication,
     RemoteTarget,
     Route,
     Submission,
 )
+from offcloud_watchd.core.ports import Look, Wish
 from offcloud_watchd.errors import Blocked, JournalDamaged
 from offcloud_watchd.web import desk, disks, live
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from tests.fakes.house import HEALTH, House, wait_until
+from tests.fakes.jobs import a_link, an_intake
 
 MAGNET = f"magnet:?xt=urn:btih:{'5a' * 20}&dn=Some.Film"
 EVIL = "</a><script>alert(1)</script>\"'\u202egnp.exe"
@@ -207,6 +214,19 @@ def test_what_needs_the_reader(tmp_path):
         assert "not allowed by the service" in text
     finally:
         house.close()
+
+
+def test_what_was_no_drop_is_not_offered_again(open_house):
+    """There was nothing in it to submit: it is told with its reason, and can be forgotten."""
+    house = open_house()
+    unusable = replace(a_link("file"), kind=LinkKind.FILE, url="")
+    drop = replace(an_intake(), links=Links((), (BadLine(None, "it is damaged"),)), unusable=unusable)
+    house.inbox.put(Looked(Look((Wish(drop, lambda: None),))))
+    wait_until(lambda: bool(house.jobs))
+    text = page(house)
+    assert "it is damaged" in text
+    assert "/act/forget" in text
+    assert "/act/retry" not in text
 
 
 def test_many_failures(open_house):
