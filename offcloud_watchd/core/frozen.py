@@ -9,7 +9,7 @@ not frozen, and then is given its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -20,12 +20,12 @@ def blank(cls: type[T]) -> type[Any]:
 
     ``cls`` is a frozen dataclass with slots and no ancestors. Every member must be set before.
     """
-    return type(f"Blank{cls.__name__}", (), {"__slots__": tuple(one.name for one in fields(cls))})  # type: ignore[arg-type]
+    return type(f"Blank{cls.__name__}", (), {"__slots__": tuple(one.name for one in _members(cls))})
 
 
 def maker(cls: type[T]) -> Callable[..., T]:
     """Return what ``cls`` is when it is called, with names for all arguments; ``cls`` as for ``blank``."""
-    members = fields(cls)  # type: ignore[arg-type]
+    members = _members(cls)
     defaults = {f"_default_{one.name}": one.default for one in members if one.default is not MISSING}
     parameters = [
         f"{one.name}=_default_{one.name}" if f"_default_{one.name}" in defaults else one.name
@@ -37,10 +37,14 @@ def maker(cls: type[T]) -> Callable[..., T]:
 
 def changer(cls: type[T]) -> Callable[..., T]:
     """Return what ``dataclasses.replace`` is, for objects of one class alone; ``cls`` as for ``blank``."""
-    names = [one.name for one in fields(cls)]  # type: ignore[arg-type]
+    names = [one.name for one in _members(cls)]
     parameters = f"_old, /, *, {', '.join(f'{name}=_same' for name in names)}"
     values = {name: f"_old.{name} if {name} is _same else {name}" for name in names}
     return _compiled(cls, parameters, values, {"_same": object()})
+
+
+def _members(cls: type[T]) -> tuple[Field[Any], ...]:
+    return fields(cls)  # type: ignore[arg-type] # no bound says "a dataclass" and keeps its type
 
 
 def _compiled(
