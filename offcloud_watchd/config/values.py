@@ -25,6 +25,12 @@ from offcloud_watchd.core.categories import checked_category, checked_nested_cat
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
+_REMOTE_OPTIONS: Final = re.compile(r":?[^:/]*,")
+"""How a connection string begins that holds options.
+
+Source: rclone.org/docs, "Connection strings".
+"""
+
 
 def _text(value: object, otherwise: str) -> str:
     if isinstance(value, str) and value:
@@ -140,6 +146,8 @@ def _remote_place(value: object) -> str:
     usable = ":" in text or text.startswith("/")
     if not usable or any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in text):
         raise ValueError("must be a remote and a directory there, such as gdrive:media")
+    if _REMOTE_OPTIONS.match(text):  # it is shown with each release: a password in it would be, too
+        raise ValueError("may hold no options of a connection; they lie in rclone's own configuration")
     return text if text.endswith(":/") or text == "/" else text.rstrip("/")
 
 

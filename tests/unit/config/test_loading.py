@@ -325,6 +325,8 @@ def test_an_engine_that_is_set_up_wrongly_is_refused(write: Write, aria2: str, s
             "must be a remote and a directory there, such as gdrive:media",
         ),
         ('{url: "http://nas", remote: "g:\\t"}', "must be a remote and a directory there"),
+        ("{url: 'http://nas', remote: ':webdav,pass=SECRET:media'}", "may hold no options of a connection"),
+        ("{url: 'http://nas', remote: 'g,pass=SECRET:media'}", "may hold no options of a connection"),
         ("{url: 'http://nas', remote: 'g:', user: u}", "user and password_file belong together"),
         ("{url: 'http://nas', remote: 'g:', password: x}", "unknown key"),
     ],
@@ -333,6 +335,7 @@ def test_an_rclone_that_is_set_up_wrongly_is_refused(write: Write, rclone: str, 
     """By the place in the file."""
     (problem,) = refused(write(GOOD + f"engines: {{rclone: {rclone}}}\n"))
     assert said in problem
+    assert "SECRET" not in problem
 
 
 def test_a_remote_stands_for_the_output_directory(write: Write) -> None:
