@@ -177,6 +177,17 @@ def test_one_round_publishes_once(remote: Remote) -> None:
     assert remote.fetch(files, round=1).files == 1
 
 
+def test_what_is_not_mounted_was_not_taken_away(remote: Remote) -> None:
+    """Else a disk of rclone's that is away would count as an import of all that lies there."""
+    publication = remote.fetch(remote.put(("Root/a", A)))
+    category = remote.server.data / "tv"
+    away = category.rename(category.with_name("away"))
+    assert not remote.shelf().vanished(publication)
+    shutil.rmtree(away / RELEASE)
+    away.rename(category)
+    assert remote.shelf().vanished(publication)
+
+
 def test_a_name_that_is_taken_is_not_touched(remote: Remote) -> None:
     """Whatever has it."""
     taken = remote.server.data / "tv" / RELEASE

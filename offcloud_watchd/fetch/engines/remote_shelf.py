@@ -87,10 +87,15 @@ class RemoteShelf:
         return len(here) >= publication.files and sum(here.values()) >= publication.size_bytes
 
     def vanished(self, publication: Publication) -> bool:
-        """Tell whether a release was taken away, all of it; False as long as that cannot be told."""
+        """Tell whether a release was taken away, all of it; False as long as that cannot be told.
+
+        It cannot where the directory that it lay in is not there either: a disk of rclone's may be unmounted.
+        """
+        path = self._path_of(publication.path)
+        above = path.rpartition("/")[0]
         try:
-            path = self._path_of(publication.path)
-            return not self._rclone.files(path) and not self._rclone.is_there(path)
+            is_gone = not self._rclone.files(path) and not self._rclone.is_there(path)
+            return is_gone and self._rclone.is_there(above)
         except EngineDown:
             return False
 
