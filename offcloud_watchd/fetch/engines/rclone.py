@@ -106,7 +106,8 @@ class Rclone:
             told = self._ask("operations/about", fs=self._remote())
         except RefusedError:
             return None
-        return None if "free" not in told else _number(told["free"])
+        free_bytes = _number(told.get("free"))
+        return free_bytes if free_bytes >= 0 else None
 
     def files(self, path: str) -> dict[str, int]:
         """Return the sizes of all files below a directory, by their path in it; none where there is none."""
@@ -166,7 +167,7 @@ class Rclone:
         """Return how many bytes a group has moved, and how many a second it moves now."""
         with suppress(RefusedError):
             told = self._ask("core/stats", group=group)
-            return _number(told.get("bytes")), float(_number(told.get("speed")))
+            return max(0, _number(told.get("bytes"))), max(0.0, float(_number(told.get("speed"))))
         return 0, 0.0
 
     def running(self, prefix: str) -> dict[str, Task]:
