@@ -4,7 +4,7 @@ Rules of this file:
 
 * An address is a secret, it holds the key of an indexer: it is in no text, no log, and nothing keeps it.
 * http and https alone, at every redirect; bounded in size, in time, and in how many are fetched at once.
-* What comes back is an NZB or nothing. Who asked learns no more of it than that.
+* What comes back is an NZB or nothing. Who asked learns no more of it than that, and of a refusal its status.
 * The other side may be slow, so each fetch has a thread of its own, which nobody waits for at the end.
 """
 
