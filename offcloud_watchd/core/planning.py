@@ -7,8 +7,9 @@ Rules of this file:
 * One request for one content: of the jobs that want the same, one submits and the others wait for it. One
   transfer for one request: of the jobs that fetch it one goes ahead, and the others are given its files.
 * First come, first served, and before them what is cached where that was asked for (``cachelooks``); polls go
-  together, in rounds. A line is read no further than there are places in its lane, so ten thousand jobs that
-  wait cost nothing.
+  together, in rounds. A line is read no further than there are places in its lane, so a hundred thousand jobs
+  that wait cost nothing. What must be seen of all jobs is kept by the ``Agenda`` as they change, never found
+  out by going through them: a plan is made for every answer that comes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from offcloud_watchd.core import cachelooks, imports, rounds
+from offcloud_watchd.core.crowds import Crowds, FetchRank, shares_of
 from offcloud_watchd.core.effects import (
     Act,
     Adopt,
@@ -32,7 +34,6 @@ from offcloud_watchd.core.effects import (
     Leave,
     Poll,
     Report,
-    Share,
     Submit,
     Trace,
 )
@@ -50,8 +51,6 @@ MAX_DONORS: Final = 8
 
 ROOM_MIN_S: Final = 5.0
 ROOM_MAX_S: Final = 60.0
-
-FetchRank = tuple[bool, bool, int, float, str]
 
 Group = tuple[str, Route]
 """Key and route: jobs of which one may be found in place of another when the account is searched."""
@@ -72,11 +71,12 @@ class Plan:
 class Agenda:
     """The jobs that owe something: a line for each state, in the order in which they came to it.
 
-    ``crowds`` are the jobs that want or have the same request, where there are several. ``to_clear`` are the
-    finished or removed ones whose request is still in the account, ``to_report`` the failed ones of which an
-    *arr tool is still to be told, ``to_import`` the finished ones that it is to import, ``leaving`` those it
-    has imported and whose entry is to go, ``doubtful`` those that have ended and of whose last POST nobody
-    knows what came of it, ``choosy`` the queued ones for which it matters whether they are cached.
+    ``sharing`` are the jobs that want the same content, where some have a request and others do not.
+    ``to_clear`` are the finished or removed ones whose request is still in the account, ``to_report`` the
+    failed ones of which an *arr tool is still to be told, ``to_import`` the finished ones that it is to
+    import, ``leaving`` those it has imported and whose entry is to go, ``doubtful`` those that have ended and
+    of whose last POST nobody knows what came of it, ``choosy`` the queued ones for which it matters whether
+    they are cached, ``to_discard`` the removed ones that owe nothing else first.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
@@ -87,6 +87,7 @@ class Agenda:
         self.leaving: dict[str, Job] = {}
         self.doubtful: dict[str, Job] = {}
         self.choosy: dict[str, Job] = {}
+        self.to_discard: dict[str, Job] = {}
         self._debts: Sequence[tuple[dict[str, Job], Callable[[Job], bool]]] = (
             (self.to_clear, _owes_clear),
             (self.to_report, _owes_report),
@@ -94,16 +95,17 @@ class Agenda:
             (self.leaving, _owes_leave),
             (self.doubtful, _is_doubtful),
             (self.choosy, _is_choosy),
+            (self.to_discard, _owes_discard),
         )
         self._groups: dict[Group, dict[str, Job]] = {}
-        self._crowded: set[Group] = set()
+        self._sharing: dict[Group, None] = {}
         for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
             self.replace(None, job)
 
     @property
-    def crowds(self) -> Iterable[Collection[Job]]:
-        """Return the jobs of each group that has more than one."""
-        return [self._groups[group].values() for group in self._crowded]
+    def sharing(self) -> Iterable[Collection[Job]]:
+        """Return the jobs of each group in which some wait and others have a request."""
+        return [self._groups[group].values() for group in self._sharing]
 
     def relatives(self, job: Job) -> Collection[Job]:
         """Return the jobs that want or have a request for the same content on the same route."""
@@ -139,10 +141,10 @@ class Agenda:
             members[job.id] = job
         else:
             members.pop(job.id, None)
-        if len(members) > 1:
-            self._crowded.add(group)
+        if len(members) > 1 and _may_share(members.values()):
+            self._sharing[group] = None
         else:
-            self._crowded.discard(group)
+            self._sharing.pop(group, None)
         if not members:
             del self._groups[group]
 
@@ -171,8 +173,17 @@ def _is_choosy(job: Job) -> bool:
     return job.state is JobState.QUEUED and job.destination.cached is not Cached.ANY
 
 
+def _owes_discard(job: Job) -> bool:
+    owes_first = (job.to_report or job.to_clear or job.doubtful) and not _withdraws(job)
+    return job.state is JobState.REMOVED and not owes_first and not job.remembered
+
+
 def _wants_request(job: Job) -> bool:
     return job.state in (JobState.QUEUED, JobState.CLOUD, JobState.FETCHING)
+
+
+def _may_share(crowd: Collection[Job]) -> bool:
+    return any(job.state is JobState.QUEUED for job in crowd) and any(job.submission for job in crowd)
 
 
 @dataclass(slots=True)
@@ -180,20 +191,28 @@ class _Gate:
     """Lets those jobs through that are due; remembers when the next of the others will be."""
 
     now: float
+    busy: Collection[str]
     closed: set[str]
     not_before: Mapping[str, float]
+    crowds: Crowds
     next_due_at: float = field(default=math.inf)
 
     def due_at(self, job: Job) -> float:
         """Return since when a job is due; infinity when it is not."""
-        if job.id in self.closed:
+        if job.id in self.busy or job.id in self.closed:
             return math.inf
         retry_at = job.retry_at if job.retry_at - self.now <= MAX_WAIT_S else 0.0
         due_at = max(retry_at, self.not_before.get(job.id, 0.0))
         if due_at <= self.now:
-            return due_at
-        self.next_due_at = min(self.next_due_at, due_at)
+            return math.inf if self.crowds.follows(job) else due_at
+        # Whom it follows is asked last: it costs more than all the rest.
+        if due_at < self.next_due_at and not self.crowds.follows(job):
+            self.next_due_at = due_at
         return math.inf
+
+    def shut_out(self) -> set[str]:
+        """Return the ids of all that are not to be touched; for who must look at every job anyway."""
+        return {*self.busy, *self.closed}
 
     def is_over(self, at: float) -> bool:
         """Tell whether a time has come."""
@@ -225,10 +244,9 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     round of looks at releases is due. The next due time is told only of lanes that have places left: the
     others are looked at again when an effect of theirs has ended.
     """
-    shares, followers = _within_crowds(agenda.crowds, busy)
-    followers |= _behind_leaders(agenda.crowds, lambda job: _fetch_rank(job, busy, vain, now))
-    followers |= _behind_clears(agenda, busy)
-    gate = _Gate(now, {*busy, *followers}, not_before)
+    shares = [share for crowd in agenda.sharing for share in shares_of(crowd) if share.job.id not in busy]
+    crowds = Crowds(agenda.relatives, lambda job: _fetch_rank(job, busy, vain, now))
+    gate = _Gate(now, busy, _behind_clears(agenda, busy), not_before, crowds)
     places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
     polls, poll_due_at = _round(agenda.lines[JobState.CLOUD], places[Lane.API], gate, rhythm)
     api_places = places[Lane.API] - bool(polls)
@@ -241,12 +259,7 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
     withdraws = _withdraws if places[Lane.DISK] else _no_job
     reports = _first(_but(agenda.to_report, withdraws), places[Lane.ARR], gate, Report)
-    removed = (
-        job
-        for job in agenda.lines[JobState.REMOVED].values()
-        if _withdraws(job) or not (job.to_report or job.to_clear or job.doubtful)
-    )
-    discards = _first(removed, places[Lane.DISK], gate, Discard)
+    discards = _first(agenda.to_discard.values(), places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
     unneeded = _unneeded(agenda, _but(agenda.to_clear, withdraws), api_places, gate, busy)
     searches = _first(_but(agenda.doubtful, withdraws), api_places, gate, Adopt)
@@ -262,53 +275,16 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     )
 
 
-def _within_crowds(crowds: Iterable[Collection[Job]], busy: Collection[str]) -> tuple[list[Share], set[str]]:
-    """Find who can use the request of another job, and who must wait for the one that will submit."""
-    shares: list[Share] = []
-    followers: set[str] = set()
-    for crowd in crowds:
-        queued = [job for job in crowd if job.state is JobState.QUEUED]
-        followers |= {job.id for job in queued}
-        alone: list[Job] = []
-        for job in queued:
-            share = _share(job, crowd)
-            if share is None:
-                alone.append(job)
-            elif job.id not in busy:
-                shares.append(share)
-        # One at a time, also for different accounts: the account's history does not tell who got what.
-        if alone:
-            followers.remove(min(alone, key=_rank).id)
-    return shares, followers
-
-
-def _share(job: Job, crowd: Iterable[Job]) -> Share | None:
-    """Find a request a job can use; not the very one that vanished for it: its holder will learn of that."""
-    for one in crowd:
-        same_way = one.destination.way == job.destination.way
-        if same_way and one.submission is not None and one.submission.request_id != job.vanished:
-            return Share(job, one.submission, one.posted_at)
-    return None
-
-
-def _behind_leaders(crowds: Iterable[Collection[Job]], rank: Callable[[Job], FetchRank]) -> set[str]:
-    """Find which fetches wait for another one of the same request, whose files they can use."""
-    behind: set[str] = set()
-    for crowd in crowds:
-        fetching: dict[str, list[Job]] = {}
-        for job in crowd:
-            if job.state is JobState.FETCHING and job.submission is not None:
-                fetching.setdefault(job.submission.request_id, []).append(job)
-        for jobs in fetching.values():
-            leader = min(jobs, key=rank)
-            behind |= {job.id for job in jobs} - {leader.id}
-    return behind
-
-
 def _behind_clears(agenda: Agenda, busy: Collection[str]) -> set[str]:
     """Find which jobs wait until their content is out of the account, so that no search finds it going."""
-    going = [agenda.to_clear[job_id] for job_id in busy if job_id in agenda.to_clear]
-    return {job.id for one in going for job in agenda.relatives(one)}
+    return {job.id for one in _among(agenda.to_clear, busy) for job in agenda.relatives(one)}
+
+
+def _among(debtors: Mapping[str, Job], busy: Collection[str]) -> list[Job]:
+    """Return who of the debtors is busy, in a time that goes by the smaller number of the two."""
+    if len(debtors) < len(busy):
+        return [job for job_id, job in debtors.items() if job_id in busy]
+    return [debtors[job_id] for job_id in busy if job_id in debtors]
 
 
 def _withdraws(job: Job) -> bool:
@@ -332,7 +308,7 @@ def _unneeded(
 ) -> list[Act]:
     """Find what can be taken out of the account: no open job has it or is about to look for it."""
     taken: list[Act] = []
-    going = {_request_id(agenda.to_clear[job_id]) for job_id in busy if job_id in agenda.to_clear}
+    going = {_request_id(job) for job in _among(agenda.to_clear, busy)}
     for job in line:
         if len(taken) >= places:
             break
@@ -346,10 +322,10 @@ def _unneeded(
 def _traces(
     agenda: Agenda, places: Mapping[Lane, int], busy: Collection[str], gate: _Gate, policy: Policy
 ) -> list[Trace]:
-    looking = {imports.lane_of(agenda.to_import[one], policy) for one in busy if one in agenda.to_import}
+    looking = {imports.lane_of(job, policy) for job in _among(agenda.to_import, busy)}
     lanes = [lane for lane, free in places.items() if free > 0 and lane not in looking]
     waiting = agenda.to_import.values()
-    return imports.gather(waiting, lanes, gate.closed, gate.not_before, gate.now, policy)
+    return imports.gather(waiting, lanes, gate.shut_out(), gate.not_before, gate.now, policy)
 
 
 def _request_id(job: Job) -> str:
@@ -377,12 +353,13 @@ def twin_of(job: Job, relatives: Iterable[Job]) -> Job | None:
     return next((one for one in others if one.state is not JobState.REMOVED), None)
 
 
-def namesake_of(job: Job, jobs: Iterable[Job]) -> Job | None:
-    """Return a job of the same category and release name that may still come to something."""
-    wanted = (job.destination.category, job.release)
+def namesake_of(job: Job, namesakes: Iterable[Job]) -> Job | None:
+    """Return another job of the same category and release name that may still come to something.
+
+    ``namesakes`` are the jobs of that category and name, in any state.
+    """
     ended = (JobState.FAILED, JobState.REMOVED)
-    same = (one for one in jobs if (one.destination.category, one.release) == wanted and one.id != job.id)
-    return next((one for one in same if one.state not in ended), None)
+    return next((one for one in namesakes if one.id != job.id and one.state not in ended), None)
 
 
 def _fetch_rank(job: Job, busy: Collection[str], vain: Mapping[str, int], now: float) -> FetchRank:
@@ -445,12 +422,6 @@ def rivals_of(job: Job, relatives: Iterable[Job]) -> frozenset[float]:
     )
 
 
-def _rank(job: Job) -> tuple[bool, bool, float, str]:
-    # An unsure job leads: another must not post what may have been taken already. Who must hear first that it
-    # is cached leads only its like: the others need not wait for that.
-    return (not job.unsure, job.destination.cached is Cached.ONLY, job.queued_at, job.id)
-
-
 def _submission(job: Job) -> Act:
     return Adopt(job) if job.unsure else Submit(job)
 
@@ -488,7 +459,8 @@ def _round(
         return [], math.inf
     if gate.now < rhythm.round_at:
         return [], rhythm.round_at
-    jobs, next_due_at = rounds.gather(line.values(), gate.closed, gate.not_before, gate.now, rhythm.policy)
+    shut_out = gate.shut_out()
+    jobs, next_due_at = rounds.gather(line.values(), shut_out, gate.not_before, gate.now, rhythm.policy)
     return [Poll(job) for job in jobs], next_due_at
 
 

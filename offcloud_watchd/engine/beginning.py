@@ -77,7 +77,7 @@ class Beginning:
             reason = f"no `arr` entry has the category {job.destination.category} any more"
         elif (twin := twin_of(job, self._ledger.same_content(job.link))) is not None:
             reason = f"it was wanted again since, by job {twin.id}"
-        elif name_for_tools(job) and (namesake := namesake_of(job, self._ledger.all_jobs)) is not None:
+        elif name_for_tools(job) and (namesake := namesake_of(job, self._ledger.namesakes(job))) is not None:
             reason = f"the tool may mean job {namesake.id} by this name"
         else:
             return effect

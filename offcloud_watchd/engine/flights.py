@@ -24,6 +24,9 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[str, _Flight] = {}
+        self._alone: Counter[Lane] = Counter()
+        self._together: Counter[tuple[Lane, type[Act]]] = Counter()
+        self._posting = 0
 
     @property
     def job_ids(self) -> Collection[str]:
@@ -32,24 +35,22 @@ class Flights:
 
     @property
     def used(self) -> Mapping[Lane, int]:
-        """How many places of each lane are taken; a round takes one, however many jobs are in it."""
-        effects = [flight.effect for flight in self._flights.values()]
-        used = Counter(effect.lane for effect in effects if not isinstance(effect, Shared))
-        if len(effects) > used.total():
-            used.update(
-                lane for lane, _ in {(one.lane, type(one)) for one in effects if isinstance(one, Shared)}
-            )
-        return used
+        """How many places of each lane are taken; a round takes one, however many jobs are in it.
+
+        It is counted as they come and go: it is asked for once a turn, and a round can be very long.
+        """
+        return self._alone + Counter(lane for lane, _ in self._together)
 
     @property
     def posting(self) -> bool:
         """Tell whether a POST may be under way: it must not be abandoned."""
-        return any(isinstance(flight.effect, Submit) for flight in self._flights.values())
+        return self._posting > 0
 
     def begin(self, effect: Act) -> Stop:
         """Note that an effect begins; return the flag that will call it back."""
         flight = _Flight(effect)
         self._flights[effect.job.id] = flight
+        self._count(effect, 1)
         return flight.stop
 
     def begin_round(self, effects: Sequence[Shared]) -> Stop:
@@ -57,6 +58,7 @@ class Flights:
         stop = threading.Event()
         for effect in effects:
             self._flights[effect.job.id] = _Flight(effect, stop)
+            self._count(effect, 1)
         return stop
 
     def land(self, effect: Act) -> Job | None:
@@ -68,6 +70,7 @@ class Flights:
         if flight is None or flight.effect is not effect:
             return None
         del self._flights[effect.job.id]
+        self._count(effect, -1)
         return flight.staged
 
     def call_back(self, job_id: str) -> None:
@@ -87,6 +90,16 @@ class Flights:
         if flight is not None:
             flight.staged = job
         return flight is not None
+
+    def _count(self, effect: Act, by: int) -> None:
+        self._posting += by * isinstance(effect, Submit)
+        if not isinstance(effect, Shared):
+            self._alone[effect.lane] += by
+            return
+        of_round = (effect.lane, type(effect))
+        self._together[of_round] += by
+        if not self._together[of_round]:
+            del self._together[of_round]
 
 
 def same_life(dispatched: Job, current: Job) -> bool:

@@ -38,6 +38,7 @@ class Ledger:
         self._counts = Counter(job.state for job in jobs.values() if not job.remembered)
         self._by_key: dict[str, set[str]] = {}
         self._by_request: dict[str, tuple[str, ...]] = {}
+        self._by_name: dict[tuple[str, str | None], tuple[str, ...]] | None = None
         for job in jobs.values():
             self._by_key.setdefault(job.link.key, set()).add(job.id)
             self._note_request(None, job)
@@ -129,6 +130,18 @@ class Ledger:
         ids = dict.fromkeys((*self._by_request.get(request_id, ()), *self._changed))
         jobs = (job for job_id in ids if (job := self.get(job_id)) is not None)
         return [job for job in jobs if request_id and _request_id(job) == request_id]
+
+    def namesakes(self, job: Job) -> list[Job]:
+        """Return the jobs of a job's category and release name, itself among them, as recorded.
+
+        What is needed for that is kept from the first such question on: most daemons never ask.
+        """
+        if self._by_name is None:
+            self._by_name = {}
+            for one in self._jobs.values():
+                self._note_name(one)
+        same = (self._jobs[job_id] for job_id in self._by_name.get(_named(job), ()))
+        return [one for one in same if not one.remembered]
 
     def flush(self) -> list[tuple[Job, Job | None]] | None:
         """Make all decided events durable with one sync, then apply them.
@@ -225,6 +238,10 @@ class Ledger:
         before = self._jobs.pop(job_id, None)
         self._all = None
         self._note_request(before, job)
+        if before is None and job is not None:
+            self._note_name(job)
+        elif before is not None and job is None:
+            self._forget_name(before)
         if before is not None:
             self._counts[before.state] -= not before.remembered
         if job is not None:
@@ -246,11 +263,29 @@ class Ledger:
         if after is not None and new:
             self._by_request[new] = (*self._by_request.get(new, ()), after.id)
 
+    def _note_name(self, job: Job) -> None:
+        if self._by_name is not None:
+            name = _named(job)
+            self._by_name[name] = (*self._by_name.get(name, ()), job.id)
+
+    def _forget_name(self, gone: Job) -> None:
+        if self._by_name is None:
+            return
+        name = _named(gone)
+        others = tuple(job_id for job_id in self._by_name.pop(name) if job_id != gone.id)
+        if others:
+            self._by_name[name] = others
+
     def _forget_key(self, job: Job) -> None:
         ids = self._by_key[job.link.key]
         ids.discard(job.id)
         if not ids:
             del self._by_key[job.link.key]
+
+
+def _named(job: Job) -> tuple[str, str | None]:
+    """Return what never changes of a job and is no key: several may have it."""
+    return job.destination.category, job.release
 
 
 def _request_id(job: Job | None) -> str:

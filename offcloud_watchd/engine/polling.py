@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
 
 from offcloud_watchd.core import rounds
 from offcloud_watchd.core.effects import Poll
@@ -13,8 +12,6 @@ from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.messages import Heard, Outcome
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import Transient
-
-LOOK_EVERY_S: Final = 0.25
 
 
 class Polling:
@@ -53,9 +50,13 @@ class Polling:
         return told
 
     def nobody_due(self, next_due_at: float, now: float) -> None:
-        """Take it that a plan found nobody due: a long line is not gone through anew for every message."""
+        """Take it that a plan found nobody due: a long line is not gone through anew for every message.
+
+        Nor before that time: who comes to the cloud from now on is not due before the shortest interval is
+        over, and whoever has to be asked about sooner brings that about by ``hasten``.
+        """
         if not self._in_the_air and self._round_at <= now < next_due_at < math.inf:
-            self._round_at = min(next_due_at, now + LOOK_EVERY_S)
+            self._round_at = min(next_due_at, now + self._policy.poll_min_s)
 
     def landed(self, outcome: Outcome, now: float) -> None:
         """Take the answer to a poll; one that was taken in already is passed over."""

@@ -472,20 +472,95 @@ def test_the_agenda_follows_jobs() -> None:
     """A job moves from line to line, keeps its place where its state stays, and leaves."""
     first, second = a_job(id="a", key="k"), a_job(id="b", key="k", category="film")
     agenda = Agenda([first, second])
-    assert [list(crowd) for crowd in agenda.crowds] == [[first, second]]
+    assert not agenda.sharing
     deferred = a_job(id="a", key="k", attempts=1)
     agenda.replace(first, deferred)
     assert list(agenda) == [deferred, second]
     moved = a_job(JobState.CLOUD, id="a", key="k")
     agenda.replace(deferred, moved)
     assert list(agenda) == [second, moved]
+    assert [list(crowd) for crowd in agenda.sharing] == [[moved, second]]
     agenda.replace(moved, a_job(JobState.DONE, id="a", key="k"))
     assert list(agenda) == [second]
-    assert not agenda.crowds
+    assert not agenda.sharing
     agenda.replace(second, None)
     assert not list(agenda)
     agenda.replace(None, None)
     assert not list(agenda)
+
+
+class Counted(set[str]):
+    """The ids of busy jobs; counts how often one is looked up, or passed when all are gone through."""
+
+    steps = 0
+
+    def __contains__(self, job_id: object) -> bool:
+        """Look one up."""
+        self.steps += 1
+        return super().__contains__(job_id)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through all."""
+        for job_id in super().__iter__():
+            self.steps += 1
+            yield job_id
+
+
+class Watchful(Agenda):
+    """An agenda that counts whose crowd is asked for."""
+
+    steps = 0
+
+    def relatives(self, job: Job) -> Collection[Job]:
+        """Count and pass on."""
+        self.steps += 1
+        return super().relatives(job)
+
+
+def steps_of_a_plan(jobs: Sequence[Job], busy: Collection[str]) -> int:
+    """Count how many jobs a plan looks at while a round of polls is in the air."""
+    agenda, counted = Watchful(jobs), Counted(busy)
+    plan(
+        agenda,
+        NOW,
+        busy=counted,
+        free={Lane.API: 2, Lane.FETCH: 2, Lane.DISK: 2, Lane.ARR: 2},
+        not_before={},
+        vain={},
+        rhythm=Rhythm(POLICY, math.inf),
+        cache=KNOWN_OF_NONE,
+        tracing=False,
+    )
+    return agenda.steps + counted.steps
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.CLOUD, JobState.FETCHING])
+@pytest.mark.parametrize("categories", [("tv",), ("tv", "film")])
+def test_a_plan_costs_the_same_however_many_wait(state: JobState, categories: tuple[str, ...]) -> None:
+    """Alone or two for each content, and with all that is in the cloud asked about just now."""
+
+    def steps(count: int) -> int:
+        jobs = [
+            a_job(state, id=f"{category}{n:04}", key=f"k{n}", category=category, queued_at=float(n))
+            for category in categories
+            for n in range(count)
+        ]
+        return steps_of_a_plan(jobs, [job.id for job in jobs if state is JobState.CLOUD])
+
+    assert steps(2000) == steps(20)
+
+
+def test_removed_jobs_that_wait_for_the_account_cost_nothing() -> None:
+    """They are cleared a few a minute, and every answer brings a plan."""
+
+    def steps(count: int) -> int:
+        owing = a_job(JobState.REMOVED, to_clear=True)
+        removed = [
+            replace(owing, id=f"r{n}", submission=Submission(f"R{n}", "created")) for n in range(count)
+        ]
+        return steps_of_a_plan([*removed, a_job(JobState.REMOVED, id="x", key="x")], ["r1"])
+
+    assert steps(2000) == steps(20)
 
 
 def test_a_line_is_read_no_further_than_there_are_places() -> None:

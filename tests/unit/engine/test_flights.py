@@ -77,3 +77,21 @@ def test_a_look_takes_one_place_beside_a_round() -> None:
     assert dict(flights.used) == {Lane.API: 2}
     flights.call_back("d")
     assert not stop.is_set()
+
+
+def test_places_are_known_without_going_through_a_round() -> None:
+    """What is in the air is counted as it comes and goes."""
+    looked_at: list[str] = []
+
+    class Watched(Poll):
+        """A poll that notes that its lane is asked for."""
+
+        def __getattribute__(self, name: str) -> object:
+            looked_at.append(name)
+            return super().__getattribute__(name)
+
+    flights = Flights()
+    flights.begin_round([Watched(a_job(JobState.CLOUD, id=name)) for name in "abc"])
+    looked_at.clear()
+    assert (dict(flights.used), flights.posting) == ({Lane.API: 1}, False)
+    assert not looked_at

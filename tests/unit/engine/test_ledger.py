@@ -273,3 +273,25 @@ def test_subscribers_hear_nothing_of_what_was_not_recorded() -> None:
     ledger.add(Failed("job", NOW, "never"))
     assert ledger.flush() is None
     assert listener.heard == []
+
+
+def test_namesakes_follow_the_jobs() -> None:
+    """Of one category and release name, as recorded; asked about before and after they come and go."""
+    ledger = a_ledger()
+    job = a_job()
+    other = replace(QUEUED, release="release")
+    assert ledger.namesakes(job) == [job]
+    ledger.add(other)
+    ledger.add(replace(QUEUED, job_id="elsewhere"))
+    assert ledger.namesakes(job) == [job]
+    ledger.flush()
+    assert [one.id for one in ledger.namesakes(job)] == ["job", "new"]
+    assert ledger.namesakes(replace(job, release="nobody's")) == []
+    for event in (Removed("job", NOW), Discarded("job", NOW)):
+        ledger.add(event)
+    ledger.flush()
+    assert [one.id for one in ledger.namesakes(job)] == ["new"]
+    for event in (Removed("new", NOW), Discarded("new", NOW)):
+        ledger.add(event)
+    ledger.flush()
+    assert ledger.namesakes(job) == []
