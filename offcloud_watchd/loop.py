@@ -245,7 +245,7 @@ class Loop:
         first_look = starting and any(isinstance(message, Looked) for message in messages)
         if not first_look and (not self._untold or now < self._told_at + STATUS_EVERY_S):
             return
-        picture = self.engine.picture()
+        picture = self.engine.picture(status.MAX_ACTIVE)
         self.publish(picture)
         self._untold, self._told_at = False, now
         line = status_line(picture)

@@ -50,7 +50,7 @@ def describe(picture: Picture, *, process_id: int, started_at: float) -> dict[st
         "to_clear": picture.to_clear,
         "to_report": picture.to_report,
         "active": [_active(job, progress) for job, progress in active[:MAX_ACTIVE]],
-        "active_total": len(active),
+        "active_total": len(active) + picture.left_out,
     }
 
 

@@ -48,6 +48,7 @@ class Disk:
 class Picture:
     """Lanes that pause, folders, jobs that owe something with their progress, and counts of all jobs.
 
+    ``left_out`` counts the jobs that owe something and are not in ``active``.
     ``to_clear`` counts the finished jobs whose request is still to be taken out of the account, ``to_report``
     the failed ones of which an *arr tool is still to be told.
     ``account`` is what the service told of the account when it was last asked; None: nothing yet.
@@ -62,6 +63,7 @@ class Picture:
     to_clear: int = 0
     account: Account | None = None
     to_report: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import math
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from offcloud_watchd.core import cachelooks, imports, rounds
@@ -51,6 +52,15 @@ MAX_DONORS: Final = 8
 
 ROOM_MIN_S: Final = 5.0
 ROOM_MAX_S: Final = 60.0
+
+NEAREST_FIRST: Final = (
+    JobState.FETCHING,
+    JobState.CLOUD,
+    JobState.QUEUED,
+    JobState.REMOVED,
+    JobState.CHECKING,
+)
+"""The states that owe something, in the order in which a reader is shown jobs who cannot be shown all."""
 
 Group = tuple[str, Route]
 """Key and route: jobs of which one may be found in place of another when the account is searched."""
@@ -113,6 +123,12 @@ class Agenda:
 
     def __iter__(self) -> Iterator[Job]:
         return (job for line in self.lines.values() for job in line.values())
+
+    def first(self, most: int) -> tuple[list[Job], int]:
+        """Return so many jobs that owe something, the nearest to their end first; count the others."""
+        jobs = (job for state in NEAREST_FIRST for job in self.lines[state].values())
+        chosen = list(islice(jobs, most))
+        return chosen, sum(map(len, self.lines.values())) - len(chosen)
 
     def replace(self, before: Job | None, after: Job | None) -> None:
         """Follow a job: where its state stays it keeps its place, else it goes to the end of another line."""

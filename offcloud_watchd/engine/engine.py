@@ -159,19 +159,23 @@ class Engine:
         self._answer()
         return self._wait_s()
 
-    def picture(self) -> Picture:
-        """Return the view for readers; cheap enough for twice a second."""
-        active = [(job, self._standing.progress.get(job.id)) for job in self._ledger.agenda]
+    def picture(self, most: int | None = None) -> Picture:
+        """Return the view for readers, with all jobs that owe something, or ``most`` of them.
+
+        With a bound it costs the same however many there are: cheap enough for twice a second.
+        """
+        jobs, left_out = (self._ledger.agenda, 0) if most is None else self._ledger.agenda.first(most)
         return Picture(
             self._clock.now(),
             self._pauses.view,
             self._folders,
-            active,
+            [(job, self._standing.progress.get(job.id)) for job in jobs],
             self._ledger.counts,
             self._ledger.problem or self._ledger.strain,
             len(self._ledger.agenda.to_clear),
             self._account,
             len(self._ledger.agenda.to_report),
+            left_out,
         )
 
     def _answer(self) -> None:

@@ -99,6 +99,8 @@ def test_list_is_bounded_and_nearest_the_end_comes_first():
     assert document["active_total"] == 1001
     assert len(document["active"]) == status.MAX_ACTIVE
     assert document["active"][0]["id"] == "j1"
+    document = _described(replace(_picture([(JOB, None)]), left_out=4))
+    assert (document["active_total"], len(document["active"])) == (5, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"version": 99}', b"[" * 100_000])

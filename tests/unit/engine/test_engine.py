@@ -1260,3 +1260,14 @@ def test_what_is_told_of_a_job_that_began_anew_does_not_count() -> None:
     assert desk.job("a").state is JobState.QUEUED
     desk.later(3)
     assert [type(act) for act in desk.take()] == [Consult]
+
+
+def test_a_bounded_picture_shows_who_is_nearest_to_the_end() -> None:
+    """Nobody else is even looked at; how many there are is told."""
+    waiting = [a_job(CLOUD, id=f"c{n}", key=f"c{n}") for n in range(9)]
+    fetching = a_job(JobState.FETCHING, id="f", key="f")
+    picture = Desk(a_job(), *waiting, fetching).engine.picture(3)
+    assert [job.id for job, _ in picture.active] == ["f", "c0", "c1"]
+    assert picture.left_out == 8
+    everybody = Desk(a_job(), *waiting, fetching).engine.picture()
+    assert (len(everybody.active), everybody.left_out) == (11, 0)
