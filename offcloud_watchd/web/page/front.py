@@ -13,7 +13,7 @@ from offcloud_watchd.web.clerk import allowed
 from offcloud_watchd.web.page.chart import chart
 from offcloud_watchd.web.page.markup import Html, joined, tag
 from offcloud_watchd.web.page.rows import row
-from offcloud_watchd.web.page.wanted import PAGE_JOBS, Front
+from offcloud_watchd.web.page.wanted import PAGE_JOBS, Front, foremost
 from offcloud_watchd.web.page.words import LANES, STATES, moment, rate, several, span
 from offcloud_watchd.web.traffic import Traffic, left_s, speed
 from offcloud_watchd.web.troubles import troubles
@@ -96,7 +96,7 @@ def _failures(overview: Overview) -> Iterator[Html]:
     if not overview.picture.counts.get(JobState.FAILED):
         return
     failed = Front(JobState.FAILED).chosen(overview.jobs)
-    for job in failed[:FAILED_SHOWN]:
+    for job in foremost(failed, FAILED_SHOWN):
         yield tag(
             "li",
             tag("a", display_name(job), href=f"/jobs/{job.id}"),

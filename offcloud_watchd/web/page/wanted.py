@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -59,14 +60,18 @@ class Front:
         return f"/?{found}" if found else "/"
 
     def chosen(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return all jobs that fit, in the order in which they are shown."""
-        wanted = Wanted(self.state, self.category or None, self.text)
-        return sorted(wanted.chosen(jobs), key=_place)
+        """Return all jobs that fit, in no order: they may be very many, and a page shows few."""
+        return Wanted(self.state, self.category or None, self.text).chosen(jobs)
 
-    def shown(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Return the jobs of this page, of those that fit."""
-        first = (self.page - 1) * PAGE_JOBS
-        return jobs[first : first + PAGE_JOBS]
+    def shown(self, found: Sequence[Job]) -> Sequence[Job]:
+        """Return the jobs of this page, of those that fit, in their order."""
+        before = (self.page - 1) * PAGE_JOBS
+        return foremost(found, before + PAGE_JOBS)[before:] if before < len(found) else ()
+
+
+def foremost(found: Sequence[Job], most: int) -> list[Job]:
+    """Return those that are shown first; only they are put in order, as it is done twice a second."""
+    return heapq.nsmallest(most, found, key=_place)
 
 
 def _place(job: Job) -> tuple[int, float, str]:
