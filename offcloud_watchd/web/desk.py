@@ -22,7 +22,10 @@ from offcloud_watchd.core.picture import Disk, Overview
 from offcloud_watchd.core.ports import Clock
 
 ANSWER_WITHIN_S: Final = 5.0
-LOOK_EVERY_S: Final = 0.02
+LOOK_FIRST_S: Final = 0.02
+LOOK_MAX_S: Final = 0.2
+"""How soon it is looked whether an order shows: at first at once nearly, then less and less often, because an
+overview of very many jobs costs the engine something."""
 OBEYED_WITHIN_S: Final = 3.0
 """How long an answer waits to show what was ordered; the order stands also when it takes longer."""
 
@@ -125,11 +128,12 @@ class Desk:
 
     async def shows(self, obeyed: Callable[[Overview], bool]) -> bool:
         """Wait a little until an order shows; return whether it does."""
-        until_s = self.clock.monotonic() + OBEYED_WITHIN_S
+        until_s, wait_s = self.clock.monotonic() + OBEYED_WITHIN_S, LOOK_FIRST_S
         while not obeyed(await self.overview()):
             if self.clock.monotonic() >= until_s:
                 return False
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LOOK_MAX_S)
         return True
 
     async def aside(self, work: Callable[[], T]) -> T:
