@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import filterfalse, islice
 from typing import Final
 
 from offcloud_watchd.core import cachelooks, imports, rounds
@@ -249,16 +249,19 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     rhythm: rounds.Rhythm,
     cache: cachelooks.Knowledge,
     tracing: bool,
+    resting: Container[str] = (),
+    rested_at: float = math.inf,
 ) -> Plan:
     """Name the effects that are due, no more of a lane than it has ``free`` places.
 
     ``busy`` holds the ids of jobs with an effect in flight. ``not_before`` says when a job that was tried in
     vain, or polled, may be turned to again (a job that is not in it: now). ``vain`` counts how often a job
-    was blocked in its present state, which charges nobody. All polls of a plan are one round, which takes one
-    place and goes first; the ``rhythm`` keeps rounds apart. So a burst of submissions does not keep finished
-    items waiting, nor many polls a new drop. A look into the ``cache`` is one for all, too. ``tracing``: a
-    round of looks at releases is due. The next due time is told only of lanes that have places left: the
-    others are looked at again when an effect of theirs has ended.
+    was blocked in its present state, which charges nobody. Of those that fetch, who is ``resting`` is passed
+    over; the first of them may be turned to at ``rested_at``. All polls of a plan are one round, which takes
+    one place and goes first; the ``rhythm`` keeps rounds apart. So a burst of submissions does not keep
+    finished items waiting, nor many polls a new drop. A look into the ``cache`` is one for all, too.
+    ``tracing``: a round of looks at releases is due. The next due time is told only of lanes that have places
+    left: the others are looked at again when an effect of theirs has ended.
     """
     shares = [share for crowd in agenda.sharing for share in shares_of(crowd) if share.job.id not in busy]
     crowds = Crowds(agenda.relatives, lambda job: _fetch_rank(job, busy, vain, now))
@@ -271,7 +274,12 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     gate.closed.update(consult.job.id for consult in consults)
     queue = cachelooks.in_order(agenda.lines[JobState.QUEUED], cache, now)
     submits = _first(queue, api_places, gate, _submission)
-    fetches = _first(agenda.lines[JobState.FETCHING].values(), places[Lane.FETCH], gate, Fetch)
+    line = agenda.lines[JobState.FETCHING]
+    # They may be all but a few, and each that is tried in vain brings a plan: so this takes no step of ours.
+    awake = map(line.__getitem__, filterfalse(resting.__contains__, line))
+    fetches = _first(awake, places[Lane.FETCH], gate, Fetch)
+    if len(fetches) < places[Lane.FETCH]:
+        gate.next_due_at = min(gate.next_due_at, rested_at)
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
     withdraws = _withdraws if places[Lane.DISK] else _no_job
     reports = _first(_but(agenda.to_report, withdraws), places[Lane.ARR], gate, Report)

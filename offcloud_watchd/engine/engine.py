@@ -424,6 +424,8 @@ class Engine:
             rhythm=self._polling.rhythm,
             cache=self._consulting.knowledge,
             tracing=now >= self._trace_at,
+            rested_at=self._standing.wake(now),
+            resting=self._standing.resting,
         )
         self._polling.nobody_due(due.poll_due_at, now)
         if now >= self._trace_at:

@@ -252,6 +252,7 @@ def _seen(overview: Overview, count: int) -> Figures:
 def plan_figures(count: int) -> Figures:
     """Plan once, while all jobs wait for this or that."""
     queued, cloud = jobs_in(JobState.QUEUED, count), jobs_in(JobState.CLOUD, count)
+    fetching = jobs_in(JobState.FETCHING, count)
     later = dict.fromkeys(queued, BORN_AT + 1000000000.0)
     half = [*islice(queued.values(), count // 2)]
     films = [replace(job, id=f"film{job.id}", destination=Destination("film", "/film")) for job in half]
@@ -259,6 +260,7 @@ def plan_figures(count: int) -> Figures:
         "plan, all queued, µs": _plan_s(queued.values()) * 1e6,
         "plan, all wanted twice, µs": _plan_s([*half, *films]) * 1e6,
         "plan, a round in the air, µs": _plan_s(cloud.values(), busy=cloud.keys(), round_at=1e12) * 1e6,
+        "plan, all wait for room, µs": _plan_s(fetching.values(), resting=fetching) * 1e6,
         "plan, all deferred, µs a job": _plan_s(queued.values(), not_before=later) * 1e6 / count,
         "plan, all due in the cloud, µs a job": _plan_s(cloud.values()) * 1e6 / count,
     }
@@ -270,8 +272,9 @@ def _plan_s(
     busy: Iterable[str] = (),
     round_at: float = 0.0,
     not_before: Mapping[str, float] | None = None,
+    resting: Iterable[str] = (),
 ) -> float:
-    agenda, in_the_air = Agenda(jobs), frozenset(busy)
+    agenda, in_the_air, who_rests = Agenda(jobs), frozenset(busy), set(resting)
     return best_s(
         lambda: plan(
             agenda,
@@ -283,6 +286,7 @@ def _plan_s(
             rhythm=Rhythm(Policy(), round_at),
             cache=Knowledge(),
             tracing=False,
+            resting=who_rests,
         )
     )
 

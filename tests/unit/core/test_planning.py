@@ -517,7 +517,7 @@ class Watchful(Agenda):
         return super().relatives(job)
 
 
-def steps_of_a_plan(jobs: Sequence[Job], busy: Collection[str]) -> int:
+def steps_of_a_plan(jobs: Sequence[Job], busy: Collection[str], resting: Collection[str] = ()) -> int:
     """Count how many jobs a plan looks at while a round of polls is in the air."""
     agenda, counted = Watchful(jobs), Counted(busy)
     plan(
@@ -530,6 +530,7 @@ def steps_of_a_plan(jobs: Sequence[Job], busy: Collection[str]) -> int:
         rhythm=Rhythm(POLICY, math.inf),
         cache=KNOWN_OF_NONE,
         tracing=False,
+        resting=resting,
     )
     return agenda.steps + counted.steps
 
@@ -548,6 +549,39 @@ def test_a_plan_costs_the_same_however_many_wait(state: JobState, categories: tu
         return steps_of_a_plan(jobs, [job.id for job in jobs if state is JobState.CLOUD])
 
     assert steps(2000) == steps(20)
+
+
+def test_jobs_that_wait_for_room_or_their_engine_cost_nothing() -> None:
+    """Each is tried now and then, in vain, and every try brings a plan."""
+
+    def steps(count: int) -> int:
+        jobs = [a_job(JobState.FETCHING, id=f"f{n}", key=f"k{n}") for n in range(count)]
+        return steps_of_a_plan([*jobs, a_job(JobState.FETCHING)], [], {job.id for job in jobs})
+
+    assert steps(2000) == steps(20)
+
+
+def test_who_rests_is_passed_over_until_the_first_may_be_turned_to() -> None:
+    """That time counts where there is a place for it."""
+    jobs = [a_job(JobState.FETCHING, id=name, key=name) for name in "abc"]
+
+    def due(places: int) -> Plan:
+        return plan(
+            Agenda(jobs),
+            NOW,
+            busy=(),
+            free={Lane.FETCH: places},
+            not_before={"a": NOW + 5, "b": NOW + 7},
+            vain={},
+            rhythm=Rhythm(POLICY),
+            cache=KNOWN_OF_NONE,
+            tracing=False,
+            resting={"a", "b"},
+            rested_at=NOW + 5,
+        )
+
+    assert (names(due(2).effects), due(2).next_due_at) == (["Fetch c"], NOW + 5)
+    assert (names(due(1).effects), due(1).next_due_at) == (["Fetch c"], math.inf)
 
 
 def test_removed_jobs_that_wait_for_the_account_cost_nothing() -> None:
