@@ -124,7 +124,6 @@ folders:
     proxy: {values["proxy"]}
     cached: {values["cached"]}
     engine: {values["engine"]}
-engines: {values["engines"]}
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}
@@ -132,6 +131,7 @@ fetch:
 web: {values["web"]}
 notify: {values["notify"]}
 arr: {values["arr"]}
+engines: {values["engines"]}
 log:
   level: {values["level"]}
 """
