@@ -22,11 +22,13 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from offcloud_watchd.core.story import size
 from offcloud_watchd.web.desk import Unanswered
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES: Final = 34 * 1024 * 1024  # the largest .torrent that is taken, and its wrapping
+MAX_LOGIN_BYTES: Final = 64 * 1024  # anybody may send a login: it must cost nothing
 REQUEST_S: Final = 60.0
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = {
@@ -39,6 +41,9 @@ _HEADERS: Final = {
 
 class _TooLarge(Exception):  # noqa: N818 - the state of the thing
     """A body went over its cap."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(f"the body is larger than {size(most_bytes)}")
 
 
 class Guard:
@@ -54,9 +59,10 @@ class Guard:
         if scope["type"] != "http":
             return
         out = _Out(send)
-        refusal = self._refused(scope["method"], Headers(scope=scope))
+        most_bytes = MAX_LOGIN_BYTES if scope["path"].endswith("/login") else MAX_BODY_BYTES
+        refusal = self._refused(scope["method"], Headers(scope=scope), most_bytes)
         if refusal is None:
-            refusal = await self._answered(scope, _bounded(receive), out)
+            refusal = await self._answered(scope, _bounded(receive, most_bytes), out)
         if refusal is not None and not out.begun:
             await refusal(scope, receive, out.send)
 
@@ -67,8 +73,8 @@ class Guard:
                 await self._app(scope, receive, out.send)
         except ClientDisconnect:
             return None
-        except _TooLarge:
-            return _refusal(413, f"the body is larger than {MAX_BODY_BYTES // 2**20}MiB")
+        except _TooLarge as error:
+            return _refusal(413, str(error))
         except TimeoutError:
             return _refusal(408, f"the request took longer than {REQUEST_S:.0f} s")
         except Unanswered:
@@ -78,7 +84,7 @@ class Guard:
             return _refusal(500, "something went wrong; the log says more")
         return None
 
-    def _refused(self, method: str, headers: Headers) -> PlainTextResponse | None:
+    def _refused(self, method: str, headers: Headers, most_bytes: int) -> PlainTextResponse | None:
         host = headers.get("host", "")
         name = _host_name(host)
         if name not in self._hosts and not _is_address(name):
@@ -89,8 +95,8 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 18:
             return _refusal(400, "the length of the body is no number")
-        if int(length) > MAX_BODY_BYTES:
-            return _refusal(413, f"the body is larger than {MAX_BODY_BYTES // 2**20}MiB")
+        if int(length) > most_bytes:
+            return _refusal(413, str(_TooLarge(most_bytes)))
         return None
 
     def _say_once(self, name: str) -> None:
@@ -120,7 +126,7 @@ class _Out:
         await self._send(message)
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most_bytes: int) -> Receive:
     taken = 0
 
     async def bounded() -> Message:
@@ -128,8 +134,8 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
-            if taken > MAX_BODY_BYTES:
-                raise _TooLarge
+            if taken > most_bytes:
+                raise _TooLarge(most_bytes)
         return message
 
     return bounded

@@ -178,6 +178,18 @@ def test_a_large_body_is_refused(open_house, monkeypatch):
     assert requests.post(url, data=parts, headers=form, timeout=10).status_code == 413
 
 
+@pytest.mark.parametrize("path", ["/login", "/api/v2/auth/login", "/c/tv/api/v2/auth/login"])
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_login_is_small(open_house, password_file, monkeypatch, path, in_parts):
+    """Anybody may send one, so no file that comes with it is written anywhere."""
+    monkeypatch.setattr(guard, "MAX_LOGIN_BYTES", 1000)
+    house = open_house(password_file=password_file)
+    body = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n' + b"a" * 2000
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    data = (body[at : at + 600] for at in range(0, len(body), 600)) if in_parts else body
+    assert requests.post(f"{house.url}{path}", data=data, headers=form, timeout=10).status_code == 413
+
+
 def test_a_slow_body_is_given_up(open_house, monkeypatch):
     """A body that does not come does not keep anything."""
     monkeypatch.setattr(guard, "REQUEST_S", 0.2)
