@@ -276,6 +276,9 @@ class Web(Section):
         reachable = not listen.startswith("unix:") and not is_loopback(listen.rpartition(":")[0])
         if reachable and self.password_file is None:
             raise ValueError("password_file is required as soon as listen is not loopback")
+        if self.sabnzbd and self.password_file is None:
+            # An address alone changes things there, and what browsers say of who calls is not always said.
+            raise ValueError("sabnzbd needs password_file: it is the key that its clients send")
         return self
 
 

@@ -17,6 +17,7 @@ from offcloud_watchd.journal import read_jobs
 from tests.e2e import secrecy
 
 KEY = "a-key-for-tests-0123456789abcdef"
+WEB_PASSWORD = "a-word-for-the-web"
 
 
 def wait_until(what: Callable[[], bool], *, within_s: float, why: Callable[[], str]) -> None:
@@ -136,6 +137,14 @@ log:
   level: {values["level"]}
 """
         )
+
+    def keep_web_password(self) -> str:
+        """Write the file ``web-password`` for the web port to ask for, and return what it holds."""
+        password_file = self.root / "web-password"
+        password_file.write_text(WEB_PASSWORD + "\n")
+        password_file.chmod(0o600)
+        self.secrets.append(WEB_PASSWORD)
+        return WEB_PASSWORD
 
     def jobs(self) -> dict[str, Job]:
         """Return what the journal says, read the way the command line reads it."""

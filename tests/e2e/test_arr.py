@@ -212,10 +212,11 @@ def test_nzbs_through_a_client(start_sandbox, make_place, run_daemon, tool, impo
             settle="100ms",
             poll="{min: 200ms, max: 500ms}",
             history_lag="1s",
-            web=f"{{listen: '127.0.0.1:{port}', sabnzbd: true}}",
+            web=f"{{listen: '127.0.0.1:{port}', sabnzbd: true, password_file: web-password}}",
         )
+        password = place.keep_web_password()
         daemon = run_daemon(place)
-        client = SabClient(importer, f"http://127.0.0.1:{port}", "tv")
+        client = SabClient(importer, f"http://127.0.0.1:{port}", "tv", password)
         importer.start(client.look)
         titles = [
             f"Show.S01E{number:02}.1080p" + ("[fail]" if number % 4 == 0 else "") for number in range(8)

@@ -82,16 +82,21 @@ def test_an_nzb_handed_in_as_to_sabnzbd(start_sandbox, make_place, run_daemon, g
     sandbox = start_sandbox(generation=generation)
     with held_port() as held:
         port = held.getsockname()[1]
-        web = f"{{listen: '127.0.0.1:{port}', sabnzbd: true}}"
+        web = f"{{listen: '127.0.0.1:{port}', sabnzbd: true, password_file: web-password}}"
         place = make_place(sandbox.url, auth=_auth(generation), settle="100ms", web=web)
+        key = {"apikey": place.keep_web_password()}
         daemon = run_daemon(place)
         wait_until(lambda: "listening at" in daemon.log, within_s=20, why=lambda: daemon.log)
         url = f"http://127.0.0.1:{port}/sabnzbd/api"
         files = {"name": ("A Show.nzb", NZB, "application/x-nzb")}
-        answer = requests.post(url, params={"mode": "addfile", "cat": "tv"}, files=files, timeout=20).json()
+        answer = requests.post(
+            url, params={"mode": "addfile", "cat": "tv", **key}, files=files, timeout=20
+        ).json()
 
         def ended() -> list[dict]:
-            history = requests.get(url, params={"mode": "history", "category": "tv"}, timeout=20).json()
+            history = requests.get(
+                url, params={"mode": "history", "category": "tv", **key}, timeout=20
+            ).json()
             return history["history"]["slots"]
 
         wait_until(ended, within_s=60, why=lambda: daemon.log)

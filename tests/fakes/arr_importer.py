@@ -177,9 +177,10 @@ class SabClient:
     and then removed. Source: Sonarr, ``Sabnzbd.cs`` (RemoveItem) and ``FailedDownloadService``.
     """
 
-    def __init__(self, importer: Importer, url: str, category: str) -> None:
+    def __init__(self, importer: Importer, url: str, category: str, key: str) -> None:
         self._importer = importer
         self._url = f"{url}/sabnzbd/api"
+        self._key = {"apikey": key}
         self._category = category
         self.ids: dict[str, set[str]] = defaultdict(set)
 
@@ -190,7 +191,10 @@ class SabClient:
         files = {"name": (f"{title}.nzb", nzb, "application/x-nzb")}
         try:
             answer = requests.post(
-                self._url, params={"mode": "addfile", "cat": self._category}, files=files, timeout=30
+                self._url,
+                params={"mode": "addfile", "cat": self._category, **self._key},
+                files=files,
+                timeout=30,
             )
         except requests.ConnectionError:
             return False
@@ -206,12 +210,13 @@ class SabClient:
                 elif slot["name"] not in self._importer.tool.blocklist:
                     self._importer.tool.note("downloadFailed", slot["name"], slot["nzo_id"])
                 params = {"mode": "history", "name": "delete", "value": slot["nzo_id"], "del_files": "1"}
-                requests.get(self._url, params=params, timeout=30).raise_for_status()
+                requests.get(self._url, params={**params, **self._key}, timeout=30).raise_for_status()
 
     def slots(self, mode: str) -> list[dict[str, Any]]:
         """Return what is in the queue, or in the history."""
         params = {"mode": mode, "category": self._category}
-        return requests.get(self._url, params=params, timeout=10).json()[mode]["slots"]
+        answer = requests.get(self._url, params={**params, **self._key}, timeout=10)
+        return answer.json()[mode]["slots"]
 
     def _import(self, slot: Mapping[str, Any]) -> None:
         name, release = slot["name"], Path(slot["storage"])

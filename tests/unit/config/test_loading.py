@@ -217,6 +217,7 @@ def test_fault_110_every_problem_in_one_run(write: Write) -> None:
             "3:6: web: password_file is required as soon as listen is not loopback",
         ),
         ("web: {listen: 'host:80'}", "3:6: web: password_file is required"),
+        ("web: {sabnzbd: true}", "3:6: web: sabnzbd needs password_file"),
         ("web: {allowed_hosts: localhost}", "3:22: web.allowed_hosts: must be a list"),
         ("web: {allowed_hosts: [1]}", "3:23: web.allowed_hosts[0]: must be text"),
         (f"arr: [{ARR}, categories: []}}]", "arr[0].categories: must name at least one"),
