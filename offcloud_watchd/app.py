@@ -136,7 +136,17 @@ def _assemble(
     tools = _tools(plan, keys, clock)
     feedback = _feedback(tools, clock)
     shelves = _shelves(plan, shelf, keys, clock)
-    ports = Ports(client, shelves, watcher.look, clock, plan.policy, watcher.settle, plan.file_of, feedback)
+    ports = Ports(
+        client,
+        shelves,
+        watcher.look,
+        clock,
+        plan.policy,
+        watcher.settle,
+        plan.file_of,
+        feedback,
+        watcher.turn,
+    )
     workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)
     engine = Engine(
         jobs=jobs,
@@ -151,6 +161,7 @@ def _assemble(
     readers: list[Callable[[Picture], None]] = [
         StatusWriter(status.directory(env, state_dir), clock),
         LockKeeper(lock, clock),
+        watcher.heed,
     ]
     messages = _messages(plan, env, clock, tally)
     hearers = [tally.heard]

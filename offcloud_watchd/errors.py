@@ -78,6 +78,17 @@ class EngineDown(Waits):
     """The program that moves the bytes of this job cannot: it does not answer, refuses us, or has no disk."""
 
 
+class Held(OffcloudWatchdError):  # noqa: N818 - the state of the job
+    """Another host has the turn, or it cannot be told who has: the job waits ``wait_s``, nothing is charged.
+
+    Of a submission it means that nothing was posted.
+    """
+
+    def __init__(self, reason: str, wait_s: float) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
 class Cancelled(OffcloudWatchdError):  # noqa: N818 - it is not an error of anybody
     """The work was stopped on our own wish; nothing is charged and the work resumes or is dropped."""
 

@@ -111,6 +111,7 @@ def watch_settings(config: Config) -> WatchSettings:
         spool_dir=_spool_dir(config),
         state_dir=config.state_dir,
         destination_for=CategoryDestinations(config.default_category, config.output_dir, known),
+        history_lag_s=config.offcloud.history_lag_s,
     )
 
 
@@ -170,12 +171,13 @@ def _folder_settings(config: Config, folder: Folder) -> FolderSettings:
         )
         if folder.subfolders == "category"
         else None,
-        watch=WatchMode(folder.watch),
+        watch=WatchMode.POLL if folder.shared else WatchMode(folder.watch),
         rescan_s=folder.rescan_s,
         settle_s=folder.settle_s,
         after=After(folder.after),
         ftp=folder.ftp,
         awaited=frozenset(category for tool in config.arr for category in tool.categories),
+        lease_s=folder.lease_s if folder.shared else None,
     )
 
 

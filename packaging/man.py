@@ -21,7 +21,6 @@ from command_tree import PROGRAM, Argument, Command, paragraphs, program, writte
 from offcloud_watchd import __version__
 from offcloud_watchd.cli import exits
 from offcloud_watchd.config import example, json_schema
-from offcloud_watchd.config.settings import UNAVAILABLE
 from offcloud_watchd.core import views
 
 EXITS: Final = {
@@ -146,18 +145,17 @@ def _setting(
     """Tell one key, and the keys below it, which are named with dots."""
     below = setting.get("$ref") or setting.get("items", {}).get("$ref")
     told = [_sentence(setting.get("description", ""))] if setting.get("description") else []
-    told += _facts(key, setting, needed=needed, is_section="$ref" in setting)
+    told += _facts(setting, needed=needed, is_section="$ref" in setting)
     yield from _item(f"\\fB{_text(key)}\\fP", " ".join(told))
-    if below is None or UNAVAILABLE.get(key, frozenset()) is None:
+    if below is None:
         return
     section = schema["$defs"][below.rpartition("/")[2]]
     for name, inner in section["properties"].items():
         yield from _setting(schema, f"{key}.{name}", inner, needed=name in section.get("required", ()))
 
 
-def _facts(key: str, setting: Mapping[str, Any], *, needed: bool, is_section: bool) -> Iterator[str]:
-    refused = UNAVAILABLE.get(key, frozenset())
-    if choices := [choice for choice in setting.get("enum", ()) if choice not in (refused or ())]:
+def _facts(setting: Mapping[str, Any], *, needed: bool, is_section: bool) -> Iterator[str]:
+    if choices := setting.get("enum"):
         yield f"One of: {', '.join(choices)}."
     if "minimum" in setting:
         yield f"From {setting['minimum']} to {setting['maximum']}."
@@ -165,8 +163,6 @@ def _facts(key: str, setting: Mapping[str, Any], *, needed: bool, is_section: bo
         yield "It must be written."
     elif not is_section and not setting.get("description", "").startswith("default:"):
         yield f"Default: {_value(setting.get('default'))}."
-    if refused is None:
-        yield "Not in this version."
 
 
 def _value(value: object) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from offcloud_watchd.config import json_schema
-from offcloud_watchd.config.settings import UNAVAILABLE
 
 _HEAD: Final = """\
 # Configuration
@@ -65,10 +64,10 @@ def reference() -> str:
     """Return the whole page."""
     schema = json_schema()
     every = schema["properties"].items()
-    plain = {name: one for name, one in every if _below(one) is None or _closed(name) is None}
+    plain = {name: one for name, one in every if _below(one) is None}
     lines = ["## Places and others", "", *_table(schema, plain, "", schema["required"])]
     for name, setting in every:
-        if _below(setting) is not None and _closed(name) is not None:
+        if _below(setting) is not None:
             lines += ["", *_section(schema, name, setting)]
     return _HEAD + "\n" + "\n".join(lines) + "\n"
 
@@ -108,15 +107,14 @@ def _rows(
         what = setting.get("description", "")
         if what.startswith("default:"):
             default, _, what = what.removeprefix("default:").strip().partition("; ")
-        yield f"| `{key}` | {_kind(key, setting)} | {_cell(default)} | {_cell(what)}{_later(key, setting)} |"
+        yield f"| `{key}` | {_kind(key, setting)} | {_cell(default)} | {_cell(what)} |"
 
 
 def _kind(key: str, setting: Mapping[str, Any]) -> str:
     if key.endswith(("_dir", "_file", ".path", ".output")):
         return "path"
     if choices := setting.get("enum"):
-        usable = [one for one in choices if one not in (_closed(key) or ())]
-        return " \\| ".join(f"`{one}`" for one in usable)
+        return " \\| ".join(f"`{one}`" for one in choices)
     for one in (setting, *setting.get("anyOf", ())):
         if pattern := one.get("pattern"):
             return next((kind for sign, kind in _PATTERNS if sign in pattern), "text")
@@ -127,20 +125,6 @@ def _kind(key: str, setting: Mapping[str, Any]) -> str:
         return f"{setting['minimum']} to {setting['maximum']}"
     kinds = [one.get("type", "mapping") for one in (setting, *setting.get("anyOf", ())) if "anyOf" not in one]
     return " or ".join(_KINDS.get(kind, kind) for kind in kinds if kind != "null")
-
-
-def _later(key: str, setting: Mapping[str, Any]) -> str:
-    closed = _closed(key)
-    if closed is None:
-        return " (not in this version)"
-    choices = (True, False) if setting.get("type") == "boolean" else setting.get("enum", ())
-    later = [f"`{_value(one)}`" for one in choices if one in closed]
-    return f" ({', '.join(later)}: not in this version)" if later else ""
-
-
-def _closed(key: str) -> frozenset[object] | None:
-    """Return the values that are not in this version; None where that is every value but the default."""
-    return UNAVAILABLE.get(key.replace("[]", ""), frozenset())
 
 
 def _below(setting: Mapping[str, Any]) -> str | None:

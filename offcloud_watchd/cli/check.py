@@ -39,6 +39,13 @@ from offcloud_watchd.web.door import opened
 from offcloud_watchd.wiring import checked_config, client_settings, engine_settings, tool_settings
 
 EARLIEST_SANE_TIME_AT: Final = 1_767_225_600.0  # 2026-01-01: a clock before this was never set
+_SHARED: Final = (
+    "shared: every host needs shared: true, the same lease and history_lag, the same account, and the "
+    "rights to rename in the others' directories below .offcloud-watchd; the file system must rename in one "
+    "step for all hosts, and show what another host has written when a file is opened (NFS without nocto, "
+    "SMB, cluster file systems; not a synchronised copy). A dead host leaves what lies in its taken/: "
+    "docs/sharing.md"
+)
 _AS_DAEMON: Final = "give it to the daemon's user, or run this check as that user"
 
 
@@ -254,8 +261,8 @@ def folder_finding(folder: Folder, mounts: str, hints: Hints) -> Finding:
     real_path = os.path.realpath(folder.path)
     says = f"can be read and written, on {file_system_type(real_path, mounts) or 'an unknown file system'}"
     every = f"looked at every {folder.rescan_s:g}s"
-    if folder.watch == "poll":
-        return Finding(what, ok=True, says=f"{says}, {every}")
+    if folder.shared or folder.watch == "poll":
+        return Finding(what, ok=True, says=f"{says}; {_SHARED}" if folder.shared else f"{says}, {every}")
     if folder.watch == "auto" and silent_type(real_path, mounts):
         return Finding(what, ok=True, says=f"{says}, which tells of no changes: {every}")
     status = folder.path.stat()

@@ -123,6 +123,8 @@ def plain(seen: Mapping[str, Any]) -> list[str]:
         missed = folder.get("missed_by_events", 0)
         problem = f", {missed} found by looking that no event told of" if missed else ""
         problem += f", {folder['refused']} refused: see failed/ in it" if folder.get("refused") else ""
+        hosts = folder.get("hosts", [])
+        problem += f", shared as {hosts[0]} with {len(hosts) - 1} living hosts" if hosts else ""
         problem += f", {printable(folder['problem'])}" if folder["problem"] else ""
         lines.append(
             f"folder {printable(folder['path'])} ({printable(folder['category'])}, {folder['watch']}): "

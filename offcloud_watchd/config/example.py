@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from offcloud_watchd.config.problems import model_in
-from offcloud_watchd.config.settings import UNAVAILABLE, Config
+from offcloud_watchd.config.settings import Config
 
 COMMENT_COLUMN: Final = 40
 
@@ -56,7 +56,7 @@ def _section(model: type[BaseModel], prefix: str, depth: int) -> Iterator[str]:
             yield from _section(inner, f"{pattern}.", depth + 1)
         else:
             value = SAMPLES.get(pattern, field.get_default(call_default_factory=True))
-            yield _line(depth, f"{key}: {_written(value, pattern)}", _comment(field, pattern))
+            yield _line(depth, f"{key}: {_written(value, pattern)}", _comment(field))
 
 
 def _line(depth: int, text: str, comment: str) -> str:
@@ -72,12 +72,6 @@ def _written(value: object, pattern: str) -> str:
     return json.dumps(value)
 
 
-def _comment(field: FieldInfo, pattern: str) -> str:
-    refused = UNAVAILABLE.get(pattern, frozenset())
+def _comment(field: FieldInfo) -> str:
     choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
-    usable = [choice for choice in choices if choice not in (refused or ())]
-    later = [choice for choice in choices if choice not in usable]
-    text = f"{' | '.join(usable)}; {field.description}" if len(usable) > 1 else field.description or ""
-    if later:
-        return f"{text} ({', '.join(later)}: not in this version)"
-    return text if refused == frozenset() else f"{text} (not in this version)"
+    return f"{' | '.join(choices)}; {field.description}" if choices else field.description or ""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from offcloud_watchd.config.document import Document, read_document
 from offcloud_watchd.config.places import overlaps
-from offcloud_watchd.config.problems import dotted, invalid, line, unavailable
+from offcloud_watchd.config.problems import dotted, invalid, line
 from offcloud_watchd.config.settings import Config
 from offcloud_watchd.errors import ConfigError
 
@@ -73,7 +73,6 @@ def _load(path: Path, text: str, env: Mapping[str, str]) -> Config:
     config, problems = None, list(document.problems)
     if document.complete:
         document.value = {} if document.value is None else document.value
-        problems += unavailable(document)
         try:
             config = Config.model_validate(document.value, context=_context(path, env))
         except ValidationError as error:

@@ -50,6 +50,7 @@ def overlaps(config: Config, seen: Callable[[Path], Path] = lambda path: path) -
             *_nested(config, drops, seen),
             *_split_categories(config),
             *_engines(config),
+            *_shared(config),
         )
     ]
 
@@ -118,6 +119,16 @@ def _engines(config: Config) -> Iterator[tuple[str, str]]:
             other = known.setdefault(place, folder.engine)
             if other != folder.engine:
                 yield key, f"{place} is fetched by {folder.engine} here, by {other} above; it has one engine"
+
+
+def _shared(config: Config) -> Iterator[tuple[str, str]]:
+    for number, folder in enumerate(config.folders):
+        if folder.shared and config.offcloud.remove != "never":
+            text = f"does not go with offcloud.remove: {config.offcloud.remove}"
+            why = (
+                "what one host has finished another one may still fetch, and no host knows: use remove: never"
+            )
+            yield f"folders[{number}].shared", f"{text}: {why}"
 
 
 def check_places(config: Config, env: Mapping[str, str]) -> None:

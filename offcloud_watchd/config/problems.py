@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from offcloud_watchd.config.document import Document, KeyPath, Problem
-from offcloud_watchd.config.settings import UNAVAILABLE, Config
+from offcloud_watchd.config.settings import Config
 
 _TEXTS: Final[Mapping[str, str]] = {
     "missing": "is required",
@@ -52,38 +52,6 @@ def line(name: str, problem: Problem) -> str:
     """Return one problem as one line."""
     where = dotted(problem.key_path)
     return f"{name}:{problem.line}:{problem.column}: " + (f"{where}: " if where else "") + problem.text
-
-
-def unavailable(document: Document) -> Iterator[Problem]:
-    """Name every setting whose feature this version does not have."""
-    for key_path, value in _leaves(document.value, ()):
-        pattern = ".".join(part for part in key_path if isinstance(part, str))
-        if pattern not in UNAVAILABLE or isinstance(key_path[-1], int):
-            continue
-        refused = UNAVAILABLE[pattern]
-        if (
-            value in (None, [], {})
-            if refused is None
-            else not (isinstance(value, str | bool) and value in refused)
-        ):
-            continue
-        if refused is None:
-            text = "not available in this version; leave it out"
-        else:
-            text = (
-                f"{str(value).lower() if isinstance(value, bool) else value} is not available in this version"
-            )
-        yield Problem(*document.position(key_path), key_path, text)
-
-
-def _leaves(value: object, key_path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
-    yield key_path, value
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, (*key_path, key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _leaves(inner, (*key_path, number))
 
 
 def invalid(document: Document, error: ValidationError) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -44,12 +44,6 @@ from offcloud_watchd.config.values import (
 from offcloud_watchd.core.categories import checked_category
 from offcloud_watchd.core.model import Cached, Destination, RemoteTarget, Route
 from offcloud_watchd.key import API_KEY, PASSWORD, KeyPlace
-
-ANYTHING: Final = None
-UNAVAILABLE: Final[Mapping[str, frozenset[object] | None]] = {
-    # What later versions will do. Delete a line here and the key works; ANYTHING means all but the default.
-    "folders.shared": frozenset({True}),
-}
 
 
 class Section(BaseModel):
@@ -186,7 +180,13 @@ class Folder(Section):
     )
     settle_s: Duration = _key("2s", "a file is taken when it was unchanged this long", alias="settle")
     engine: Literal["local", "aria2", "rclone"] = _key("local", "who moves the bytes; see engines")
-    shared: bool = _key(False, "whether several hosts watch this folder")
+    shared: bool = _key(False, "whether several hosts watch this folder; see docs/sharing.md")
+    lease_s: Duration = _key(
+        "2m",
+        "with shared, a host that shows no sign of life for so long is dead; the same on all hosts",
+        alias="lease",
+        ge=1.0,
+    )
     after: Literal["archive", "delete"] = _key(
         "archive", "an accepted drop goes to <path>/processed/, or is deleted"
     )
@@ -212,6 +212,11 @@ class Folder(Section):
             raise ValueError("engine is for what comes home, and this folder has route: remote")
         if self.route != "remote" and self.remote is not None:
             raise ValueError(f"remote is for route: remote, and this folder has route: {self.route}")
+        if self.shared and self.route == "remote":
+            raise ValueError(
+                "shared: true does not go with route: remote: the account's history does not tell which host "
+                "sent what where"
+            )
         if self.route != "instant" and self.proxy is not None:
             raise ValueError(f"proxy is for route: instant, and this folder has route: {self.route}")
         return self

@@ -255,6 +255,20 @@ class Tools(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether this host, of several with one account, may hand a content in.
+
+    ``holder`` is the host that has the turn, empty where it is this one: then a POST may begin until
+    ``until_s`` (monotonic). Before that the account's history is looked at, and only a look that was taken
+    at ``counts_from`` (UTC seconds) or later proves that nobody has posted it.
+    """
+
+    holder: str
+    until_s: float
+    counts_from: float
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """Something a user asks for, with the act that takes the asking away once it is recorded.
 
@@ -301,6 +315,11 @@ class FolderHealth(Protocol):
     @property
     def refused(self) -> int:
         """How many drops went to ``failed/`` and are no job, since the start."""
+        ...
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Which hosts share the folder and live, this one first; empty where nobody else is to be minded."""
         ...
 
 

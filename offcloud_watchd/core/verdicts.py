@@ -36,6 +36,7 @@ from offcloud_watchd.errors import (
     Cancelled,
     Contradicted,
     Gone,
+    Held,
     OffcloudWatchdError,
     Permanent,
     Transient,
@@ -46,19 +47,25 @@ OURS_WITHIN_S: Final = 60.0
 """So much earlier than our POST a request may be made by the service's clock and still be its effect."""
 
 
-def judge(effect: Act, error: BaseException, now: float, policy: Policy) -> Event | None:
+def judge(  # noqa: PLR0911 - flat, one case a class of errors
+    effect: Act, error: BaseException, now: float, policy: Policy
+) -> Event | None:
     """Turn a failed effect into the event to record; None when there is nothing to record.
 
-    ``Waits`` charges nobody; why the job waits is recorded once. ``Blocked`` and ``Cancelled`` charge nobody
-    either; of a submission they mean that nothing was taken, so its intent is closed. An exception of no
-    class of ours is a bug: it is charged like a transient failure, so that one item which always raises ends
-    as FAILED and the others go on. A look that came to nothing is made again, whatever was in the way.
+    ``Waits`` charges nobody; why the job waits is recorded once. ``Blocked``, ``Cancelled`` and ``Held``
+    charge nobody either; of a submission they mean that nothing was taken, so its intent is closed. An
+    exception of no class of ours is a bug: it is charged like a transient failure, so that one item which
+    always raises ends as FAILED and the others go on. A look that came to nothing is made again, whatever was
+    in the way.
     """
     job = effect.job
     if isinstance(error, Waits):
         reason = bounded(str(error))
         known = job.reason == reason  # a job may wait for weeks, and is asked again and again
         return None if known else Deferred(job.id, now, reason, retry_at=0.0, charged=False)
+    if isinstance(error, Held):
+        retry_at = now + error.wait_s
+        return Deferred(job.id, now, bounded(str(error)), retry_at, charged=False, intent_closed=True)
     is_charged = not isinstance(error, (Blocked, Cancelled))
     if isinstance(effect, Trace) or not (is_charged or isinstance(effect, Submit)):
         return None

@@ -158,7 +158,10 @@ def lane_view(lane: Lane, picture: Picture) -> dict[str, Any]:
 
 
 def folder_view(folder: FolderHealth) -> dict[str, Any]:
-    """Return a drop folder: ``path, category, watch, problem, waiting, missed_by_events, refused``."""
+    """Return a drop folder: ``path, category, watch, problem, waiting, missed_by_events, refused, hosts``.
+
+    ``hosts`` are those that share it and live, this one first.
+    """
     return {
         "path": folder.path,
         "category": folder.category,
@@ -167,4 +170,5 @@ def folder_view(folder: FolderHealth) -> dict[str, Any]:
         "waiting": folder.waiting,
         "missed_by_events": folder.missed,
         "refused": folder.refused,
+        "hosts": list(folder.hosts),
     }

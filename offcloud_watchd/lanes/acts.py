@@ -21,10 +21,22 @@ from offcloud_watchd.core.events import (
 from offcloud_watchd.core.lifecycle import Policy, bounded
 from offcloud_watchd.core.messages import Outcome
 from offcloud_watchd.core.model import Job, RemoteFile, Removal, Route, Submission
-from offcloud_watchd.core.ports import Clock, Cloud, ListFiles, Look, OnProgress, Shelf, Stop, Tools, Wish
+from offcloud_watchd.core.ports import (
+    Clock,
+    Cloud,
+    ListFiles,
+    Look,
+    OnProgress,
+    Shelf,
+    Stop,
+    Tools,
+    Turn,
+    Wish,
+)
 from offcloud_watchd.core.rounds import request_of
 from offcloud_watchd.core.verdicts import foreign, meant_for_another, searched
 from offcloud_watchd.errors import Gone
+from offcloud_watchd.lanes.turns import Fenced, no_turn, posted_elsewhere
 
 
 def settle_each(wishes: Sequence[Wish]) -> None:
@@ -44,7 +56,8 @@ class Ports:
 
     ``settle`` settles the wishes of a look together, where that is cheaper than one by one. ``file_of`` gives
     the file that is to be handed over in place of a job's link, None for the link itself. ``tools`` is None
-    where no *arr tool is told of anything.
+    where no *arr tool is told of anything. ``turn`` says whether a job may be handed in where several hosts
+    could; None where there is no other.
     """
 
     cloud: Cloud
@@ -55,6 +68,7 @@ class Ports:
     settle: Callable[[Sequence[Wish]], None] = settle_each
     file_of: Callable[[Job], bytes | None] = no_file
     tools: Tools | None = None
+    turn: Callable[[Job], Turn | None] = no_turn
 
 
 def perform(  # noqa: PLR0911 - flat, one case an effect
@@ -111,6 +125,12 @@ def _submitted(effect: Submit, ports: Ports, stop: Stop) -> Outcome:
     elif target is not None:
         submission = cloud.send(job.link, target, stop, ports.file_of(job))
     else:
+        turn = ports.turn(job)
+        if turn is not None:
+            known = posted_elsewhere(job, turn, ports.cloud, clock, ports.policy, stop)
+            if known is not None:
+                return Outcome(effect, Submitted(job.id, clock.now(), known, adopted=True))
+            stop = Fenced(stop, clock, turn.until_s)
         submission = cloud.submit(job.link, stop, ports.file_of(job))
     return Outcome(effect, Submitted(job.id, clock.now(), submission))
 

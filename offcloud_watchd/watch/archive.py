@@ -124,7 +124,11 @@ def renamed_onto_a_placeholder(source: Source, shelf: int, name: str) -> None:
     os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=shelf))
     try:
         os.rename(source.name, name, src_dir_fd=source.directory, dst_dir_fd=shelf)
-    except OSError:
+    except OSError as error:
+        arrived = stamp_at(shelf, name)
+        # A network file system may have done it, lost the answer and asked again: it is no placeholder then.
+        if isinstance(error, FileNotFoundError) and arrived and _same_content(arrived, source.stamp):
+            return
         os.unlink(name, dir_fd=shelf)
         raise
 

@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +88,18 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """Makes drops this host's for good, where several share the folder: they go on to ``outgoing``'s folder.
+
+    ``ours`` is given their paths, and returns the stamps that those have there which no other host took
+    meanwhile. Raises ``OSError``.
+    """
+
+    ours: Callable[[Sequence[str]], Mapping[str, Stamp]]
+    outgoing: Outgoing
+
+
+@dataclass(frozen=True, slots=True)
 class _Later:
     """A file that could not be read or understood yet, and the tick at which it is tried again."""
 
@@ -124,7 +136,9 @@ class _Budget:
 class Folder:
     """The state of one drop folder: sightings, and what is remembered of files that are stuck in it.
 
-    ``mooring`` remembers where it is mounted, ``mountinfo`` gives the kernel's list of mounts.
+    ``mooring`` remembers where it is mounted, ``mountinfo`` gives the kernel's list of mounts. ``at`` is the
+    directory in which drops of the folder lie where that is another one (``shared``); ``commit`` is what they
+    need before they may be told of.
     """
 
     def __init__(
@@ -134,13 +148,18 @@ class Folder:
         clock: Clock,
         mooring: Mooring,
         mountinfo: Callable[[], str],
+        *,
+        at: Path | None = None,
+        commit: Commit | None = None,
     ) -> None:
         self.settings = settings
+        self._at = at or settings.path
+        self._commit = commit
         self._spool_dir = spool_dir
         self._clock = clock
         self._mooring = mooring
         self._mountinfo = mountinfo
-        self._outgoing = Outgoing(settings.path)
+        self.outgoing = Outgoing(self._at, settings.path)
         self._seen: Mapping[str, Sighting] = {}
         self._later: dict[str, _Later] = {}
         self._odd: dict[str, str] = {}
@@ -152,7 +171,7 @@ class Folder:
     def visit(self, limit: int) -> Visit:
         """Look into the folder and take at most ``limit`` settled drops. No ``OSError`` escapes."""
         try:
-            with opened_directory(self.settings.path) as root:
+            with opened_directory(self._at) as root:
                 visit = self._visit(root, limit)
         except OSError as error:
             visit = self._unusable(f"the folder cannot be read: {error.strerror}; it is tried again")
@@ -161,10 +180,10 @@ class Folder:
 
     def put_away(self, departures: Iterable[Departure]) -> None:
         """Put accepted drops of this folder away. No ``OSError`` escapes; it may be repeated."""
-        self._outgoing.put(departure.leaving for departure in departures)
+        self.outgoing.put(departure.leaving for departure in departures)
 
     def _visit(self, root: int, limit: int) -> Visit:
-        real_path = os.path.realpath(self.settings.path)
+        real_path = os.path.realpath(self._at)
         mount = mount_of(root, real_path, self._mountinfo())
         unmoored = self._mooring.problem(real_path, mount)
         if unmoored:
@@ -172,7 +191,7 @@ class Folder:
         began_s = self._clock.monotonic()
         found = self._scanned(root)
         scanned_s, status = self._clock.monotonic(), os.fstat(root)
-        files = self._outgoing.again(root, found.files)
+        files = self.outgoing.again(root, found.files)
         settled = settle(self._seen, files, scanned_s, self.settings.settle_s)
         self._seen = settled.seen
         self._later = {path: late for path, late in self._later.items() if files.get(path) == late.stamp}
@@ -215,7 +234,7 @@ class Folder:
 
     def _scanned(self, root: int) -> Scan:
         with_subfolders = self.settings.subfolder_destination is not None
-        stuck = self._outgoing.paths() | self._later.keys()
+        stuck = self.outgoing.paths() | self._later.keys()
         found = scan(root, with_subfolders=with_subfolders, limit=MAX_CANDIDATES, uncounted=stuck)
         news = [path for path, kind in found.odd.items() if self._odd.get(path) != kind]
         for path in news[:MAX_ODD_SAID]:
@@ -235,7 +254,7 @@ class Folder:
     def _problem(self) -> str:
         unreadable = [late.problem for late in self._later.values() if late.problem]
         more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
-        return self._spool_problem or self._outgoing.problem or (unreadable[0] + more if unreadable else "")
+        return self._spool_problem or self.outgoing.problem or (unreadable[0] + more if unreadable else "")
 
     def _say(self, problem: str) -> None:
         if problem and problem != self._said:
@@ -269,8 +288,27 @@ class Folder:
             self._spool_problem = f"nothing is taken: no copy can be kept in {place}: {error.strerror}"
             return [], False
         self._spool_problem = ""
-        accepted = [self._accepted(one, sha256) for one, sha256 in zip(taken, hashes, strict=True)]
+        pairs = list(zip(taken, hashes, strict=True))
+        accepted = [self._accepted(one, sha256) for one, sha256 in self._ours(pairs)]
         return [*accepted, *unusable], more
+
+    def _ours(self, taken: list[tuple[_Taken, str]]) -> list[tuple[_Taken, str]]:
+        """Leave out what another host has taken over meanwhile."""
+        stamps = self._committed({one.path: one.stamp for one, _ in taken})
+        return [(replace(one, stamp=stamps[one.path]), sha256) for one, sha256 in taken if one.path in stamps]
+
+    def _committed(self, stamps: Mapping[str, Stamp]) -> Mapping[str, Stamp]:
+        """Return the stamps of those drops that no other host can take over any more."""
+        if self._commit is None or not stamps:
+            return stamps
+        ours = self._commit.ours(list(stamps))
+        for path in stamps.keys() - ours.keys():
+            log.info("drop folder %s: %s was taken over by another host", self.settings.path, shown(path))
+        return ours
+
+    @property
+    def _leaves_by(self) -> Outgoing:
+        return self.outgoing if self._commit is None else self._commit.outgoing
 
     def _take(self, root: int, path: str, budget: _Budget) -> _Taken | Accepted | None:
         sighting = self._seen[path]
@@ -322,7 +360,8 @@ class Folder:
         drop = self._drop(taken.path, taken.stamp, sha256)
         leaving = accepted(taken.path, taken.stamp, taken.links, self.settings.after, _identity_of(drop))
         return Accepted(
-            Intake(drop, taken.links, taken.destination, stem(drop.name)), Departure(self._outgoing, leaving)
+            Intake(drop, taken.links, taken.destination, stem(drop.name)),
+            Departure(self._leaves_by, leaving),
         )
 
     def _say_left_out(self, taken: _Taken) -> None:
@@ -342,7 +381,7 @@ class Folder:
         _, name = parted(path)
         folder = str(self.settings.path)
         identity = _identity(folder, path, stamp, sha256)
-        put_back = self._outgoing.round_of(identity)
+        put_back = self._leaves_by.round_of(identity)
         return Drop(f"{identity}-{put_back}" if put_back else identity, name, folder, sha256)
 
     def _refuse(
@@ -351,18 +390,22 @@ class Folder:
         """Refuse a drop; return it where it must be told of first, because an *arr tool may wait for it."""
         self._later.pop(path, None)
         if destination is not None and destination.category in self.settings.awaited:
+            stamps = self._committed({path: stamp})
+            if path not in stamps:
+                return None
+            stamp = stamps[path]
             drop = self._drop(path, stamp)
             known_as = unusable_link(stem(drop.name), data or drop.id.encode())
             links = Links((), (BadLine(None, problem),))
             leaving = refused(path, stamp, problem, _identity_of(drop))
             intake = Intake(drop, links, destination, stem(drop.name), known_as)
-            return Accepted(intake, Departure(self._outgoing, leaving))
+            return Accepted(intake, Departure(self._leaves_by, leaving))
         name, settings = parted(path)[1], self.settings
         self._refused.append(Refusal(shown(name), str(settings.path), settings.destination.category, problem))
         log.warning(
             "drop folder %s: %s was refused: %s", self.settings.path, shown(path), problem.splitlines()[0]
         )
-        self._outgoing.put([refused(path, stamp, problem)])
+        self.outgoing.put([refused(path, stamp, problem)])
         return None
 
     def _read_later(self, path: str, stamp: Stamp, problem: str) -> None:

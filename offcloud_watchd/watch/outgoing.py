@@ -75,11 +75,13 @@ class Departure:
 class Outgoing:
     """What leaves one folder. Safe to repeat; nothing here raises ``OSError``.
 
-    ``problem`` says why something cannot leave; empty when nothing is held up.
+    ``problem`` says why something cannot leave; empty when nothing is held up. ``home`` is the folder whose
+    archive the drops go to, where that is not the one they lie in.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, home: Path | None = None) -> None:
         self._folder = folder
+        self._home = home or folder
         self._kept: dict[str, Leaving] = {}
         self._rounds: dict[str, int] = {}
         self._named = ""
@@ -88,9 +90,9 @@ class Outgoing:
     def put(self, leavings: Iterable[Leaving]) -> None:
         """Put drops away that are still the ones that were read; keep in mind those where that fails."""
         try:
-            with opened_directory(self._folder) as root:
+            with opened_directory(self._folder) as root, opened_directory(self._home) as home:
                 for leaving in leavings:
-                    self._put(root, leaving)
+                    self._put(root, home, leaving)
         except OSError as error:  # the folder itself is gone; its next visit says so
             log.debug("%s: %s", self._folder, error.strerror)
 
@@ -99,11 +101,12 @@ class Outgoing:
         held = [leaving for leaving in self._kept.values() if files.get(leaving.path) == leaving.stamp]
         self._kept = {leaving.path: leaving for leaving in held}
         gone: set[str] = set()
-        for leaving in held[:AGAIN_A_VISIT]:
-            if not self._put(root, leaving):
-                break
-            del self._kept[leaving.path]
-            gone.add(leaving.path)
+        with opened_directory(self._home) as home:
+            for leaving in held[:AGAIN_A_VISIT]:
+                if not self._put(root, home, leaving):
+                    break
+                del self._kept[leaving.path]
+                gone.add(leaving.path)
         if not self._kept:
             self.problem = ""
         return {path: stamp for path, stamp in files.items() if path not in gone and path not in self._kept}
@@ -116,13 +119,13 @@ class Outgoing:
         """Tell how often a drop of this identity has left: a user may put the very file back."""
         return self._rounds.get(identity, 0)
 
-    def _put(self, root: int, leaving: Leaving) -> bool:
+    def _put(self, root: int, home: int, leaving: Leaving) -> bool:
         subfolder, name = parted(leaving.path)
         try:
             with (
                 nullcontext(root) if not subfolder else opened_directory(subfolder, within=root) as directory
             ):
-                source = Source(root, directory, name, leaving.stamp)
+                source = Source(home, directory, name, leaving.stamp)
                 if source.is_there():
                     leaving.put(source)
                     self._count(leaving.identity)

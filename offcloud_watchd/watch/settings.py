@@ -34,6 +34,7 @@ class FolderSettings:
     drops in it are refused. None: subfolders are ignored. ``ftp``: links of that kind are taken too.
     ``awaited`` are the categories whose drops an *arr tool may wait for: one that is refused is told of as a
     failed job.
+    ``lease_s``: other hosts share the folder, and one that shows no sign of life for so long is dead.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class FolderSettings:
     after: After = After.ARCHIVE
     ftp: bool = False
     awaited: frozenset[str] = frozenset()
+    lease_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class WatchSettings:
 
     ``destination_for`` gives the destination of an ``add`` command by its category (None: it named none); it
     raises ``BadDrop`` for a category it cannot place. ``answer_within_s`` is how long a folder's file system
-    may take before the folder counts as dead and the others go on without it.
+    may take before the folder counts as dead and the others go on without it. ``history_lag_s`` is how late
+    the account's history may show what another host has handed in.
     """
 
     folders: tuple[FolderSettings, ...]
@@ -61,3 +64,4 @@ class WatchSettings:
     state_dir: Path
     destination_for: Callable[[str | None], Destination]
     answer_within_s: float = 20.0
+    history_lag_s: float = 150.0

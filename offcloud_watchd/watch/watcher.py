@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
+from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.ports import Clock, Look, Refusal, Wish
 from offcloud_watchd.watch.commands import commands_dir
 from offcloud_watchd.watch.folder import Folder, Visit
@@ -33,6 +34,8 @@ from offcloud_watchd.watch.orders import Orders, ensure_directories
 from offcloud_watchd.watch.outgoing import Departure
 from offcloud_watchd.watch.parking import ParkedError, Parking
 from offcloud_watchd.watch.settings import FolderSettings, WatchMode, WatchSettings
+from offcloud_watchd.watch.shared import SharedFolder
+from offcloud_watchd.watch.turns import TurnsOfJobs
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,8 @@ class Health:
     """How a drop folder is; implements ``core.ports.FolderHealth``.
 
     ``missed`` counts the drops that a look found and no event told of, ``refused`` those that went to
-    ``failed/`` and are no job; both since the start.
+    ``failed/`` and are no job; both since the start. ``hosts`` are this host and the others that share the
+    folder and live.
     """
 
     path: str
@@ -69,6 +73,7 @@ class Health:
     waiting: int
     missed: int = 0
     refused: int = 0
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,7 +84,7 @@ class _Post:
     is known to have followed the last; ``out_since_s`` is when a visit began that has not come back.
     """
 
-    folder: Folder
+    folder: Folder | SharedFolder
     parking: Parking
     flag: Flag
     visit: Visit = field(default_factory=Visit)
@@ -119,6 +124,7 @@ class _Post:
             self.visit.waiting,
             self.missed.count,
             self.refused,
+            self.folder.hosts if isinstance(self.folder, SharedFolder) else (),
         )
 
 
@@ -127,7 +133,7 @@ class Watcher:
 
     ``hint`` is called on a foreign thread whenever a look is worth while, once until the next look. ``start``
     and ``stop`` frame the use; ``look`` is for one thread. ``hints`` brings the events of the file system,
-    ``mountinfo`` the kernel's list of mounts.
+    ``mountinfo`` the kernel's list of mounts. ``turn`` says, to the api lane, whether a job may be handed in.
     """
 
     def __init__(
@@ -149,6 +155,8 @@ class Watcher:
         self._limits_said = False
         self._posts = [_post(settings, folder, clock, hint, mountinfo) for folder in settings.folders]
         self._flags = [self._orders_flag, *(post.flag for post in self._posts)]
+        self._shared = [post.folder for post in self._posts if isinstance(post.folder, SharedFolder)]
+        self.turn = TurnsOfJobs({str(one.settings.path): one.turns for one in self._shared})
 
     @property
     def folders(self) -> tuple[Health, ...]:
@@ -165,6 +173,7 @@ class Watcher:
             self._watching.call(self._hints.stop)
         for post in self._posts:
             post.parking.close()
+        self.turn.close()
 
     def ask(self) -> None:
         """Have every folder visited at the next look, which is hinted at; any thread, or a signal handler."""
@@ -174,6 +183,11 @@ class Watcher:
     def ask_orders(self) -> None:
         """Have the commands read at the next look, which is hinted at; any thread."""
         self._orders_flag.raise_once()
+
+    def heed(self, picture: Picture) -> None:
+        """Leave shared drops to the others while a lane pauses or nothing is recorded; any thread."""
+        for folder in self._shared:
+            folder.may_claim = not (picture.pauses or picture.journal_problem)
 
     def look(self) -> Look:
         """Visit the folders that are due, read the commands, and renew the watches. May be repeated.
@@ -362,8 +376,13 @@ def _post(
 ) -> _Post:
     flag = Flag(hint)
     mooring = Mooring(settings.state_dir, folder.path)
+    visited: Folder | SharedFolder
+    if folder.lease_s is None:
+        visited = Folder(folder, settings.spool_dir, clock, mooring, mountinfo)
+    else:
+        visited = SharedFolder(folder, settings, clock, mooring, mountinfo)
     return _Post(
-        Folder(folder, settings.spool_dir, clock, mooring, mountinfo),
+        visited,
         Parking(f"folder {folder.path}", min(LINGER_S, settings.answer_within_s), flag.raise_once),
         flag,
     )

@@ -55,7 +55,7 @@ class Place:
     @property
     def drop(self) -> Path:
         """The drop folder."""
-        return self.root / "drop"
+        return self.root / self.settings.get("drop", "drop")
 
     @property
     def output(self) -> Path:
@@ -98,6 +98,9 @@ class Place:
             "group": "null",
             "engine": "local",
             "engines": "{}",
+            "drop": "drop",
+            "shared": "false",
+            "lease": "2m",
             **self.settings,
             **more,
         }
@@ -115,7 +118,7 @@ offcloud:
 output_dir: out
 state_dir: state
 folders:
-  - path: drop
+  - path: {values["drop"]}
     category: tv
     settle: {values["settle"]}
     rescan: {values["rescan"]}
@@ -125,6 +128,8 @@ folders:
     proxy: {values["proxy"]}
     cached: {values["cached"]}
     engine: {values["engine"]}
+    shared: {values["shared"]}
+    lease: {values["lease"]}
 fetch:
   min_free: {values["min_free"]}
   jobs: {values["jobs"]}

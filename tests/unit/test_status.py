@@ -36,6 +36,7 @@ class Folder:
     waiting: int = 3
     missed: int = 2
     refused: int = 1
+    hosts: tuple[str, ...] = ()
 
 
 def _picture(active=(), pauses=None) -> Picture:

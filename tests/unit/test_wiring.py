@@ -199,6 +199,14 @@ def test_a_proxy_reaches_the_watcher(configure: Configure) -> None:
     assert first.destination.proxy == first.subfolder_destination("kids").proxy == "EU"
 
 
+def test_a_shared_folder_is_polled(configure: Configure) -> None:
+    """Whatever is asked for: no event tells of another host's doings."""
+    shared = wiring.watch_settings(configure(folders="[{path: drop, watch: events, shared: true}]"))
+    alone = wiring.watch_settings(configure(folders="[{path: drop, watch: events}]"))
+    assert (shared.folders[0].watch, shared.folders[0].lease_s) == ("poll", 120.0)
+    assert (alone.folders[0].watch, alone.folders[0].lease_s) == ("events", None)
+
+
 def test_the_shelf_knows_every_output_once(configure: Configure, tmp_path: Path) -> None:
     """Two folders of one category share an output; modes and limits are passed on."""
     config = configure(

@@ -145,6 +145,7 @@ _FOLDER: Final = Record(
         "waiting": Whole("files that were not taken yet"),
         "missed_by_events": Whole("drops a look found of which no event told"),
         "refused": Whole("drops that went to failed/ and are no job, since the start"),
+        "hosts": Many(Text(), "the hosts that share it and live, this one first"),
     }
 )
 _ACCOUNT: Final = Record(

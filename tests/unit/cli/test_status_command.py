@@ -125,6 +125,13 @@ def test_a_reason_is_told_as_long_as_nothing_moves() -> None:
     assert "no room" not in plain({**RUNNING, "running": True, "active": [moving]})[-2]
 
 
+def test_a_shared_folder_is_told_with_its_hosts():
+    """By which name this host is known there, and how many others live."""
+    folder = {**RUNNING["folders"][1], "hosts": ["nas-1", "attic-2", "cellar-3"]}
+    lines = plain({**RUNNING, "running": True, "folders": [folder]})
+    assert "folder /more (film, poll): 0 waiting, shared as nas-1 with 2 living hosts" in lines
+
+
 def test_plain_lines_tell_everything_and_nothing_raw():
     """Pauses, folders and jobs each have their line; control characters are escaped."""
     lines = plain({"running": True, **RUNNING})
@@ -468,6 +475,16 @@ def test_check_of_a_file_system_without_events(place, capsys):
     real_path = os.path.realpath(folder.path)
     found = folder_finding(folder, f"1 1 0:1 / {real_path} rw - nfs4 server:/x rw\n", Hints())
     assert (found.ok, "on nfs4, which tells of no changes: looked at every" in found.says) == (True, True)
+
+
+def test_check_of_a_shared_folder_says_what_it_takes(place, capsys):
+    """Of the file system, of the settings of the others, and what a dead host leaves."""
+    place.config.write_text(re.sub(r"shared: \w+", "shared: true", place.config.read_text()))
+    assert _run(place, "check", "--offline") == 0
+    said = capsys.readouterr().out
+    assert all(
+        word in said for word in ("nocto", "same lease", "same account", "leaves what lies in its taken")
+    )
 
 
 @pytest.mark.parametrize(("watch", "ok"), [("auto", True), ("events", False)])

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import yaml
 
 from offcloud_watchd.config import Config, example, json_schema, load
-from offcloud_watchd.config.settings import UNAVAILABLE
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,12 +50,6 @@ def test_every_key_is_in_it_with_a_word_of_why() -> None:
     assert wanted | {"offcloud.poll.min", "offcloud.poll.max"} == written
 
 
-def test_what_is_not_there_yet_is_marked() -> None:
-    """Nobody is led to set a key that is refused."""
-    marked = [line.split(":")[0].strip() for line in example().splitlines() if "not in this version" in line]
-    assert sorted(marked) == sorted(pattern.rpartition(".")[2] for pattern in UNAVAILABLE)
-
-
 def test_the_schema_knows_the_keys_as_they_are_written() -> None:
     """Editors complete and check what people write: aliases, units, choices."""
     schema = json_schema()
@@ -76,9 +68,3 @@ def test_the_schema_knows_the_keys_as_they_are_written() -> None:
     }
     assert folder["after"]["enum"] == ["archive", "delete"]
     assert {"type": "null"} in schema["properties"]["state_dir"]["anyOf"]
-
-
-@pytest.mark.parametrize("pattern", sorted(UNAVAILABLE))
-def test_each_missing_feature_is_a_key_of_the_contract(pattern: str) -> None:
-    """The table names keys that exist, so that deleting a line is all there is to do."""
-    assert pattern in set(keys(yaml.safe_load(example())))

@@ -273,17 +273,6 @@ def test_one_problem_of_a_folder(write: Write, keys: str, problem: str) -> None:
     assert any(problem in one for one in problems), problems
 
 
-@pytest.mark.parametrize("keys", ["shared: true"])
-def test_what_a_folder_cannot_do_yet_is_refused(write: Write, keys: str) -> None:
-    """The same inside a folder."""
-    (problem,) = refused(write(f"output_dir: /o\nfolders:\n  - path: /d\n    {keys}\n"))
-    name, value = keys.split(": ")
-    assert (
-        problem
-        == f"config.yaml:4:{7 + len(name)}: folders[0].{name}: {value} is not available in this version"
-    )
-
-
 def test_an_engine_is_set_up_before_a_folder_uses_it(write: Write) -> None:
     """Its address, where its secret lies, and how it calls our directories."""
     drop = "output_dir: /o\nfolders: [{path: /d, engine: aria2}]\n"
@@ -363,6 +352,19 @@ def test_a_directory_has_one_engine(write: Write) -> None:
     folders = "[{path: /d, route: remote, remote: {account: x}, engine: aria2}]"
     (problem,) = refused(write(f"output_dir: /o\nfolders: {folders}\n{engines}"))
     assert problem.endswith("engine is for what comes home, and this folder has route: remote")
+
+
+def test_what_does_not_go_with_a_shared_folder_is_refused(write: Write) -> None:
+    """Transfers nobody can tell apart, and requests that one host would take from another."""
+    folder = "path: /d, shared: true"
+    (problem,) = refused(
+        write(f"output_dir: /o\nfolders: [{{{folder}, route: remote, remote: {{account: x}}}}]\n")
+    )
+    assert "folders[0]: shared: true does not go with route: remote" in problem
+    (problem,) = refused(write(f"output_dir: /o\noffcloud: {{remove: published}}\nfolders: [{{{folder}}}]\n"))
+    assert "folders[0].shared: does not go with offcloud.remove: published" in problem
+    config = settings(write(f"output_dir: /o\nfolders: [{{{folder}, lease: 90s, watch: events}}]\n"))
+    assert (config.folders[0].shared, config.folders[0].lease_s) == (True, 90.0)
 
 
 def test_route_remote_names_what_it_needs(write: Write) -> None:
