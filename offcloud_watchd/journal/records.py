@@ -71,6 +71,9 @@ VERSION: Final = 1
 EVENT_CAP_BYTES: Final = 1 << 20
 """No event may be longer. A job is a few events and ``DROPS_PER_RECORD`` drops at the most, so it fits."""
 
+FRAME_BYTES: Final = 128
+"""What stands around an event in its line has no more."""
+
 LINE_CAP_BYTES: Final = 16 << 20
 """No line is read beyond this."""
 
@@ -135,6 +138,11 @@ class BrokenRecord(ValueError):  # noqa: N818 - the state of the thing
         self.sealed = sealed
 
 
+def as_text(record: Record) -> str:
+    """Return the members of a record as JSON, without braces. Raises ``ValueError`` for a NaN."""
+    return _TO_JSON.encode(record)[1:-1]
+
+
 class Chain:
     """Where a journal stands: the number and the checksum of its last record. Cheap to copy."""
 
@@ -154,13 +162,16 @@ class Chain:
         return Chain(self.seq, self.crc)
 
     def seal(self, record: Record) -> bytes:
-        """Return a record as a line and move on. ``record`` holds what stands between ``batch`` and ``crc``.
+        """Return a record as a line and move on. ``record`` holds what stands between ``seq`` and ``crc``.
 
         Raises ``ValueError`` for what JSON cannot hold (NaN).
         """
         batch = record.pop("batch")
-        members = {"v": VERSION, "seq": self.seq + 1, "batch": batch, **record}
-        body = _TO_JSON.encode(members)[:-1].encode("ascii")
+        return self.seal_text(batch, as_text(record))
+
+    def seal_text(self, batch: object, text: str) -> bytes:
+        """Return a record as a line and move on; ``text`` is ``as_text`` of it without its batch."""
+        body = f'{{"v":{VERSION},"seq":{self.seq + 1},"batch":{batch},{text}'.encode("ascii")
         self.seq += 1
         self.crc = zlib.crc32(body, self.crc)
         return body + self.end_of_line()

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -42,7 +42,16 @@ from offcloud_watchd.errors import JournalUnwritable
 from offcloud_watchd.journal.ballast import FULL, Ballast
 from offcloud_watchd.journal.disk import Disk, same_file, write_all
 from offcloud_watchd.journal.reading import JOURNAL_NAME, OLDER_NAME
-from offcloud_watchd.journal.records import END, EVENT_CAP_BYTES, GENERATION, Chain, Record, Translator
+from offcloud_watchd.journal.records import (
+    END,
+    EVENT_CAP_BYTES,
+    FRAME_BYTES,
+    GENERATION,
+    Chain,
+    Record,
+    Translator,
+    as_text,
+)
 
 NEW_NAME: Final = "journal.jsonl.new"
 
@@ -104,6 +113,9 @@ class Journal:
         self._file = file
         self._categories = categories
         self._distrust = ""
+        self._texts: dict[
+            int, tuple[Recorded, str]
+        ] = {}  # by identity: the events are held, so none is reused
         self._ballast = Ballast(place.disk, place.state_dir)
         self._ballast.lay()
 
@@ -113,12 +125,14 @@ class Journal:
         After a failure every further call raises at once until ``renew`` succeeded, and none of the events
         counts. ``ValueError``, with nothing touched, is a bug: an event of more than 1 MiB, or with a NaN.
         """
+        known, self._texts = self._texts, {}
         if self._distrust:
             raise JournalUnwritable(self._distrust)
         if not events:
             return
-        chain = self._file.chain.copy()
-        content = b"".join(self._sealed(events, chain))
+        chain, batch = self._file.chain.copy(), self._file.chain.seq + 1
+        texts = (known[id(event)][1] if id(event) in known else self._text(event) for event in events)
+        content = b"".join(chain.seal_text(batch, text) for text in texts)
         self._check_place()
         try:
             self._write(content)
@@ -135,9 +149,11 @@ class Journal:
             self._ballast.lay()
 
     def check(self, event: Event) -> None:
-        """Raise ``ValueError`` for an event that no record can hold: more than 1 MiB, or a NaN."""
-        for _ in self._sealed([event], self._file.chain.copy()):
-            pass
+        """Raise ``ValueError`` for an event that no record can hold: more than 1 MiB, or a NaN.
+
+        What was made of it to see that is kept for the next ``append``.
+        """
+        self._texts[id(event)] = event, self._text(event)
 
     def strain(self) -> str:
         """Say why nothing new should be begun although records are still taken; nothing when all is well.
@@ -229,15 +245,14 @@ class Journal:
             self._disk.close(self._file.descriptor)
             self._file.descriptor = -1
 
-    def _sealed(self, events: Sequence[Recorded], chain: Chain) -> Iterator[bytes]:
-        batch = chain.seq + 1
-        for event in events:
-            record = self._place.translator.event_record(event, batch)
-            about = f"{type(event).__name__} of job {record['job']}"
-            line = chain.seal(record)
-            if len(line) > EVENT_CAP_BYTES:
-                raise ValueError(f"{about}: a record of {len(line)} bytes")
-            yield line
+    def _text(self, event: Recorded) -> str:
+        """Return what stands of an event in its record, whatever the record's number and batch."""
+        record = self._place.translator.event_record(event, 0)
+        del record["batch"]
+        text = as_text(record)
+        if len(text) > EVENT_CAP_BYTES - FRAME_BYTES:
+            raise ValueError(f"{type(event).__name__} of job {record['job']}: a record of {len(text)} bytes")
+        return text
 
     def _check_place(self) -> None:
         """Notice before writing that somebody deleted, exchanged, cut or filled the file under our hands."""

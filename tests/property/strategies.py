@@ -66,7 +66,8 @@ def histories(draw: st.DrawFn, max_size: int = 12) -> list[Event]:
         if job is None:
             possible = [Queued]
         else:
-            possible = [*TRANSITIONS[job.state], *([Discarded] if job.state is JobState.REMOVED else [])]
+            may_go = job.state is JobState.REMOVED and not job.remembered
+            possible = [*TRANSITIONS[job.state], *([Discarded] if may_go else [])]
         event = replace(draw(of(draw(st.sampled_from(possible)))), job_id=job_id)
         apply(present, event)
         happened.append(event)
