@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_the_journal_is_the_fold(happened: list[Event], acts: list[str], batch: 
             elif act == "look":
                 assert follower.jobs() == fold(recorded)
         journal.close()
-        assert follower.jobs() == read_jobs(directory) == started(directory) == fold(happened)
+        assert follower.jobs() == started(directory) == fold(happened)
         assert verify(directory).problems == ()
 
 
@@ -102,7 +102,14 @@ def test_a_prefix_is_a_prefix(happened: list[Event], data: st.DataObject) -> Non
         size = data.draw(st.integers(empty_bytes, len(content)))
         path.write_bytes(content[:size])
         count = content[:size].count(b"\n") - 2
-        assert read_jobs(directory) == started(directory) == fold(happened[:count])
+        folded = fold(happened[:count])
+        assert started(directory) == folded
+        assert read_jobs(directory) == in_sight(folded)
+
+
+def in_sight(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """Return those that readers are told of."""
+    return {job_id: job for job_id, job in jobs.items() if not job.remembered}
 
 
 def spoilt(content: bytes, data: st.DataObject) -> bytes:
