@@ -60,7 +60,7 @@
     const mine = (events = new EventSource(address));
     mine.addEventListener("open", () => ($("offline").hidden = true));
     mine.addEventListener("parts", (event) => take(JSON.parse(event.data)));
-    mine.addEventListener("stale", () => load(location.href, false));
+    mine.addEventListener("stale", () => (going ? load(going, true) : load(location.href, false)));
     mine.addEventListener("error", () => {
       if (mine !== events) return;
       // A stream that has ended comes again by itself; one that was refused does not.
@@ -79,17 +79,23 @@
 
   // --- another view of the same page ---
 
+  // The last to be asked for counts. What the old view hears meanwhile must not lead back to it: `going` is
+  // where to.
   let loading = 0;
+  let going = null;
   async function load(address, isNew) {
     const turn = ++loading;
+    if (isNew) going = address;
     let answer;
     try {
       answer = await fetch(address);
     } catch {
+      if (turn === loading) going = null;
       return;
     }
     const page = parsed(await answer.text());
     if (turn !== loading) return;
+    going = null;
     if (!answer.ok || !page.querySelector("main") || answer.redirected) {
       location.assign(address);
       return;
