@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 PROBE_MIN_S: Final = 30.0
 PROBE_MAX_S: Final = 480.0
+PROBE_NEAR_MAX_S: Final = 60.0
+"""What lies on this machine, a disk, costs nothing to try, and whoever made room there waits for it."""
 
 
 class Pauses:
@@ -71,7 +73,8 @@ class Pauses:
         if error is None:
             log.warning("lane %s works again", lane, extra={"lane": lane})
             del self._paused[lane]
-            self._every_s[lane] = min(self._every_s[lane] * 2, PROBE_MAX_S)
+            most_s = PROBE_NEAR_MAX_S if lane in (Lane.FETCH, Lane.DISK) else PROBE_MAX_S
+            self._every_s[lane] = min(self._every_s[lane] * 2, most_s)
         else:
             self._paused[lane] = replace(pause, probe_at=now + self._every_s[lane])
 

@@ -27,6 +27,7 @@ def _killed_at_random(
     place = make_place(sandbox.url, auth=auth, settle="100ms", poll="{min: 200ms, max: 500ms}")
     waiting = [f"magnet:?xt=urn:btih:{number:040x}&dn=Release.{number}" for number in range(1, DROPS + 1)]
     daemon = run_daemon(place)
+    last_life_at = 0
     for number in range(kills):
         # Dropped over the first two thirds of the kills, so that every phase is met by many of them.
         while waiting and len(waiting) > DROPS * (1 - 1.5 * (number + 1) / kills):
@@ -35,6 +36,7 @@ def _killed_at_random(
         threading.Event().wait(chance.uniform(0.3, 1.5))
         assert daemon.alive(), daemon.log[-3000:]
         daemon.kill()
+        last_life_at = len(daemon.log)
         daemon.start()
     wait_until(
         lambda: place.all_in(JobState.DONE, JobState.FAILED, count=DROPS),
@@ -45,7 +47,7 @@ def _killed_at_random(
     assert_all_home(place, sandbox, place.jobs())
     assert len(list((place.drop / "processed").iterdir())) == DROPS
     # The last start may have found nothing to do: stop it only once it listens to signals.
-    wait_until(lambda: "ready:" in daemon.log.rpartition(" starts")[2], within_s=30, why=lambda: daemon.log)
+    wait_until(lambda: "ready:" in daemon.log[last_life_at:], within_s=30, why=lambda: daemon.log)
     assert daemon.stop() == 0
 
 

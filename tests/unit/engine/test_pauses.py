@@ -7,7 +7,7 @@ import math
 import pytest
 
 from offcloud_watchd.core.model import Lane
-from offcloud_watchd.engine.pauses import PROBE_MAX_S, PROBE_MIN_S, Pauses, lane_of
+from offcloud_watchd.engine.pauses import PROBE_MAX_S, PROBE_MIN_S, PROBE_NEAR_MAX_S, Pauses, lane_of
 from offcloud_watchd.errors import Blocked, Transient
 from tests.fakes.jobs import NOW
 
@@ -88,12 +88,22 @@ def test_an_answer_for_a_lane_that_does_not_pause() -> None:
 
 def test_a_lane_that_falls_back_is_probed_less_often() -> None:
     """A probe that succeeds although the work does not is no reason to try for ever twice a minute."""
-    pauses, waits = paused(), []
+    assert waits_of(Lane.API) == [30.0, 60.0, 120.0, 240.0, PROBE_MAX_S, PROBE_MAX_S, PROBE_MAX_S]
+
+
+def test_a_disk_is_tried_every_minute_however_often_it_was_full() -> None:
+    """Found by an hour of trouble: room was made, and the fetches waited eight minutes for the next try."""
+    assert waits_of(Lane.FETCH) == [30.0, *[PROBE_NEAR_MAX_S] * 6]
+
+
+def waits_of(lane: Lane) -> list[float]:
+    """Return how long a lane waits for its next try, time after time, when each fails right after it."""
+    pauses, waits = Pauses(), []
     for _ in range(7):
-        pauses.block(Lane.FETCH, FULL, NOW)
-        waits.append(pauses.view[Lane.FETCH].probe_at - NOW)
-        pauses.answered(Lane.FETCH, None, NOW)
-    assert waits == [30.0, 60.0, 120.0, 240.0, PROBE_MAX_S, PROBE_MAX_S, PROBE_MAX_S]
+        pauses.block(lane, FULL, NOW)
+        waits.append(pauses.view[lane].probe_at - NOW)
+        pauses.answered(lane, None, NOW)
+    return waits
 
 
 def test_a_lane_that_worked_begins_anew() -> None:
