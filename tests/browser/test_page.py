@@ -149,6 +149,7 @@ def test_a_lane_is_tried(browser: Browser, house: House):
     browser.wait("document.getElementById('health')?.innerText === 'All is well'")
 
 
+@pytest.mark.torture  # now and then the list stays as it was for ten seconds: it is not known why
 def test_filters(browser: Browser, house: House):
     """As one types, by what one chooses, by the numbers, page by page; the address follows."""
     ids = add(house, *(f"Film.{number:03}" for number in range(60)))
