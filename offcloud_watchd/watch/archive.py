@@ -15,7 +15,6 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +29,7 @@ from offcloud_watchd.watch.names import (
     REASON_SUFFIX,
     alternatives,
 )
-from offcloud_watchd.watch.reading import open_directory, read_settled, stamp_at
+from offcloud_watchd.watch.reading import made, read_settled, stamp_at
 
 MAX_REASON_BYTES: Final = 1 << 20
 
@@ -51,7 +50,7 @@ class Source:
 
 def archive(source: Source) -> None:
     """Move an accepted drop to ``processed/``. Raises ``OSError``."""
-    with _shelf(source.root, PROCESSED) as shelf:
+    with made(source.root, PROCESSED) as shelf:
         next(name for name in alternatives(source.name) if _moved(source, shelf, name))
 
 
@@ -68,7 +67,7 @@ def delete(source: Source) -> None:
 
 def refuse(source: Source, reason: str) -> None:
     """Move a drop to ``failed/`` with its reason beside it. Raises ``OSError``."""
-    with _shelf(source.root, FAILED) as shelf:
+    with made(source.root, FAILED) as shelf:
         next(
             name
             for name in _names_with_reason(source.name)
@@ -78,27 +77,12 @@ def refuse(source: Source, reason: str) -> None:
 
 def report(root: int, name: str, reason: str) -> None:
     """Put a reason into ``failed/`` for a list of which a part was accepted. Raises ``OSError``."""
-    with _shelf(root, FAILED) as shelf:
+    with made(root, FAILED) as shelf:
         next(candidate for candidate in _names_with_reason(name) if _told(shelf, candidate, reason))
 
 
 def _names_with_reason(name: str) -> Iterator[str]:
     return alternatives(name, MAX_NAME_BYTES - len(REASON_SUFFIX))
-
-
-@contextmanager
-def _shelf(root: int, name: str) -> Iterator[int]:
-    """Open a directory of the archive inside the folder that is there; make it when it is missing."""
-    try:
-        descriptor = open_directory(name, within=root)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o775, dir_fd=root)
-        descriptor = open_directory(name, within=root)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _moved(source: Source, shelf: int, name: str) -> bool:

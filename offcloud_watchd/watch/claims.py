@@ -27,7 +27,6 @@ What is where when a host ends, stands still, or loses the file system, and what
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -36,7 +35,7 @@ from typing import Final
 from offcloud_watchd import kernel
 from offcloud_watchd.core.settle import Stamp
 from offcloud_watchd.watch.names import parted
-from offcloud_watchd.watch.reading import open_directory, opened_directory, stamp_at
+from offcloud_watchd.watch.reading import made, opened_directory, stamp_at
 
 CLAIMED: Final = "claimed"
 TAKEN: Final = "taken"
@@ -81,21 +80,6 @@ def committed(claimed: int, taken: int, paths: Sequence[str]) -> dict[str, Stamp
             with _inside(place, subfolder) as directory:
                 os.fsync(directory)
     return ours
-
-
-@contextmanager
-def made(within: int, name: str) -> Iterator[int]:
-    """Open a real directory inside another one; make it where it is missing. Raises ``OSError``."""
-    try:
-        descriptor = open_directory(name, within=within)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o775, dir_fd=within)
-        descriptor = open_directory(name, within=within)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -47,6 +48,21 @@ def open_directory(path: str | os.PathLike[str], within: int | None = None) -> i
 def opened_directory(path: str | os.PathLike[str], within: int | None = None) -> Iterator[int]:
     """Open a directory for a while; see ``open_directory``."""
     descriptor = open_directory(path, within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def made(within: int, name: str) -> Iterator[int]:
+    """Open a real directory inside another one; make it where it is missing. Raises ``OSError``."""
+    try:
+        descriptor = open_directory(name, within=within)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o775, dir_fd=within)
+        descriptor = open_directory(name, within=within)
     try:
         yield descriptor
     finally:

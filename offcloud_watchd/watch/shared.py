@@ -20,14 +20,14 @@ from typing import Final
 
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.core.settle import Sighting, Stamp, settle
-from offcloud_watchd.watch.claims import CLAIMED, TAKEN, committed, made, moved
+from offcloud_watchd.watch.claims import CLAIMED, TAKEN, committed, moved
 from offcloud_watchd.watch.folder import MAX_CANDIDATES, Commit, Folder, Visit
 from offcloud_watchd.watch.leases import SHARED, Leases, host_name
 from offcloud_watchd.watch.mooring import Mooring
 from offcloud_watchd.watch.mounts import mount_of
 from offcloud_watchd.watch.names import shown
 from offcloud_watchd.watch.outgoing import Departure
-from offcloud_watchd.watch.reading import opened_directory, stamp_at
+from offcloud_watchd.watch.reading import made, opened_directory, stamp_at
 from offcloud_watchd.watch.scan import scan
 from offcloud_watchd.watch.settings import FolderSettings, WatchSettings
 from offcloud_watchd.watch.turns import Turns

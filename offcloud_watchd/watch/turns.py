@@ -36,10 +36,9 @@ from typing import Final
 from offcloud_watchd.core.model import Job, Route
 from offcloud_watchd.core.ports import Clock, Turn
 from offcloud_watchd.errors import Held
-from offcloud_watchd.watch.claims import made
 from offcloud_watchd.watch.leases import LINKS, SHARED, Leases, content_at, put
 from offcloud_watchd.watch.parking import ParkedError, Parking
-from offcloud_watchd.watch.reading import opened_directory, stamp_at
+from offcloud_watchd.watch.reading import made, opened_directory, stamp_at
 
 log = logging.getLogger(__name__)
 

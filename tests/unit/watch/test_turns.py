@@ -12,9 +12,8 @@ import pytest
 from offcloud_watchd.core.model import Route
 from offcloud_watchd.core.ports import Turn
 from offcloud_watchd.errors import Held
-from offcloud_watchd.watch.claims import made
 from offcloud_watchd.watch.leases import SHARED, Leases, host_name
-from offcloud_watchd.watch.reading import opened_directory
+from offcloud_watchd.watch.reading import made, opened_directory
 from offcloud_watchd.watch.turns import Turns, TurnsOfJobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import a_job
