@@ -12,7 +12,10 @@ from offcloud_watchd.core.story import display_name, shown_key
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A filter; None and empty mean any. ``text`` is part of a name, an id, a key, a path or a reason."""
+    """A filter; None and empty mean any. Each word of ``text`` is in a name, a path, an address or a reason.
+
+    An id or an info hash is met by its beginning alone: its digits would hold many a number by chance.
+    """
 
     state: JobState | None = None
     category: str | None = None
@@ -32,13 +35,22 @@ class Wanted:
 
 def _holds(job: Job, words: Sequence[str]) -> bool:
     text = "\n".join(_texts(job)).casefold()
-    return all(word in text for word in words)
+    names = tuple(_names(job))
+    return all(word in text or any(name.startswith(word) for name in names) for word in words)
+
+
+def _names(job: Job) -> Iterator[str]:
+    yield job.id
+    yield shown_key(job.link.key)
+    yield shown_key(job.link.key).partition(":")[2]
 
 
 def _texts(job: Job) -> Iterator[str]:
-    yield display_name(job)
-    yield job.id
-    yield shown_key(job.link.key)
+    name, key = display_name(job), shown_key(job.link.key)
+    if job.link.kind is LinkKind.URL:
+        yield key
+    if name != key:
+        yield name
     yield job.reason
     yield from (drop.name for drop in job.drops)
     if job.publication is not None:
