@@ -90,7 +90,9 @@
     try {
       answer = await fetch(address);
     } catch {
-      if (turn === loading) going = null;
+      if (turn !== loading) return;
+      $("offline").hidden = false;
+      setTimeout(() => turn === loading && load(address, isNew), PATIENCE_MS);
       return;
     }
     const page = parsed(await answer.text());
