@@ -142,12 +142,14 @@ class Links:
     """What the bytes of a drop hold: good links in order, bad lines, and lines that repeat an earlier link.
 
     ``is_list`` tells whether the format can hold many links, so that the file's name need not name one.
+    ``holds_more`` tells that the bytes hold more than the links say: a torrent's pieces, an NZB's articles.
     """
 
     found: tuple[Link, ...]
     bad: tuple[BadLine, ...] = ()
     duplicate_lines: tuple[int, ...] = ()
     is_list: bool = False
+    holds_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

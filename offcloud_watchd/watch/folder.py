@@ -31,8 +31,8 @@ from offcloud_watchd.watch.names import inside, parted, shown, stem
 from offcloud_watchd.watch.outgoing import Departure, Outgoing, accepted, refused
 from offcloud_watchd.watch.reading import opened_directory, read_settled
 from offcloud_watchd.watch.scan import Scan, scan
-from offcloud_watchd.watch.settings import FolderSettings
-from offcloud_watchd.watch.spool import store
+from offcloud_watchd.watch.settings import After, FolderSettings
+from offcloud_watchd.watch.spool import name_of, store
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ class _Taken:
     path: str
     stamp: Stamp
     data: bytes
+    sha256: str
     links: Links
     destination: Destination
 
@@ -282,20 +283,22 @@ class Folder:
             elif one is not None:
                 unusable.append(one)
         try:
-            hashes = store(self._spool_dir, [one.data for one in taken])
+            store(self._spool_dir, {one.sha256: one.data for one in taken if self._is_spooled(one)})
         except OSError as error:
             place = self._spool_dir
             self._spool_problem = f"nothing is taken: no copy can be kept in {place}: {error.strerror}"
             return [], False
         self._spool_problem = ""
-        pairs = list(zip(taken, hashes, strict=True))
-        accepted = [self._accepted(one, sha256) for one, sha256 in self._ours(pairs)]
-        return [*accepted, *unusable], more
+        return [*map(self._accepted, self._ours(taken)), *unusable], more
 
-    def _ours(self, taken: list[tuple[_Taken, str]]) -> list[tuple[_Taken, str]]:
+    def _is_spooled(self, taken: _Taken) -> bool:
+        """Tell whether the bytes are kept: links are whole in their record, their file is archived."""
+        return taken.links.holds_more or self.settings.after is After.DELETE
+
+    def _ours(self, taken: list[_Taken]) -> list[_Taken]:
         """Leave out what another host has taken over meanwhile."""
-        stamps = self._committed({one.path: one.stamp for one, _ in taken})
-        return [(replace(one, stamp=stamps[one.path]), sha256) for one, sha256 in taken if one.path in stamps]
+        stamps = self._committed({one.path: one.stamp for one in taken})
+        return [replace(one, stamp=stamps[one.path]) for one in taken if one.path in stamps]
 
     def _committed(self, stamps: Mapping[str, Stamp]) -> Mapping[str, Stamp]:
         """Return the stamps of those drops that no other host can take over any more."""
@@ -330,7 +333,7 @@ class Folder:
         except BadDrop as error:
             return self._not_understood(path, sighting, str(error), destination, data)
         self._later.pop(path, None)
-        return _Taken(path, sighting.stamp, data, links, destination)
+        return _Taken(path, sighting.stamp, data, name_of(data), links, destination)
 
     def _read(self, root: int, path: str, stamp: Stamp) -> bytes | None:
         subfolder, name = parted(path)
@@ -355,9 +358,11 @@ class Folder:
         of_subfolder = self.settings.subfolder_destination
         return of_subfolder(subfolder) if subfolder and of_subfolder else self.settings.destination
 
-    def _accepted(self, taken: _Taken, sha256: str) -> Accepted:
+    def _accepted(self, taken: _Taken) -> Accepted:
         self._say_left_out(taken)
-        drop = self._drop(taken.path, taken.stamp, sha256)
+        drop = self._drop(taken.path, taken.stamp, taken.sha256)
+        if not self._is_spooled(taken):
+            drop = replace(drop, sha256="")
         leaving = accepted(taken.path, taken.stamp, taken.links, self.settings.after, _identity_of(drop))
         return Accepted(
             Intake(drop, taken.links, taken.destination, stem(drop.name)),

@@ -33,7 +33,7 @@ from offcloud_watchd.watch.commands import SUFFIX, commands_dir
 from offcloud_watchd.watch.names import OWN_PREFIX, shown, stem
 from offcloud_watchd.watch.reading import opened_directory, read_settled, stamp_at
 from offcloud_watchd.watch.settings import WatchSettings
-from offcloud_watchd.watch.spool import store
+from offcloud_watchd.watch.spool import name_of, store
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +168,9 @@ class Orders:
         links = parse(name, content)
         if not links.found:
             raise BadDrop("the file holds no link that can be used")
-        drop = Drop(drop_id, name, "", store(self._spool_dir, [content])[0])
+        sha256 = name_of(content)
+        store(self._spool_dir, {sha256: content})
+        drop = Drop(drop_id, name, "", sha256)
         return Intake(drop, links, self._destination_for(category), stem(name))
 
     def _set_aside(self, directory: int, name: str, problem: str) -> None:

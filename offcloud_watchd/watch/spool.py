@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,16 +31,20 @@ files in little more time than one."""
 NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def store(spool_dir: Path, contents: Sequence[bytes]) -> list[str]:
-    """Keep the bytes and return the SHA-256 of each in hex; on return all are safe. Raises ``OSError``.
+def name_of(data: bytes) -> str:
+    """Return the name that bytes have in the spool: their SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def store(spool_dir: Path, contents: Mapping[str, bytes]) -> None:
+    """Keep bytes by their names; on return all are safe. Raises ``OSError``.
 
     When it raises, none may be told of; the call may be repeated.
     """
-    names = [hashlib.sha256(data).hexdigest() for data in contents]
-    if not names:
-        return names
+    if not contents:
+        return
     spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wanted = [(f"{spool_dir}/{name}", data) for name, data in dict(zip(names, contents, strict=True)).items()]
+    wanted = [(f"{spool_dir}/{name}", data) for name, data in contents.items()]
     groups = [wanted[start : start + AT_ONCE] for start in range(0, len(wanted), AT_ONCE)]
     if len(groups) == 1:
         _keep(groups[0])
@@ -49,7 +53,6 @@ def store(spool_dir: Path, contents: Sequence[bytes]) -> list[str]:
             for _ in writers.map(_keep, groups):
                 pass
     sync_directory(spool_dir)
-    return names
 
 
 def _keep(wanted: Sequence[tuple[str, bytes]]) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from offcloud_watchd.core.model import Destination
 from offcloud_watchd.core.ports import Wish
 from offcloud_watchd.watch import FolderSettings, WatchMode
-from offcloud_watchd.watch.hints import Hints
+from offcloud_watchd.watch.hints import Flag, Hints
 from tests.unit.watch.conftest import Yard
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
@@ -55,6 +55,21 @@ def watch_modes(yard: Yard) -> list[str]:
     return [folder.watch for folder in yard.watcher.folders]
 
 
+def drop_everywhere(yard: Yard, directory: Path, name: str) -> None:
+    """Drop a file into each folder, and wait for the events that tell of it: the clock is no real one."""
+    for folder in ("drop", "films", "music"):
+        (directory / folder / name).write_text(MAGNET)
+    for post in yard.watcher._posts:
+        if post.watch is not WatchMode.POLL:
+            await_hint(post.flag)
+
+
+def await_hint(flag: Flag) -> None:
+    """Wait until a hint came in."""
+    waited = threading.Event()
+    assert any(flag.is_raised() or waited.wait(0.05) for _ in range(400)), "nobody looks there"
+
+
 def limited(directory: Path, what: str, number: int, modes: list[str]) -> None:
     """Meet a limit, lose nothing, and go back to events when there is room again."""
     limit(what, number)
@@ -62,16 +77,14 @@ def limited(directory: Path, what: str, number: int, modes: list[str]) -> None:
     yard.look()
     yard.look()
     assert watch_modes(yard) == modes, watch_modes(yard)
-    for name in ("drop", "films", "music"):
-        (directory / name / "a.magnet").write_text(MAGNET)
+    drop_everywhere(yard, directory, "a.magnet")
     assert len(taken(yard, 30.0)) == 3, "a drop was lost"
     limit(what, 1000)
     yard.look(after_s=300.0)
     yard.look()
     assert watch_modes(yard) == ["events"] * 3, watch_modes(yard)
     assert [folder.missed for folder in yard.watcher.folders] == [0] * 3, yard.watcher.folders
-    for name in ("drop", "films", "music"):
-        (directory / name / "b.magnet").write_text(MAGNET)
+    drop_everywhere(yard, directory, "b.magnet")
     assert len(taken(yard, 30.0)) == 3, "a drop was lost"
     yard.close()
 
@@ -87,8 +100,7 @@ def overflowed(directory: Path) -> None:
     sys.stdin.readline()
     films = yard.watcher._posts[1].flag  # the folder of the drop whose event is lost
     assert rung.wait(WITHIN_S), "no hint at all"
-    waited = threading.Event()
-    assert any(films.is_raised() or waited.wait(0.05) for _ in range(400)), "nobody looks there"
+    await_hint(films)
     (wish,) = taken(yard, 0.0)
     assert wish.what.drop.name == "lost.magnet", wish
     yard.look(after_s=2.0)

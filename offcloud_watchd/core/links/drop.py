@@ -119,7 +119,7 @@ def _torrent(name: str, data: bytes) -> Links:
         if _NZB.match(_root(text)):
             return _nzb(name, data)
         raise BadDrop(f"this is no torrent: {_kind(data, text)}")
-    return Links((torrent_link(parse_torrent(data)),))
+    return Links((torrent_link(parse_torrent(data)),), holds_more=True)
 
 
 def _root(text: str) -> str:
@@ -193,7 +193,7 @@ def _nzb(name: str, data: bytes) -> Links:
         nzb = parse_nzb(data)
     except BadDrop as error:
         raise BadDrop(f"this is an NZB file (Usenet) that is damaged: {error}") from None
-    return Links((nzb_link(nzb, _sound(_NZB_ENDING.sub("", name))),))
+    return Links((nzb_link(nzb, _sound(_NZB_ENDING.sub("", name))),), holds_more=True)
 
 
 def _sound(text: str) -> str:

@@ -19,6 +19,8 @@ from offcloud_watchd.watch.folder import MAX_CANDIDATES
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
 TORRENT = b"d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:" + b"p" * 20 + b"ee"
+NZB = b"""<?xml version="1.0"?><nzb xmlns="http://www.newzbin.com/DTD/2003/nzb"><file><segments>
+<segment bytes="9">one@example</segment></segments></file></nzb>"""
 
 Rights = Callable[[], AbstractContextManager[None]]
 
@@ -48,6 +50,32 @@ def test_drop_is_read_spooled_and_archived(yard) -> None:
     assert yard.names() == ["processed"]
     assert yard.names("processed") == ["Show.S01.torrent"]
     assert yard.look(after_s=60.0).wishes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "after", "kept"),
+    [
+        ("a.magnet", MAGNET.encode(), After.ARCHIVE, 0),
+        (
+            "a.txt",
+            b"https://example.org/a\nhttps://example.org/b\nfile:///etc/passwd\n",
+            After.ARCHIVE,
+            False,
+        ),
+        ("a.torrent", MAGNET.encode(), After.ARCHIVE, 0),
+        ("a.magnet", TORRENT, After.ARCHIVE, 1),
+        ("a.nzb", NZB, After.ARCHIVE, 1),
+        ("a.magnet", MAGNET.encode(), After.DELETE, 1),
+    ],
+)
+def test_what_links_do_not_say_is_kept(yard, name: str, data: bytes, after: After, kept: int) -> None:
+    """The pieces of a torrent, the articles of an NZB, what would lie nowhere else; links are recorded."""
+    yard.configure(after=after)
+    (yard.drop / name).write_bytes(data)
+    (intake,) = yard.accept()
+    spooled = [path.read_bytes() for path in (yard.state / "spool").glob("*")]
+    assert (spooled, bool(intake.drop.sha256)) == ([data] * kept, kept == 1)
+    assert yard.names("processed") == [name] * (after is After.ARCHIVE)
 
 
 def test_look_says_when_to_come_back(yard) -> None:
@@ -520,13 +548,13 @@ def test_taken_in_vain_is_taken_again_after_a_restart(yard) -> None:
 
 def test_full_disk_of_the_spool_consumes_nothing(yard, full_disk: Rights) -> None:
     """Where no copy can be kept no drop is taken or refused, and it goes on by itself."""
-    for name in ("a.magnet", "b.magnet"):
-        (yard.drop / name).write_text(MAGNET)
+    for name in ("a.torrent", "b.torrent"):
+        (yard.drop / name).write_bytes(TORRENT)
     yard.look()
     with full_disk():
         assert yard.look(after_s=2.0).wishes == ()
     assert "no copy can be kept" in yard.health().problem
-    assert yard.names() == ["a.magnet", "b.magnet"]
+    assert yard.names() == ["a.torrent", "b.torrent"]
     assert len(yard.look(after_s=10.0).wishes) == 2
     assert yard.health().problem == ""
 

@@ -213,7 +213,7 @@ def test_a_host_back_from_the_dead_has_lost_its_claims(site: Site) -> None:
     def stand_still(*_: object) -> None:
         assert site.pass_(2 * LEASE_S, other) == ["x.magnet"]
 
-    # The spool is written between the reading and the commit: there it is held up.
+    # Between the reading and the commit: there it is held up.
     folder = away.watcher._posts[0].folder
     commit = folder._parts[1]._commit
     folder._parts[1]._commit = replace(commit, ours=lambda paths: (stand_still(), commit.ours(paths))[1])

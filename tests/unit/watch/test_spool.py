@@ -7,25 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.watch.spool import store, sweep_spool, sync_directory, write_durably
+from offcloud_watchd.watch.spool import name_of, store, sweep_spool, sync_directory, write_durably
 
 
 def test_bytes_are_kept_under_their_hash(tmp_path: Path) -> None:
     """Storing makes the spool, names the bytes by their hash and is private; storing again is harmless."""
     spool = tmp_path / "state" / "spool"
-    (name,) = store(spool, [b"data"])
-    assert name == hashlib.sha256(b"data").hexdigest()
-    assert store(spool, [b"data", b"data"]) == [name, name]
+    name = hashlib.sha256(b"data").hexdigest()
+    assert name_of(b"data") == name
+    for _ in range(2):
+        store(spool, {name: b"data"})
     assert [path.name for path in spool.iterdir()] == [name]
     assert (spool / name).read_bytes() == b"data"
     assert (spool / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_many_are_stored_in_their_order(tmp_path: Path) -> None:
-    """Names come back in the order of the contents, and every one is there."""
-    contents = [b"%d" % number for number in range(150)]
-    names = store(tmp_path, contents)
-    assert [(tmp_path / name).read_bytes() for name in names] == contents
+def test_many_are_stored(tmp_path: Path) -> None:
+    """Every one is there, under its own name."""
+    contents = {name_of(data): data for data in (b"%d" % number for number in range(150))}
+    store(tmp_path, contents)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == contents
 
 
 def test_one_that_cannot_be_stored_fails_all(
@@ -33,15 +34,16 @@ def test_one_that_cannot_be_stored_fails_all(
 ) -> None:
     """Where one of many cannot be kept none is reported as safe, and nothing half is left."""
     with full_disk(), pytest.raises(OSError, match="too large"):
-        store(tmp_path, [b"1", b"2", b"3"])
+        store(tmp_path, {name_of(data): data for data in (b"1", b"2", b"3")})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_proves_nothing(tmp_path: Path) -> None:
     """A power cut can leave a name with less than its bytes: it is written anew."""
-    (name,) = store(tmp_path, [b"data"])
+    name = name_of(b"data")
+    store(tmp_path, {name: b"data"})
     (tmp_path / name).write_bytes(b"")
-    assert store(tmp_path, [b"data"]) == [name]
+    store(tmp_path, {name: b"data"})
     assert (tmp_path / name).read_bytes() == b"data"
 
 
@@ -61,7 +63,8 @@ def test_sync_needs_a_directory(tmp_path: Path) -> None:
 
 def test_sweep_keeps_what_is_needed(tmp_path: Path) -> None:
     """Needless bytes and half files go at the start; needed ones and foreign files stay."""
-    kept, lost = store(tmp_path, [b"kept", b"lost"])
+    kept, lost = name_of(b"kept"), name_of(b"lost")
+    store(tmp_path, {kept: b"kept", lost: b"lost"})
     (tmp_path / ".offcloud-watchd-0123").write_bytes(b"half")
     (tmp_path / "README").write_bytes(b"foreign")
     assert sweep_spool(tmp_path, {kept}) == 2

@@ -9,14 +9,15 @@ import pytest
 
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse, parse_torrent
 from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Link, LinkKind
-from offcloud_watchd.watch.spool import store
+from offcloud_watchd.watch.spool import name_of, store
 from offcloud_watchd.watch.spooled import SpooledFiles, SpooledTorrents, Uploading
 from tests.fakes.torrents import Content, torrent
 
 
 def job_of(*contents: bytes, spool: Path, **link: str | None) -> Job:
     """Make a job that came of some drops, whose bytes are in the spool."""
-    names = store(spool, contents)
+    names = [name_of(data) for data in contents]
+    store(spool, dict(zip(names, contents, strict=True)))
     drops = tuple(Drop(f"d{number}", "x", "/drop", name) for number, name in enumerate(names))
     known = {"info_hash_v1": None, "info_hash_v2": None, **link}
     made = Link(LinkKind.TORRENT, "btih:x", "magnet:?x", **known)
