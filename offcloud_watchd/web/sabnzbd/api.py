@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 FILES: Final = "nzbfile"
 """The field of a form in which a file comes that is not marked as one."""
+MAX_STRANGE_BYTES: Final = 1024 * 1024
+"""A larger form is read only where the key stands in the address, as it does with all that send files."""
 _OPEN: Final = frozenset({"version", "auth"})
 _SECRETS: Final = frozenset({"apikey", "ma_username", "ma_password", "key"})
 _MISSING: Final = "API Key Required"
@@ -89,9 +91,9 @@ class Sabnzbd:
         if is_foreign(request.headers):
             raise Refused("the request comes from another site's page")
         address = request.query_params
-        # A wrong key in the address is not worth reading a file for. But what is asked only the form may say:
-        # an open mode in the address lets nothing in.
-        is_in = bool(_key(address)) and address.get("mode") not in _OPEN
+        # A wrong key in the address is not worth reading a file for, nor is a large form to look for one. But
+        # what is asked only the form may say: an open mode in the address lets nothing in.
+        is_in = (bool(_key(address)) and address.get("mode") not in _OPEN) or _is_large(request)
         if is_in:
             await self._let_in(request, address)
         given, uploads = await parameters(request, FILES)
@@ -121,6 +123,14 @@ class Sabnzbd:
     async def _which_key(self, request: Request, key: str) -> Response:
         is_good = not key or await self._entrance.holds_key(request, key)
         return utf8_answer({"auth": "apikey" if is_good else "badkey"})
+
+
+def _is_large(request: Request) -> bool:
+    """Tell whether a form is larger than strangers may have read, or may be: its length is not told."""
+    told = request.headers.get("content-length", "")
+    if "transfer-encoding" in request.headers:
+        return True
+    return told.isascii() and told.isdigit() and int(told) > MAX_STRANGE_BYTES
 
 
 def _key(given: Mapping[str, str]) -> str:

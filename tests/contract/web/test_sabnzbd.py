@@ -18,6 +18,7 @@ import requests
 
 from offcloud_watchd.core.model import JobState, Lane, LinkKind, Progress
 from offcloud_watchd.errors import Blocked
+from offcloud_watchd.web.sabnzbd.api import MAX_STRANGE_BYTES
 from tests.contract.web import flow
 from tests.fakes.house import House, wait_until
 
@@ -177,6 +178,20 @@ def test_a_wrong_key(house):
     for key, text in (("wrong", "API Key Incorrect"), ("", "API Key Required")):
         answer = Sonarr(house.url, key=key).once("get_config")
         assert (answer.status_code, answer.text) == (403, text)
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_large_form_is_not_read_for_a_key(house, sonarr, is_chunked):
+    """Strangers would fill the disk with files that nobody has asked for; with a key it is taken."""
+    large = nzb() + b"\n" * MAX_STRANGE_BYTES
+    given = {"mode": "addfile", "apikey": KEY}
+    url, files = f"{house.url}/sabnzbd/api", {"name": ("a.nzb", large)}
+    form = requests.Request("POST", url, files=files, data=given).prepare()
+    headers = {"content-type": form.headers["content-type"]}
+    body = iter([form.body]) if is_chunked else form.body
+    answer = requests.post(url, data=body, headers=headers, timeout=10)
+    assert (answer.status_code, answer.text) == (403, "API Key Required")
+    assert sonarr.add(data=large)
 
 
 def test_a_name_and_a_password(house):
