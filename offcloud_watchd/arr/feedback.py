@@ -20,7 +20,7 @@ from offcloud_watchd.arr.tool import Record, Tool
 from offcloud_watchd.core.events import Event, Published
 from offcloud_watchd.core.model import Job, JobState, Link
 from offcloud_watchd.core.ports import Clock, Stop
-from offcloud_watchd.core.verdicts import name_for_tools
+from offcloud_watchd.core.verdicts import name_for_tools, nzo_id
 from offcloud_watchd.errors import Cancelled, Transient
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,11 @@ def hashes_of(link: Link) -> frozenset[str]:
     """Return how a tool may name a torrent: by its v1 hash, else by the v2 one, whole or cut to 40 digits."""
     v1, v2 = link.info_hash_v1, link.info_hash_v2
     return frozenset(one.upper() for one in (v1, v2, v2 and v2[:40]) if one)
+
+
+def ids_of(job: Job) -> frozenset[str]:
+    """Return by what a tool may know what a client handed over: a torrent's hashes, else SABnzbd's id."""
+    return hashes_of(job.link) or frozenset({nzo_id(job)})
 
 
 def newest_grab(history: Iterable[Record], hashes: Collection[str]) -> tuple[Record | None, bool]:
@@ -107,14 +112,15 @@ class Feedback:
 
     def imported(self, job: Job, stop: Stop) -> str:
         """Return who has imported a job, when none still has it in hand; see ``core.ports.Tools``."""
-        names, hashes = [], hashes_of(job.link)
+        names, ids = [], ids_of(job)
+        known = {one.upper() for one in ids}
         for tool in self._tools:
             if job.destination.category not in tool.settings.categories:
                 continue
             if stop.is_set():
                 raise Cancelled("stopped before all *arr tools were asked")
-            newest = _newest_of_client(tool, hashes)
-            if newest in IMPORTED and all(one.download_id not in hashes for one in tool.queue()):
+            newest = _newest_of_client(tool, ids)
+            if newest in IMPORTED and all(one.download_id not in known for one in tool.queue()):
                 names.append(tool.settings.name)
             elif newest:
                 return ""
@@ -146,14 +152,14 @@ class Feedback:
         return ""
 
 
-def _newest_of_client(tool: Tool, hashes: Collection[str]) -> str:
+def _newest_of_client(tool: Tool, ids: Collection[str]) -> str:
     """Return what the history tells last of what a client has: a grab, or how that ended; else nothing.
 
     Of a season one episode is imported after the other: what is in the queue has not come to its end.
     """
-    for digits in sorted(hashes):
-        for record in tool.history(digits):
-            if record.event in {GRABBED, *SETTLED} and digits in record.hashes:
+    for one in sorted(ids):
+        for record in tool.history(one):
+            if record.event in {GRABBED, *SETTLED} and one.upper() in record.hashes:
                 return record.event
     return ""
 

@@ -43,6 +43,9 @@ from offcloud_watchd.errors import (
     Waits,
 )
 
+NZO_PREFIX: Final = "SABnzbd_nzo_"
+"""What every id of SABnzbd's begins with: clients tell them from others by it."""
+
 OURS_WITHIN_S: Final = 60.0
 """So much earlier than our POST a request may be made by the service's clock and still be its effect."""
 
@@ -143,6 +146,11 @@ def name_for_tools(job: Job) -> str:
     """
     nameable = job.link.kind in (LinkKind.FILE, LinkKind.NZB) and any(drop.folder for drop in job.drops)
     return (job.release or "") if nameable else ""
+
+
+def nzo_id(job: Job) -> str:
+    """Return the id by which clients of the SABnzbd API know a job, and a tool its download."""
+    return NZO_PREFIX + job.id
 
 
 def in_words(error: BaseException | None) -> str:

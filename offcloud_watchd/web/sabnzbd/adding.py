@@ -18,13 +18,14 @@ from starlette.responses import Response
 
 from offcloud_watchd.core.links import parse
 from offcloud_watchd.core.orders import AddFile
+from offcloud_watchd.core.verdicts import NZO_PREFIX
 from offcloud_watchd.errors import BadDrop
 from offcloud_watchd.web.answers import utf8_answer
 from offcloud_watchd.web.bringing import Bringing, Brought
 from offcloud_watchd.web.catalogue import Catalogue
 from offcloud_watchd.web.desk import Desk
 from offcloud_watchd.web.parameters import Upload
-from offcloud_watchd.web.sabnzbd.call import NO_VALUE, PREFIX, Call, Unfit
+from offcloud_watchd.web.sabnzbd.call import NO_VALUE, Call, Unfit
 from offcloud_watchd.web.sabnzbd.grabbing import Grabber, NotGrabbed
 
 MAX_STEM: Final = 1000
@@ -70,7 +71,7 @@ class Adding:
 
     async def _taken(self, brought: list[Brought], category: str | None) -> Response:
         ids = await self._bringing.hand_in(brought, category)
-        return utf8_answer({"status": True, "nzo_ids": [PREFIX + one for one in dict.fromkeys(ids)]})
+        return utf8_answer({"status": True, "nzo_ids": [NZO_PREFIX + one for one in dict.fromkeys(ids)]})
 
     def _category(self, call: Call) -> str | None:
         """Return the category that is meant, None for the default one."""

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from offcloud_watchd.core.model import Job
+from offcloud_watchd.core.verdicts import NZO_PREFIX
 from offcloud_watchd.web.parameters import Upload
-
-PREFIX: Final = "SABnzbd_nzo_"
-"""What every id begins with; clients tell SABnzbd's ids from others by it."""
 
 NO_VALUE: Final = "expects one parameter"
 NO_ITEM: Final = "item does not exist"
@@ -51,11 +48,6 @@ class Call:
         return [part.strip() for part in self.get(name).split(",") if part.strip()]
 
 
-def nzo_id(job: Job) -> str:
-    """Return the id by which clients know a job."""
-    return PREFIX + job.id
-
-
 def job_id_of(given: str) -> str:
     """Return the id of a job by what a client calls it."""
-    return given.removeprefix(PREFIX)
+    return given.removeprefix(NZO_PREFIX)

@@ -12,10 +12,11 @@ from collections.abc import Collection, Sequence
 from starlette.responses import Response
 
 from offcloud_watchd.core.model import Job, JobState, Verb
+from offcloud_watchd.core.verdicts import nzo_id
 from offcloud_watchd.web.answers import utf8_answer
 from offcloud_watchd.web.asking import ask
 from offcloud_watchd.web.desk import Desk
-from offcloud_watchd.web.sabnzbd.call import NO_ITEM, NO_VALUE, Call, Unfit, job_id_of, nzo_id
+from offcloud_watchd.web.sabnzbd.call import NO_ITEM, NO_VALUE, Call, Unfit, job_id_of
 from offcloud_watchd.web.sabnzbd.listing import seen
 from offcloud_watchd.web.sabnzbd.slots import IN_HISTORY, IN_QUEUE
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from offcloud_watchd.core.model import Job, JobState, Lane, Progress
 from offcloud_watchd.core.story import display_name
+from offcloud_watchd.core.verdicts import nzo_id
 from offcloud_watchd.web.measures import is_held, left_s, part_of, size_of
-from offcloud_watchd.web.sabnzbd.call import nzo_id
 
 IN_QUEUE: Final = frozenset({JobState.QUEUED, JobState.CLOUD, JobState.FETCHING, JobState.CHECKING})
 IN_HISTORY: Final = frozenset({JobState.DONE, JobState.FAILED})

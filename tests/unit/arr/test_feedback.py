@@ -277,6 +277,19 @@ def test_what_a_tool_says_it_has_imported(fake: FakeTool) -> None:
     assert imported(fake) == "", "it does not want this one"
 
 
+def test_what_is_no_torrent_is_known_by_the_id_that_sabnzbd_gives(fake: FakeTool) -> None:
+    """An NZB or a web link that came through that API, in the letters in which the tool noted it."""
+    job = a_job(JobState.DONE)
+    assert imported(fake, job) == ""
+    known_as = f"SABnzbd_nzo_{job.id}"
+    fake.note("grabbed", TITLE, known_as)
+    fake.queue[1] = known_as
+    fake.note("downloadFolderImported", TITLE, known_as)
+    assert imported(fake, job) == "", "it is in the queue still"
+    fake.queue.clear()
+    assert imported(fake, job) == "sonarr"
+
+
 def test_every_tool_that_has_grabbed_it_must_have_it(fake: FakeTool) -> None:
     """One of the category that knows nothing of it is not waited for."""
     done = replace(failed_job(), state=JobState.DONE)
