@@ -27,7 +27,8 @@ from offcloud_watchd.web.troubles import troubles
 
 JOB_ID: Final = Text("the job's id", pattern="[0-9a-f]{12}")
 STATE: Final = Text("where the job is in its life", choices=tuple(JobState))
-VERB: Final = Text("what is asked of it", choices=tuple(Verb))
+# To put a job into another category is left to the clients that have categories.
+VERB: Final = Text("what is asked of it", choices=tuple(verb for verb in Verb if verb is not Verb.CATEGORIZE))
 _AT: Final = Number("UTC, seconds since the epoch")
 
 # --- jobs --------------------------------------------------------------------------------------------------

@@ -221,6 +221,7 @@ def test_lanes_that_pause(tmp_path):
         ("links", "[" * 100_000, 400),
         ("links", '{"links": ["' + "x" * 2_000_000 + '"]}', 413),
         ("commands", '{"verb": "delete", "jobs": []}', 400),
+        ("commands", '{"verb": "categorize", "jobs": []}', 400),
         ("commands", '{"verb": "retry", "jobs": ["' + "g" * 12 + '"]}', 400),
         ("commands", '{"verb": "retry", "jobs": [], "files": 1}', 400),
         ("commands", '{"verb": "retry", "jobs": NaN}', 400),
