@@ -34,7 +34,7 @@ TAKEN = frozenset(
         *("a million empty lists", "32 MiB of one string", "100,000 files", "40,000 files 90 deep"),
         *("a path of 500,000 parts", "10,000 trackers", "a million web seeds", "a name of 8 MiB"),
         *("magnets of 64 KiB", "90,000 links", "90,000 bad lines"),
-        *("16 MiB of letters in many bytes",),
+        *("16 MiB of letters in many bytes", "an NZB of 500,000 segments"),
     }
 )
 
