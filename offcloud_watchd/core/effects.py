@@ -47,12 +47,12 @@ class Share:
 class Poll:
     """Ask how far the service is, in a round with others (``rounds``).
 
-    ``alone_at`` is when the job was last asked about alone, and so in detail (0: not known). ``there_at`` is
-    when the request was there for certain, by the clock as it goes now (0: since when the job says).
+    ``detailed_at`` is when its progress was last asked for (0: not known). ``there_at`` is when the request
+    was there for certain, by the clock as it goes now (0: since when the job says).
     """
 
     job: Job
-    alone_at: float = 0.0
+    detailed_at: float = 0.0
     there_at: float = 0.0
     lane: Lane = Lane.API
 

@@ -158,11 +158,17 @@ class Cloud(Protocol):
         ...
 
     def statuses(
-        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+        self,
+        submissions: Sequence[Submission],
+        stop: Stop,
+        route: Route = Route.CLOUD,
+        *,
+        closely: bool = False,
     ) -> Mapping[str, Phase]:
         """Return how far many requests are, by id, with few questions; never that one failed.
 
-        What it does not mention is to be asked for alone; for a few it mentions none.
+        What it does not mention is to be asked for alone; for a few it mentions none. ``closely``: it may
+        take one question more to tell the progress of the first of them, where one can tell that of many.
         """
         ...
 

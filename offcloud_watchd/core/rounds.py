@@ -5,6 +5,8 @@ Rules of this file:
 * A round asks about all its jobs at once where the service can tell them together. What was not told so is
   asked about alone, a few a round, the most overdue first; the rest stay due, and none is left behind. Where
   the list may just be late for very many, it is waited for: alone they would be asked about for hours.
+* A list tells the word alone. Progress is asked for in turn: of a few one by one, of very many a batch in
+  every second round where that is one question, and not at all where it is not: it would never come round.
 * Polling takes a sixth of the budget at the most, whatever the number of jobs: the more calls a round took,
   the longer is the rest after it.
 * Whether a request gets anywhere is judged by what changes, never by its age.
@@ -152,23 +154,62 @@ def key_of(job: Job) -> Key:
 def alone(polls: Sequence[Poll], told: Mapping[Key, Phase], now: float, policy: Policy) -> list[Poll]:
     """Choose who is asked about alone, after ``told`` was heard of some together; the most pressing first.
 
-    Those of whom nothing was told, then those that may be stuck: a list tells the word alone, not how far a
-    request is. Where a place is left, one more has its progress looked at. One for each request.
+    Those of whom nothing was told, then those that may be stuck, unless a batch tells of them in turn. Of a
+    few one more has its progress looked at where a place is left. One for each request.
     """
     each = {key_of(poll.job): poll for poll in reversed(polls)}
     in_order = [poll for poll in polls if each[key_of(poll.job)] is poll]
+    crowded = {route for route, jobs in by_route(poll.job for poll in in_order).items() if len(jobs) > MANY}
     silent = [poll for poll in in_order if key_of(poll.job) not in told]
     hidden = _hidden(in_order, silent, now, policy)
     untold = [poll for poll in silent if key_of(poll.job) not in hidden]
     places = max(1, ALONE + 1 - calls_of_round([poll.job for poll in polls]))
     if not told:  # one, at least: to see whether the service answers
         return untold[:places] or silent[:1]
-    listed = sorted((poll for poll in in_order if _is_vague(poll, told)), key=_last_alone)
-    stuck = [poll for poll in listed if may_be_stuck(poll, now, policy)]
+    told_of = crowded & {route for (route, _), phase in told.items() if phase.detailed}
+    vague = in_turn(poll for poll in in_order if _is_vague(poll, told))
+    stuck = [poll for poll in vague if _route(poll) not in told_of and may_be_stuck(poll, now, policy)]
     pressing = [*untold, *stuck][:places]
     if len(pressing) < places:
-        pressing += [poll for poll in listed if poll not in stuck][:1]
+        pressing += [poll for poll in vague if _route(poll) not in crowded and poll not in stuck][:1]
     return pressing
+
+
+def in_turn(polls: Iterable[Poll]) -> list[Poll]:
+    """Put first whose progress was asked for the longest ago; else the order stays."""
+    return sorted(polls, key=_detailed_at)
+
+
+def closely(polls: Sequence[Poll], now: float, policy: Policy) -> bool:
+    """Tell whether of very many a batch is to be asked for its progress as well.
+
+    In every second round; in each where one may be stuck. Rounds are an interval apart.
+    """
+    if any(may_be_stuck(poll, now, policy) for poll in polls):
+        return True
+    last_at = max((poll.detailed_at for poll in polls), default=now)
+    apart_s = min((interval_s(poll.job, now, policy) for poll in polls), default=0.0)
+    return not 0.0 <= now - last_at < 1.5 * apart_s
+
+
+def in_batches(
+    wanted: Sequence[Submission], listed: Mapping[str, Phase], *, closely: bool
+) -> Sequence[Submission]:
+    """Choose what is asked for by the hundred: all; of very many one batch, beside what a list told by id.
+
+    It is for those that are not listed, and filled up with the first that wait; ``closely``: for these alone.
+    """
+    if len(wanted) <= MANY:
+        return wanted
+    rest = [one for one in wanted if one.request_id not in listed]
+    if not (rest or closely):
+        return ()
+    waiting = (one for one in wanted if (phase := listed.get(one.request_id)) and phase.outcome == "waiting")
+    return [*rest, *waiting][:BATCH]
+
+
+def _route(poll: Poll) -> Route:
+    return poll.job.destination.route
 
 
 def _hidden(asked: Sequence[Poll], silent: Sequence[Poll], now: float, policy: Policy) -> frozenset[Key]:
@@ -187,14 +228,14 @@ def _is_vague(poll: Poll, told: Mapping[Key, Phase]) -> bool:
     return phase is not None and phase.outcome == "waiting" and not phase.detailed
 
 
-def _last_alone(poll: Poll) -> float:
-    return poll.alone_at
+def _detailed_at(poll: Poll) -> float:
+    return poll.detailed_at
 
 
 def may_be_stuck(poll: Poll, now: float, policy: Policy) -> bool:
     """Tell whether a request is to be looked at, because no change of it is known for some time."""
     step_s = policy.stall_s / STEPS
-    return now - _stirred_at(poll.job) >= step_s and now - poll.alone_at >= step_s
+    return now - _stirred_at(poll.job) >= step_s and now - poll.detailed_at >= step_s
 
 
 def request_of(job: Job) -> Submission:

@@ -1,4 +1,4 @@
-"""Rounds of polls: which is in the air, when the next may begin, and who was asked about alone."""
+"""Rounds of polls: which is in the air, when the next may begin, and whose progress was asked for when."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Polling:
         self._calls = 0
         self._heard = False
         self._failures = 0
-        self._alone_at: dict[str, float] = {}
+        self._detailed_at: dict[str, float] = {}
         self._there_at: dict[str, float] = {}
         self._unheard: list[Job] = []
 
@@ -38,7 +38,7 @@ class Polling:
         told = [
             replace(
                 poll,
-                alone_at=self._alone_at.get(poll.job.id, 0.0),
+                detailed_at=self._detailed_at.get(poll.job.id, 0.0),
                 there_at=self._there_at.get(poll.job.id, 0.0),
             )
             for poll in polls
@@ -66,7 +66,8 @@ class Polling:
         del self._in_the_air[job_id]
         if outcome.heard is Heard.ALONE:
             self._calls += 1
-            self._alone_at[job_id] = now
+        if outcome.heard is Heard.ALONE or outcome.progress is not None:
+            self._detailed_at[job_id] = now
         if outcome.heard is Heard.NOT and outcome.error is None:
             self._unheard.append(outcome.effect.job)
         self._heard |= outcome.heard is not Heard.NOT and not isinstance(outcome.error, Transient)
@@ -89,5 +90,5 @@ class Polling:
 
     def forget(self, job_id: str) -> None:
         """Drop what is known of a job: it is not in the cloud any more."""
-        self._alone_at.pop(job_id, None)
+        self._detailed_at.pop(job_id, None)
         self._there_at.pop(job_id, None)

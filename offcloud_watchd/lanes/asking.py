@@ -30,7 +30,7 @@ def ask_round(polls: Sequence[Poll], ports: Ports, stop: Stop) -> Iterator[Outco
     left: dict[rounds.Key, list[Poll]] = {}
     for poll in polls:  # two jobs may have one request
         left.setdefault(rounds.key_of(poll.job), []).append(poll)
-    told, obstacle = _told_together(polls, ports, stop)
+    told, obstacle = _told_together(polls, began, ports, stop)
     chosen = [] if obstacle else rounds.alone(polls, told, began, ports.policy)
     alone = {rounds.key_of(poll.job): poll for poll in chosen}
     for key in [key for key in left if key in told and key not in alone]:
@@ -50,12 +50,14 @@ def ask_round(polls: Sequence[Poll], ports: Ports, stop: Stop) -> Iterator[Outco
 
 
 def _told_together(
-    polls: Sequence[Poll], ports: Ports, stop: Stop
+    polls: Sequence[Poll], began: float, ports: Ports, stop: Stop
 ) -> tuple[Told, Blocked | Cancelled | None]:
     told: dict[rounds.Key, Phase] = {}
-    for route, jobs in rounds.by_route([poll.job for poll in polls]).items():
+    closely = rounds.closely(polls, began, ports.policy)
+    for route, jobs in rounds.by_route(poll.job for poll in rounds.in_turn(polls)).items():
+        requests = [rounds.request_of(job) for job in jobs]
         try:
-            phases = ports.cloud.statuses([rounds.request_of(job) for job in jobs], stop, route)
+            phases = ports.cloud.statuses(requests, stop, route, closely=closely)
         except (Blocked, Cancelled) as error:
             return told, error
         except Exception as error:  # noqa: BLE001 - the boundary of a lane: each can still be asked about alone

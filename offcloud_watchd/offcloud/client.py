@@ -28,7 +28,7 @@ from offcloud_watchd.core.model import (
     Submission,
 )
 from offcloud_watchd.core.ports import Clock, Stop
-from offcloud_watchd.core.rounds import ALONE, BATCH, MANY
+from offcloud_watchd.core.rounds import ALONE, BATCH, MANY, in_batches
 from offcloud_watchd.errors import Permanent, Transient
 from offcloud_watchd.offcloud import cache, history, listing, wire
 from offcloud_watchd.offcloud.answer import request_id
@@ -178,14 +178,19 @@ class Client:
         return self._asker.again(ask, stop)
 
     def statuses(
-        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+        self,
+        submissions: Sequence[Submission],
+        stop: Stop,
+        route: Route = Route.CLOUD,
+        *,
+        closely: bool = False,
     ) -> Mapping[str, Phase]:
         """Return how far many requests are, by id, with as few questions as the service allows.
 
         Safe to repeat. A few: nothing is asked. Many, or the current service: the whole history in one. Else,
-        and for the first hundred it does not show: a hundred a question. Whatever is not mentioned (a failed
-        one, a new one the history does not show yet, a vanished one, an id that is none) is to be asked for
-        alone.
+        and for the first hundred it does not show: a hundred a question, filled up with the first of the
+        others; ``closely`` asks it for these alone, too. Whatever is not mentioned (a failed one, a new one
+        the history does not show yet, a vanished one, an id that is none) is to be asked for alone.
         """
         known = {one.request_id: one for one in submissions if request_id(one.request_id) is not None}
         if len(known) <= ALONE:
@@ -193,8 +198,7 @@ class Client:
         wanted = tuple(known.values())
         found = self._listed(wanted, route, stop) if len(known) > MANY else {}
         try:
-            rest = [one for one in wanted if one.request_id not in found]
-            found |= self._in_batches(rest[:BATCH] if len(known) > MANY else rest, route, stop)
+            found |= self._in_batches(in_batches(wanted, found, closely=closely), route, stop)
         except Transient:
             if not found:
                 raise

@@ -96,10 +96,15 @@ class HurriedCloud:
         return self.client.status(submission, self.waiter, route)
 
     def statuses(
-        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+        self,
+        submissions: Sequence[Submission],
+        stop: Stop,
+        route: Route = Route.CLOUD,
+        *,
+        closely: bool = False,
     ) -> Mapping[str, Phase]:
         """Pass on."""
-        return self.client.statuses(submissions, self.waiter, route)
+        return self.client.statuses(submissions, self.waiter, route, closely=closely)
 
     def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
         """Pass on."""

@@ -167,7 +167,12 @@ class FakeCloud:
         return Phase("downloading", "waiting", submission, Progress(fraction=0.5))
 
     def statuses(
-        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+        self,
+        submissions: Sequence[Submission],
+        stop: Stop,
+        route: Route = Route.CLOUD,
+        *,
+        closely: bool = False,
     ) -> Mapping[str, Phase]:
         """Tell how far several requests are, by the history: late, and no more than the word."""
         self._check_key()

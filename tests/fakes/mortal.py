@@ -117,11 +117,16 @@ class MortalCloud:
         return answer
 
     def statuses(
-        self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+        self,
+        submissions: Sequence[Submission],
+        stop: Stop,
+        route: Route = Route.CLOUD,
+        *,
+        closely: bool = False,
     ) -> Mapping[str, Phase]:
         """Pass on."""
         self.fate.at("statuses before")
-        answer = self.inner.statuses(submissions, stop, route)
+        answer = self.inner.statuses(submissions, stop, route, closely=closely)
         self.fate.at("statuses done")
         self._fail(self.fate.glitch("statuses"))
         return answer

@@ -431,7 +431,7 @@ def test_few_are_asked_about_alone() -> None:
 def test_many_are_asked_about_together_and_one_for_its_progress() -> None:
     """What the list tells counts for all; the list knows no progress, so one more is looked at."""
     rig = Rig()
-    polls = [Poll(rig.requested(id=f"j{number}"), alone_at=NOW - number) for number in range(9)]
+    polls = [Poll(rig.requested(id=f"j{number}"), detailed_at=NOW - number) for number in range(9)]
     outcomes = rig.ask(*polls)
     assert [one.effect.job.id for one in outcomes if one.heard is Heard.ALONE] == ["j8"]
     assert [one.progress for one in outcomes].count(None) == 8
@@ -520,7 +520,12 @@ def test_a_bug_in_the_toldabout_all_hides_nobody(caplog: pytest.LogCaptureFixtur
         """Raises what no port may raise, for all and for the first."""
 
         def statuses(
-            self, submissions: Sequence[Submission], stop: Stop, route: Route = Route.CLOUD
+            self,
+            submissions: Sequence[Submission],
+            stop: Stop,
+            route: Route = Route.CLOUD,
+            *,
+            closely: bool = False,
         ) -> Mapping[str, Phase]:
             raise ZeroDivisionError("a bug")
 

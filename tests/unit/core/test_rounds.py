@@ -20,8 +20,10 @@ from offcloud_watchd.core.rounds import (
     answered,
     calls_of_round,
     calls_together,
+    closely,
     gather,
     hush_s,
+    in_turn,
     interval_s,
     is_missing,
     key_of,
@@ -151,8 +153,8 @@ def test_what_a_late_history_may_not_show_yet_is_not_asked_about_alone() -> None
     new = [waiting(f"n{number}", 100.0) for number in range(MANY)]
     old = [waiting("old"), waiting("back", -50.0)]  # of one that was handed in after now nobody knows the age
     polls = list(map(Poll, [*new, *old]))
-    assert chosen(polls, listed(*new[:1])) == ["old", "back", "n0"]
-    assert chosen(polls[:-1], listed(*new[:1], old[0])) == ["n0"], "its progress is looked at"
+    assert chosen(polls, listed(*new[:1])) == ["old", "back"]
+    assert chosen(polls[:-1], listed(*new[:1], old[0])) == []
     assert chosen([*polls[:-2], Poll(waiting("one", 100.0))], {}) == ["n0"]
     few = listed(*new[: MANY - BATCH])
     assert chosen(polls, few) == ["n100", "n101", "n102"], "one batch would have told of these"
@@ -177,6 +179,40 @@ def test_progress_is_looked_at_in_turn() -> None:
     told |= {key_of(jobs[1]): replace(told[key_of(jobs[1])], outcome="ready")}
     polls = [Poll(job, NOW - number) for number, job in enumerate(jobs)]
     assert chosen(polls, told) == ["j5"]
+
+
+def test_of_very_many_nobody_is_looked_at_for_its_progress_alone() -> None:
+    """It would come round too seldom to tell anything; each route by itself."""
+    many = [waiting(f"m{number}") for number in range(MANY + 1)]
+    there = a_job(route="remote").destination
+    few = [waiting(f"f{number}", destination=there) for number in range(ALONE + 1)]
+    assert chosen(list(map(Poll, many)), listed(*many)) == []
+    assert chosen(list(map(Poll, many[1:])), listed(*many)) == ["m1"]
+    assert chosen(list(map(Poll, [*many, *few])), listed(*many, *few)) == ["f0"]
+
+
+def test_of_very_many_that_may_be_stuck_a_batch_tells_in_turn() -> None:
+    """Where there are batches nobody is looked at alone; where there are none, a few are."""
+    old = [waiting(f"o{number}", 4 * HOUR_S) for number in range(MANY + 1)]
+    polls, told = list(map(Poll, old)), listed(*old)
+    assert chosen(polls, told) == ["o0", "o1", "o2"]
+    assert chosen(polls, told | {key_of(old[9]): replace(told[key_of(old[9])], detailed=True)}) == []
+
+
+def test_who_was_not_looked_at_for_longest_comes_first() -> None:
+    """Of those who are alike, the most overdue."""
+    polls = [Poll(waiting(f"j{number}"), at) for number, at in enumerate((NOW, 0.0, NOW - 9, 0.0))]
+    assert [poll.job.id for poll in in_turn(polls)] == ["j1", "j3", "j2", "j0"]
+
+
+def test_every_second_round_asks_for_progress() -> None:
+    """And each round while somebody may be stuck."""
+    young, old = waiting("young", 80.0), waiting("old", HOUR_S)
+    assert closely([Poll(young), Poll(old)], NOW, POLICY), "nobody was asked yet"
+    assert not closely([Poll(young), Poll(old, NOW - 10)], NOW, POLICY), "the last round asked"
+    assert closely([Poll(young), Poll(old, NOW - 20)], NOW, POLICY)
+    assert closely([Poll(young, NOW - 10), Poll(waiting("stuck", 4 * HOUR_S))], NOW, POLICY)
+    assert closely([Poll(young, NOW + 10)], NOW, POLICY), "the clock was set back"
 
 
 def test_what_may_be_stuck_is_looked_at_before() -> None:

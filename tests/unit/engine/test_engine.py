@@ -215,7 +215,7 @@ def test_a_round_knows_who_was_asked_about_alone() -> None:
     desk.turn(Outcome(poll, progress=Progress()))
     desk.later(300)
     again, _ = desk.begun()
-    assert again == Poll(desk.job(), alone_at=NOW)
+    assert again == Poll(desk.job(), detailed_at=NOW)
     desk.turn(Outcome(again, Failed("job", desk.clock.now(), "no seeds")))
     desk.turn(desk.say(Verb.RETRY))
     adopt, _ = desk.begun()

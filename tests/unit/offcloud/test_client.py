@@ -546,6 +546,21 @@ def test_for_very_many_the_history_is_read(play: Play, stop: threading.Event) ->
     assert bodies[0]["requestIds"][0] == "R2"  # type: ignore[index,call-overload]
 
 
+def test_of_very_many_a_batch_tells_the_progress_of_the_first(play: Play, stop: threading.Event) -> None:
+    """Where that is wanted, or some have to be asked for anyway; those that are ready are not asked for."""
+    ids = [f"R{number}" for number in range(250)]
+    rows = [{"requestId": one, "status": "downloaded" if one == "R0" else "created"} for one in ids]
+    client, server = play(says(rows), says(rows), _running(*ids[1:101]), says(rows[:200]), _running("R249"))
+    assert not any(phase.detailed for phase in client.statuses(MANY, stop).values())
+    phases = client.statuses(MANY, stop, closely=True)
+    assert [one for one in ids if phases[one].detailed] == ids[1:101]
+    client.statuses(MANY, stop)
+    look, closer = "GET cloud/history", "POST cloud/status"
+    assert _asked(server) == [look, look, closer, look, closer]
+    asked_for = [asked.json()["requestIds"] for asked in server.asked if asked.method == "POST"]  # type: ignore[index,call-overload]
+    assert asked_for == [ids[1:101], [*ids[200:], *ids[1:51]]]
+
+
 def test_a_history_that_is_down_is_made_up_for(play: Play, stop: threading.Event) -> None:
     """Where there are batches; and what the history told counts when those are down."""
     client, server = play(*[says("<html>", 503)] * 3, _running("R0"))
