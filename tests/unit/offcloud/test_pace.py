@@ -1,5 +1,7 @@
 """One budget for every call, on a clock that only moves when somebody waits."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,24 @@ def test_a_rested_pace_lets_a_quarter_through_at_once() -> None:
     assert clock.monotonic() == before
     pace.take(stop)
     assert clock.monotonic() > before
+
+
+@pytest.mark.parametrize("per_minute", [1, 2, 7, 120])
+def test_whoever_asks_on_and_on_has_the_whole_budget(per_minute: int) -> None:
+    """Each minute, evenly; the rush at the beginning is made up for once."""
+    clock = FakeClock(tick_s=0.0)
+    pace, stop = Pace(per_minute, clock), Patience(clock)
+    clock.advance(60)
+    taken: list[float] = []
+    while clock.monotonic() < 60 + 600:
+        pace.take(stop)
+        taken.append(clock.monotonic() - 60)
+    assert [sum(1 for at in taken if start <= at + 1e-3 < start + 60) for start in range(0, 600, 60)] == [
+        per_minute
+    ] * 10
+    later = [at for at in taken if at > 60]
+    apart = [after - before for before, after in itertools.pairwise(later)]
+    assert apart == pytest.approx([60 / per_minute] * len(apart))
 
 
 def test_a_fresh_start_has_credit_for_one_call() -> None:
