@@ -62,6 +62,7 @@ class Client:
         self._listings: dict[Route, history.Listing] = {}
         self._listed_at_offset_s = 0.0
         self._batches = True
+        self._lists_alike = False
         self._removal = 0
         self._grants = Grants(clock)
         self._remote_accounts: Sequence[RemoteAccount] = ()
@@ -210,15 +211,20 @@ class Client:
         """Mint the links of a finished request; they are secrets with a short life. Safe to repeat.
 
         Detailed list, plain list, the one file the request is, text list: the first that the service has.
+        Where both lists once said of a single file that it is one, the first to say so is believed.
         """
         own_id = _checked(submission)
         explore = f"cloud/explore/{own_id}"
         detailed = self._asker.again(partial(self._explored, f"{explore}?format=detailed", stop), stop)
         if not isinstance(detailed, Missing):
             return detailed
-        plain = self._asker.again(partial(self._explored, explore, stop), stop)
-        if not isinstance(plain, Missing):
-            return plain
+        plain = Missing.SINGLE
+        if detailed is not Missing.SINGLE or not self._lists_alike:
+            listed = self._asker.again(partial(self._explored, explore, stop), stop)
+            if not isinstance(listed, Missing):
+                return listed
+            plain = listed
+            self._lists_alike |= detailed is plain is Missing.SINGLE
         one = self._single(submission, stop) if Missing.SINGLE in (detailed, plain) else None
         if one is not None:
             return (one,)

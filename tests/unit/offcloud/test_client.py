@@ -377,11 +377,14 @@ def test_a_single_file_is_built_from_submission_and_status(play: Play, stop: thr
     """The name may have changed and the size is told only there."""
     bad = says({"error": "Bad archive"})
     status = says({"status": {"status": "downloaded", "fileName": "b c.mkv", "fileSize": "7", "server": ""}})
-    client, server = play(bad, bad, status)
+    client, server = play(bad, bad, status, bad, status, says([FILE]))
     item = Submission("R1", "created", "a.mkv", "http://s1.invalid/cloud/download/R1")
     expected = RemoteFile("b c.mkv", "http://s1.invalid/cloud/download/R1/b%20c.mkv", 7)
     assert client.files(item, stop) == (expected,)
     assert _asked(server) == [DETAILED, PLAIN, STATUS]
+    assert client.files(item, stop) == (expected,)
+    assert _asked(server)[3:] == [DETAILED, STATUS], "the second list is known to tell no more"
+    assert client.files(item, stop) == (RemoteFile("a.mkv", FILE),)
 
 
 def test_a_single_file_of_which_too_little_is_known_is_looked_up_in_the_text_list(
