@@ -33,7 +33,9 @@ def ask_round(polls: Sequence[Poll], ports: Ports, stop: Stop) -> Iterator[Outco
     told, obstacle = _told_together(polls, began, ports, stop)
     chosen = [] if obstacle else rounds.alone(polls, told, began, ports.policy)
     alone = {rounds.key_of(poll.job): poll for poll in chosen}
-    for key in [key for key in left if key in told and key not in alone]:
+    together = [key for key in left if key in told and key not in alone]
+    # Of those that are ready at once whoever was handed in first is fetched first.
+    for key in sorted(together, key=lambda one: left[one][0].job.changed_at):
         yield from (_heard(poll, told[key], Heard.TOGETHER, ports) for poll in left.pop(key))
     for key, poll in alone.items():
         answer = _told_alone(poll, began, ports, stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -40,6 +41,7 @@ class Workers:
         self._ports = ports
         self._inbox = inbox
         self._queues: dict[Lane, SimpleQueue[Task | None]] = {lane: SimpleQueue() for lane in Lane}
+        self._for_links: SimpleQueue[Task] = SimpleQueue()
         self._closing = threading.Event()
         self._signs = _Signs(ports.clock)
         names = [(Lane.API, "api"), (Lane.DISK, "disk")]
@@ -120,10 +122,21 @@ class Workers:
         while (task := queue.get()) is not None:
             self._signs.begin(lane)
             try:
+                if lane is Lane.API:
+                    self._ask_for_links()
                 task()
             except Exception:  # the boundary of a lane: nothing a task does may end it
                 log.exception("lane %s: a task failed", lane, extra={"lane": lane})
             self._signs.end()  # not in a ``finally``: a thread that dies counts as one that hangs
+
+    def _ask_for_links(self) -> None:
+        """Ask for those of one fetch, if one waits for its.
+
+        That goes before each other task, not behind all that are to be handed in: else what is ready would
+        wait the longer the more there are, while ever more is made ready.
+        """
+        with suppress(Empty):
+            self._for_links.get_nowait()()
 
     def _ask_round(self, polls: Sequence[Poll], stop: Stop) -> None:
         self._signs.say(f"asking about {len(polls)} jobs")
@@ -202,7 +215,8 @@ class Workers:
             except Exception as error:  # noqa: BLE001 - handed over to the thread that asked
                 reply.put(noted(error, f"job {job.id}: asking for links", about(job, Lane.API)))
 
-        self._queues[Lane.API].put(ask)
+        self._for_links.put(ask)
+        self._queues[Lane.API].put(self._ask_for_links)  # in case that no other task comes
         while not (stop.is_set() or self._closing.is_set()):
             try:
                 answer = reply.get(timeout=0.5)

@@ -713,6 +713,48 @@ def test_the_api_lane_asks_for_links() -> None:
     assert isinstance(messages[1].event, Published)
 
 
+def test_links_are_asked_for_in_turn_with_what_else_waits() -> None:
+    """What is ready does not wait for all that are still to be handed in, nor these for all that is ready."""
+    said: list[str] = []
+
+    @dataclass
+    class Heard(FakeCloud):
+        """Notes in which order it is asked."""
+
+        def submit(self, link: Link, stop: Stop, file: bytes | None = None) -> Submission:
+            said.append("submit")
+            return super().submit(link, stop, file)
+
+        def files(self, submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
+            said.append("links")
+            return super().files(submission, stop)
+
+    rig, busy, free = Rig(), threading.Event(), threading.Event()
+
+    def occupy(_stop: Stop) -> None:
+        busy.set()
+        free.wait(ANSWER_WITHIN_S)
+
+    ready = [rig.requested(JobState.FETCHING, id=name) for name in "ab"]
+    rig.account = Heard(rig.clock, items=rig.cloud.items)
+    with working(rig) as (workers, inbox):
+        workers.ask(occupy)
+        assert busy.wait(ANSWER_WITHIN_S)
+        for number in range(3):
+            workers.dispatch(Submit(a_job(key=f"k{number}")), threading.Event())
+        for job in ready:
+            workers.dispatch(Fetch(job), threading.Event())
+        patience = threading.Event()
+        for _ in range(int(ANSWER_WITHIN_S * 100)):
+            if workers._for_links.qsize() == len(ready) or patience.wait(0.01):
+                break
+        free.set()
+        outcomes = 0
+        while outcomes < 5:
+            outcomes += isinstance(answer(inbox), Outcome)
+    assert said == ["links", "submit", "links", "submit", "submit"]
+
+
 @pytest.mark.parametrize("error", [Transient("timeout"), ValueError("a bug")], ids=["transient", "bug"])
 def test_a_refused_link_is_the_fetchs_answer(error: Exception) -> None:
     """What the account says to the api lane reaches the fetch that asked."""
