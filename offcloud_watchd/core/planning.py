@@ -8,8 +8,7 @@ Rules of this file:
   transfer for one request: of the jobs that fetch it one goes ahead, and the others are given its files.
 * First come, first served, and before them what is cached where that was asked for (``cachelooks``); polls go
   together, in rounds. A line is read no further than there are places in its lane, so a hundred thousand jobs
-  that wait cost nothing. What must be seen of all jobs is kept by the ``Agenda`` as they change, never found
-  out by going through them: a plan is made for every answer that comes.
+  that wait cost nothing; see ``agenda``.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ import math
 import zlib
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import filterfalse, islice
+from itertools import filterfalse
 from typing import Final
 
 from offcloud_watchd.core import cachelooks, imports, rounds
+from offcloud_watchd.core.agenda import Agenda, withdraws
 from offcloud_watchd.core.crowds import Crowds, FetchRank, shares_of
 from offcloud_watchd.core.effects import (
     Act,
@@ -38,8 +38,9 @@ from offcloud_watchd.core.effects import (
     Submit,
     Trace,
 )
-from offcloud_watchd.core.lifecycle import MAX_WAIT_S, OWES, Policy
-from offcloud_watchd.core.model import Cached, Job, JobState, Lane, Route
+from offcloud_watchd.core.lifecycle import MAX_WAIT_S, Policy
+from offcloud_watchd.core.model import Job, JobState, Lane
+from offcloud_watchd.core.relatives import request_id_of
 
 LEADER_TRIES: Final = 5
 LEADER_WAIT_S: Final = 600.0
@@ -48,22 +49,8 @@ LEADER_WAIT_S: Final = 600.0
 Not at once: what it has so far is kept, and the next to try would begin with the first byte.
 """
 
-MAX_DONORS: Final = 8
-
 ROOM_MIN_S: Final = 5.0
 ROOM_MAX_S: Final = 60.0
-
-NEAREST_FIRST: Final = (
-    JobState.FETCHING,
-    JobState.CLOUD,
-    JobState.QUEUED,
-    JobState.REMOVED,
-    JobState.CHECKING,
-)
-"""The states that owe something, in the order in which a reader is shown jobs who cannot be shown all."""
-
-Group = tuple[str, Route]
-"""Key and route: jobs of which one may be found in place of another when the account is searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,130 +63,6 @@ class Plan:
     effects: tuple[Effect, ...]
     next_due_at: float
     poll_due_at: float = math.inf
-
-
-class Agenda:
-    """The jobs that owe something: a line for each state, in the order in which they came to it.
-
-    ``sharing`` are the jobs that want the same content, where some have a request and others do not.
-    ``to_clear`` are the finished or removed ones whose request is still in the account, ``to_report`` the
-    failed ones of which an *arr tool is still to be told, ``to_import`` the finished ones that it is to
-    import, ``leaving`` those it has imported and whose entry is to go, ``doubtful`` those that have ended and
-    of whose last POST nobody knows what came of it, ``choosy`` the queued ones for which it matters whether
-    they are cached, ``to_discard`` the removed ones that owe nothing else first.
-    """
-
-    def __init__(self, jobs: Iterable[Job]) -> None:
-        self.lines: dict[JobState, dict[str, Job]] = {state: {} for state in OWES}
-        self.to_clear: dict[str, Job] = {}
-        self.to_report: dict[str, Job] = {}
-        self.to_import: dict[str, Job] = {}
-        self.leaving: dict[str, Job] = {}
-        self.doubtful: dict[str, Job] = {}
-        self.choosy: dict[str, Job] = {}
-        self.to_discard: dict[str, Job] = {}
-        self._debts: Sequence[tuple[dict[str, Job], Callable[[Job], bool]]] = (
-            (self.to_clear, _owes_clear),
-            (self.to_report, _owes_report),
-            (self.to_import, _owes_trace),
-            (self.leaving, _owes_leave),
-            (self.doubtful, _is_doubtful),
-            (self.choosy, _is_choosy),
-            (self.to_discard, _owes_discard),
-        )
-        self._groups: dict[Group, dict[str, Job]] = {}
-        self._sharing: dict[Group, None] = {}
-        for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
-            self.replace(None, job)
-
-    @property
-    def sharing(self) -> Iterable[Collection[Job]]:
-        """Return the jobs of each group in which some wait and others have a request."""
-        return [self._groups[group].values() for group in self._sharing]
-
-    def relatives(self, job: Job) -> Collection[Job]:
-        """Return the jobs that want or have a request for the same content on the same route."""
-        return self._groups.get((job.link.key, job.destination.route), {}).values()
-
-    def __iter__(self) -> Iterator[Job]:
-        return (job for line in self.lines.values() for job in line.values())
-
-    def first(self, most: int) -> tuple[list[Job], int]:
-        """Return so many jobs that owe something, the nearest to their end first; count the others."""
-        jobs = (job for state in NEAREST_FIRST for job in self.lines[state].values())
-        chosen = list(islice(jobs, most))
-        return chosen, sum(map(len, self.lines.values())) - len(chosen)
-
-    def replace(self, before: Job | None, after: Job | None) -> None:
-        """Follow a job: where its state stays it keeps its place, else it goes to the end of another line."""
-        line_before, line_after = self._line_of(before), self._line_of(after)
-        if before is not None and line_before is not None and line_before is not line_after:
-            del line_before[before.id]
-        if after is not None and line_after is not None:
-            line_after[after.id] = after
-        job = after or before
-        if job is None:
-            return
-        for debtors, owes in self._debts:
-            if after is not None and owes(after):
-                debtors[job.id] = after
-            else:
-                debtors.pop(job.id, None)
-        self._regroup(job, present=after is not None and _wants_request(after))
-
-    def _line_of(self, job: Job | None) -> dict[str, Job] | None:
-        return None if job is None or job.remembered else self.lines.get(job.state)
-
-    def _regroup(self, job: Job, *, present: bool) -> None:
-        group = (job.link.key, job.destination.route)
-        members = self._groups.setdefault(group, {})
-        if present:
-            members[job.id] = job
-        else:
-            members.pop(job.id, None)
-        if len(members) > 1 and _may_share(members.values()):
-            self._sharing[group] = None
-        else:
-            self._sharing.pop(group, None)
-        if not members:
-            del self._groups[group]
-
-
-def _owes_clear(job: Job) -> bool:
-    return job.to_clear and job.state in (JobState.DONE, JobState.REMOVED)
-
-
-def _owes_report(job: Job) -> bool:
-    return job.to_report and job.state in (JobState.FAILED, JobState.REMOVED)
-
-
-def _owes_trace(job: Job) -> bool:
-    return job.to_import and job.state is JobState.DONE
-
-
-def _owes_leave(job: Job) -> bool:
-    return job.leaves_at > 0 and job.state is JobState.DONE
-
-
-def _is_doubtful(job: Job) -> bool:
-    return job.doubtful
-
-
-def _is_choosy(job: Job) -> bool:
-    return job.state is JobState.QUEUED and job.destination.cached is not Cached.ANY
-
-
-def _owes_discard(job: Job) -> bool:
-    owes_first = (job.to_report or job.to_clear or job.doubtful) and not _withdraws(job)
-    return job.state is JobState.REMOVED and not owes_first and not job.remembered
-
-
-def _wants_request(job: Job) -> bool:
-    return job.state in (JobState.QUEUED, JobState.CLOUD, JobState.FETCHING)
-
-
-def _may_share(crowd: Collection[Job]) -> bool:
-    return any(job.state is JobState.QUEUED for job in crowd) and any(job.submission for job in crowd)
 
 
 @dataclass(slots=True)
@@ -281,12 +144,12 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     if len(fetches) < places[Lane.FETCH]:
         gate.next_due_at = min(gate.next_due_at, rested_at)
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
-    withdraws = _withdraws if places[Lane.DISK] else _no_job
-    reports = _first(_but(agenda.to_report, withdraws), places[Lane.ARR], gate, Report)
+    goes_first = withdraws if places[Lane.DISK] else _no_job
+    reports = _first(_but(agenda.to_report, goes_first), places[Lane.ARR], gate, Report)
     discards = _first(agenda.to_discard.values(), places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
-    unneeded = _unneeded(agenda, _but(agenda.to_clear, withdraws), api_places, gate, busy)
-    searches = _first(_but(agenda.doubtful, withdraws), api_places, gate, Adopt)
+    unneeded = _unneeded(agenda, _but(agenda.to_clear, goes_first), api_places, gate, busy)
+    searches = _first(_but(agenda.doubtful, goes_first), api_places, gate, Adopt)
     api = _in_turns(submits, _in_turns(unneeded, searches))[:api_places]
     lanes = {Lane.DISK: places[Lane.DISK] - len(disk), Lane.ARR: places[Lane.ARR] - len(reports)}
     traces = _traces(agenda, lanes, busy, gate, rhythm.policy) if tracing else []
@@ -311,14 +174,6 @@ def _among(debtors: Mapping[str, Job], busy: Collection[str]) -> list[Job]:
     return [debtors[job_id] for job_id in busy if job_id in debtors]
 
 
-def _withdraws(job: Job) -> bool:
-    """Tell whether the files of a removed job are to go next, while somebody else is to be told as well.
-
-    Whoever wants room does not wait for an account or a tool. In turns, so that what fails holds up nothing.
-    """
-    return job.state is JobState.REMOVED and job.remove_files and job.attempts % 2 == 0
-
-
 def _no_job(_job: Job) -> bool:
     return False
 
@@ -332,14 +187,14 @@ def _unneeded(
 ) -> list[Act]:
     """Find what can be taken out of the account: no open job has it or is about to look for it."""
     taken: list[Act] = []
-    going = {_request_id(job) for job in _among(agenda.to_clear, busy)}
+    going = {request_id_of(job) for job in _among(agenda.to_clear, busy)}
     for job in line:
         if len(taken) >= places:
             break
-        unneeded = not agenda.relatives(job) and _request_id(job) not in going
+        unneeded = not agenda.relatives(job) and request_id_of(job) not in going
         if unneeded and gate.due_at(job) <= gate.now:
             taken.append(Clear(job))
-            going.add(_request_id(job))
+            going.add(request_id_of(job))
     return taken
 
 
@@ -352,98 +207,10 @@ def _traces(
     return imports.gather(waiting, lanes, gate.shut_out(), gate.not_before, gate.now, policy)
 
 
-def _request_id(job: Job) -> str:
-    return job.submission.request_id if job.submission is not None else ""
-
-
-def needed_by(job: Job, holders: Iterable[Job]) -> Job | None:
-    """Return another job that still needs the request of a finished one: one that is not done with it.
-
-    A failed one does: it may be tried again. So does one that is to be imported yet. ``holders`` are the jobs
-    that have the request.
-    """
-    finished = (JobState.DONE, JobState.CHECKING, JobState.REMOVED)
-    others = (one for one in holders if one.id != job.id)
-    return next((one for one in others if one.state not in finished or one.to_import), None)
-
-
-def twin_of(job: Job, relatives: Iterable[Job]) -> Job | None:
-    """Return another job for the same content and category that was not removed; a tool cannot tell the two.
-
-    ``relatives`` are the jobs with the same key, in any state and category.
-    """
-    category = job.destination.category
-    others = (one for one in relatives if one.id != job.id and one.destination.category == category)
-    return next((one for one in others if one.state is not JobState.REMOVED), None)
-
-
-def namesake_of(job: Job, namesakes: Iterable[Job]) -> Job | None:
-    """Return another job of the same category and release name that may still come to something.
-
-    ``namesakes`` are the jobs of that category and name, in any state.
-    """
-    ended = (JobState.FAILED, JobState.REMOVED)
-    return next((one for one in namesakes if one.id != job.id and one.state not in ended), None)
-
-
 def _fetch_rank(job: Job, busy: Collection[str], vain: Mapping[str, int], now: float) -> FetchRank:
     far_off = job.retry_at - now > LEADER_WAIT_S
     tries = job.attempts + vain.get(job.id, 0)
     return (job.id not in busy, far_off, tries // LEADER_TRIES, job.changed_at, job.id)
-
-
-def donors_of(job: Job, relatives: Iterable[Job]) -> tuple[Job, ...]:
-    """Return who has published a job's request already, the newest first.
-
-    ``relatives`` are the jobs with the same key, in any state and category.
-    """
-    if job.submission is None:
-        return ()
-    request_id = job.submission.request_id
-    donors = [
-        one
-        for one in relatives
-        if one.id != job.id
-        and one.state in (JobState.DONE, JobState.CHECKING)
-        and one.publication is not None
-        and one.submission is not None
-        and one.submission.request_id == request_id
-    ]
-    return tuple(sorted(donors, key=lambda one: (-one.changed_at, one.id))[:MAX_DONORS])
-
-
-def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
-    """Return the requests by which others had a job's content sent elsewhere: they are not the job's own.
-
-    Nor are those of who was forgotten: what is dropped after that is sent anew. ``relatives`` are the jobs
-    with the same key, in any state and category.
-    """
-    held: set[str] = set()
-    for one in relatives:
-        if one.id != job.id and _are_apart(one, job):
-            held.update(one.sent, one.spent, [_request_id(one)])
-    return frozenset(held - {""})
-
-
-def _are_apart(one: Job, other: Job) -> bool:
-    forgotten = JobState.REMOVED in (one.state, other.state)
-    return one.destination.way != other.destination.way or (
-        forgotten and one.destination.route is Route.REMOTE
-    )
-
-
-def rivals_of(job: Job, relatives: Iterable[Job]) -> frozenset[float]:
-    """Return when others had a job's content sent elsewhere that still wait for an answer, in any state.
-
-    A cancelled job keeps its open intent, and one that was done may begin anew: so there can be several.
-    """
-    own = job.destination
-    return frozenset(
-        one.posted_at
-        for one in relatives
-        if one.destination.route is own.route and one.destination.way != own.way
-        if one.unsure and one.posted_at is not None
-    )
 
 
 def _submission(job: Job) -> Act:

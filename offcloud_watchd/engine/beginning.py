@@ -6,7 +6,7 @@ from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Leave
 from offcloud_watchd.core.events import Cleared, Removed, Reported, Submitted, Submitting
 from offcloud_watchd.core.lifecycle import Policy
 from offcloud_watchd.core.model import Job, Removal
-from offcloud_watchd.core.planning import (
+from offcloud_watchd.core.relatives import (
     donors_of,
     held_by_others,
     namesake_of,

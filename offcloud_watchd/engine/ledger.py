@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from offcloud_watchd.core.agenda import Agenda
 from offcloud_watchd.core.events import CategoryEvent, Deferred, Event, Failed, Submitted
 from offcloud_watchd.core.lifecycle import evolve
 from offcloud_watchd.core.model import Job, JobState, Lane, Link
-from offcloud_watchd.core.planning import Agenda
 from offcloud_watchd.core.ports import Clock, Journal, Subscriber
 from offcloud_watchd.core.story import about, display_name, told
 from offcloud_watchd.errors import JournalUnwritable

@@ -23,6 +23,7 @@ from typing import Final
 import requests
 
 from offcloud_watchd import status
+from offcloud_watchd.core.agenda import Agenda
 from offcloud_watchd.core.cachelooks import Knowledge
 from offcloud_watchd.core.effects import Consult, Poll, Solo, Trace
 from offcloud_watchd.core.events import CloudReady, Queued
@@ -30,7 +31,7 @@ from offcloud_watchd.core.lifecycle import Policy, evolve
 from offcloud_watchd.core.messages import Asked, Heard, Looked, Message, Outcome
 from offcloud_watchd.core.model import Destination, Drop, Intake, Job, JobState, Lane, Links
 from offcloud_watchd.core.picture import Overview
-from offcloud_watchd.core.planning import Agenda, plan
+from offcloud_watchd.core.planning import plan
 from offcloud_watchd.core.ports import Look, Stop, Wish
 from offcloud_watchd.core.rounds import Rhythm
 from offcloud_watchd.engine import Engine

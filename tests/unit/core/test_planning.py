@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from offcloud_watchd.core import imports
+from offcloud_watchd.core.agenda import Agenda
 from offcloud_watchd.core.cachelooks import Finding, Knowledge
 from offcloud_watchd.core.effects import Adopt, Discard, Effect, Fetch, Inspect, Poll, Share, Submit, Trace
 from offcloud_watchd.core.lifecycle import MAX_WAIT_S, Policy
@@ -25,17 +26,11 @@ from offcloud_watchd.core.model import (
 from offcloud_watchd.core.planning import (
     LEADER_TRIES,
     LEADER_WAIT_S,
-    MAX_DONORS,
-    Agenda,
     Plan,
-    donors_of,
-    held_by_others,
-    needed_by,
     plan,
-    rivals_of,
     room_delay_s,
-    twin_of,
 )
+from offcloud_watchd.core.relatives import held_by_others
 from offcloud_watchd.core.rounds import Rhythm
 from tests.fakes.jobs import NOW, a_drop, a_job
 
@@ -268,31 +263,6 @@ def test_after_as_many_failures_it_is_the_first_ones_turn_again() -> None:
     assert names(due.effects) == ["Fetch first"]
 
 
-def test_who_has_published_the_request_can_give_its_files() -> None:
-    """The newest first, each but the job itself, and none that has another request or no release."""
-    done = [
-        a_job(state, id=state.value, changed_at=NOW - age)
-        for age, state in ((9, JobState.DONE), (5, JobState.CHECKING))
-    ]
-    others = [
-        a_job(JobState.DONE, id="other", submission=Submission("R2")),
-        a_job(JobState.DONE, id="bare", publication=None),
-        a_job(JobState.DONE, id="lost", submission=None),
-        a_job(JobState.FETCHING, id="open"),
-        a_job(JobState.REMOVED, id="removed", submission=Submission("R1"), publication=done[0].publication),
-    ]
-    job = a_job(JobState.FETCHING)
-    assert [one.id for one in donors_of(job, [*done, *others, job])] == ["checking", "done"]
-    assert donors_of(replace(job, submission=None), done) == ()
-    assert donors_of(a_job(JobState.DONE), [a_job(JobState.DONE)]) == (), "nobody gives to itself"
-
-
-def test_donors_are_bounded() -> None:
-    """A thing wanted by very many categories is looked for with a few of them."""
-    many = [a_job(JobState.DONE, id=f"d{number}") for number in range(MAX_DONORS + 3)]
-    assert len(donors_of(a_job(JobState.FETCHING), many)) == MAX_DONORS
-
-
 def test_a_look_goes_before_a_discard() -> None:
     """Somebody waits for the answer; both need a place of the disk lane."""
     jobs = [a_job(JobState.REMOVED, id="old", key="k"), a_job(JobState.CHECKING, id="asked")]
@@ -316,17 +286,6 @@ def test_each_account_gets_its_own_and_one_after_the_other() -> None:
     assert names(planned(sent, same, other).effects) == ["Share b", "Poll a", "Submit c"]
     assert held_by_others(other, [sent, same, replace(sent, id="d", spent=("R0",))]) == {"R0", "R1"}
     assert held_by_others(same, [sent]) == set()
-
-
-def test_open_intents_of_others_are_known_in_any_state() -> None:
-    """Of the same route, for another account, and unanswered; a cancelled one is among them."""
-    job = a_job(id="a", route="remote", unsure=True, posted_at=NOW)
-    ftp = Destination("c", "/c", Route.REMOTE, RemoteTarget("ftp"))
-    cancelled = a_job(JobState.FAILED, id="b", unsure=True, posted_at=NOW - 5)
-    elsewhere = replace(cancelled, destination=ftp)
-    answered = replace(elsewhere, id="c", unsure=False, posted_at=NOW - 6)
-    same = replace(job, id="d", posted_at=NOW - 7)
-    assert rivals_of(job, [job, cancelled, elsewhere, answered, same]) == {NOW - 5}
 
 
 def test_who_ended_in_doubt_is_searched_for() -> None:
@@ -440,32 +399,12 @@ def test_a_failure_is_reported_and_only_then_forgotten() -> None:
     assert names(planned(failed, free={Lane.ARR: 0}).effects) == []
 
 
-def test_who_is_removed_is_no_twin() -> None:
-    """Only another job for the same content and category that still stands for it."""
-    job = a_job(JobState.FAILED, id="a")
-    twin = a_job(JobState.CLOUD, id="b")
-    others = [job, a_job(JobState.CLOUD, id="c", category="film"), a_job(JobState.REMOVED, id="d")]
-    assert twin_of(job, others) is None
-    assert twin_of(job, [*others, twin]) == twin
-
-
 def test_nothing_is_looked_for_while_it_is_taken_away() -> None:
     """A search could find what is gone a moment later."""
     done = a_job(JobState.DONE, id="a", to_clear=True)
     wanting = a_job(id="b", unsure=True, posted_at=NOW, category="film")
     assert names(planned(done, wanting, busy=["a"]).effects) == []
     assert names(planned(done, wanting).effects) == ["Adopt b"]
-
-
-def test_who_is_not_done_needs_the_request() -> None:
-    """One that failed as well: it may be tried again; and one that is to be imported yet."""
-    done = a_job(JobState.DONE, id="a", to_clear=True)
-    for state in JobState:
-        finished = state in (JobState.DONE, JobState.CHECKING, JobState.REMOVED)
-        other = a_job(state, id="b")
-        assert needed_by(done, [done, other]) == (None if finished else other)
-    awaited = a_job(JobState.DONE, id="b", to_import=True)
-    assert needed_by(done, [done, awaited]) == awaited
 
 
 def test_the_agenda_follows_jobs() -> None:
