@@ -46,7 +46,7 @@ from offcloud_watchd.core.events import (
     Withdrawn,
 )
 from offcloud_watchd.core.frozen import changer, maker
-from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Removal, Route
+from offcloud_watchd.core.model import Destination, Drop, Job, JobState, RemoteTarget, Removal, Route
 
 if TYPE_CHECKING:  # the type checker knows their arguments
     from dataclasses import replace
@@ -236,7 +236,8 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
     match event:
         case Submitting(at=at):
             unsure = job.destination.route.makes_items
-            return replace(job, posted_at=_later(at, job.posted_at), unsure=unsure, doubted_at=at)
+            posted_at = _later(at, job.posted_at)
+            return replace(job, posted_at=posted_at, unsure=unsure, doubted_at=at, posted_to=None)
         case Answered():
             return _answered(job, event)
         case Submitted() | Granted():
@@ -252,7 +253,7 @@ def _applied(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR
         case Recalled(at=at, posted_at=posted_at):
             return replace(job, posted_at=posted_at, unsure=True, doubted_at=at)
         case NotFound():
-            return replace(job, unsure=False, retry_at=0.0)
+            return replace(job, unsure=False, retry_at=0.0, posted_to=None)
         case Stirred(at=at, mark=mark):
             return replace(job, attempts=0, retry_at=0.0, reason="", mark=mark, stirred_at=at)
         case Vanished():
@@ -321,6 +322,7 @@ def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted
         submission=event.submission,
         posted_at=posted_at,
         unsure=False,
+        posted_to=None,
         doubted_at=event.at,
         failed_request="",
         mark="",
@@ -331,9 +333,13 @@ def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted
 
 def _answered(job: Job, event: Answered) -> Job:
     request_id = event.submission.request_id
-    if job.state is JobState.QUEUED:  # it goes another way by now, on which that transfer is none of its own
+    if job.state is JobState.QUEUED or job.posted_to is not None:
+        # It goes another way by now, on which that transfer is none of its own.
         sent = (*job.sent[-(MAX_SENT - 1) :], request_id)
-        return replace(job, sent=sent, spent=_with_spent(job.spent, request_id))
+        unsure = job.unsure and job.posted_to is None  # else this was the answer to the open intent
+        return replace(
+            job, sent=sent, spent=_with_spent(job.spent, request_id), unsure=unsure, posted_to=None
+        )
     return replace(
         job,
         submission=event.submission,
@@ -402,6 +408,7 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
         # The account may hold the content still: it is searched before anything is posted again. An answered
         # POST shows in the history since long; of one that was not, nobody knows when it had its effect.
         unsure=job.posted_at is not None and job.destination.route.makes_items,
+        posted_to=_posted_to(job, event.destination or job.destination),
         doubted_at=event.at if job.unsure else min(job.doubted_at, event.at),
         commands=_with_command(job, event.command),
         round=job.round + 1,
@@ -414,6 +421,15 @@ def _spent_of(job: Job, goes_to: Destination) -> tuple[str, ...]:
     done = [job.submission.request_id] if job.delivery is not None and job.submission is not None else []
     astray = [] if goes_to.way == job.destination.way else job.sent
     return _with_spent(job.spent, *done, *astray)
+
+
+def _posted_to(job: Job, goes_to: Destination) -> RemoteTarget | None:
+    """Return the remote account for which an open intent was, where the next round goes to another one.
+
+    What a search finds then is not the next round's.
+    """
+    meant = job.posted_to or job.destination.remote
+    return meant if job.unsure and goes_to.remote not in (None, meant) else None
 
 
 def _with_spent(spent: tuple[str, ...], *request_ids: str) -> tuple[str, ...]:

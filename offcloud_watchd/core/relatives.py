@@ -75,13 +75,16 @@ def donors_of(job: Job, relatives: Iterable[Job]) -> tuple[Job, ...]:
 def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
     """Return the requests by which others had a job's content sent elsewhere: they are not the job's own.
 
-    Nor are those of who was forgotten: what is dropped after that is sent anew. ``relatives`` are the jobs
-    with the same key, in any state and category.
+    Nor are those of who was forgotten: what is dropped after that is sent anew. Nor what another one has done
+    with, though it goes the same way now. ``relatives`` are the jobs with the same key, in any state and
+    category.
     """
     held: set[str] = set()
     for one in relatives:
-        if one.id != job.id and _are_apart(one, job):
-            held.update(one.sent, one.spent, [request_id_of(one)])
+        if one.id != job.id:
+            held.update(one.spent)
+            if _are_apart(one, job):
+                held.update(one.sent, [request_id_of(one)])
     return frozenset(held - {""})
 
 
@@ -97,10 +100,9 @@ def rivals_of(job: Job, relatives: Iterable[Job]) -> frozenset[float]:
 
     A cancelled job keeps its open intent, and one that was done may begin anew: so there can be several.
     """
-    own = job.destination
     return frozenset(
         one.posted_at
         for one in relatives
-        if one.destination.route is own.route and one.destination.way != own.way
+        if one.destination.route is job.destination.route and one.posted_way != job.posted_way
         if one.unsure and one.posted_at is not None
     )

@@ -185,7 +185,7 @@ def recalled(job: Job, relatives: Iterable[Job], now: float) -> Event | None:
     posted = [
         one.posted_at
         for one in relatives
-        if one.posted_at is not None and one.id != job.id and one.destination.way == job.destination.way
+        if one.posted_at is not None and one.id != job.id and one.posted_way == job.destination.way
         if not one.remembered  # what it had sent is known, and not for others
     ]
     if posted and (job.posted_at is None or max(posted) > job.posted_at):
@@ -280,7 +280,7 @@ def searched(job: Job, found: Submission | None, as_of: float, now: float, polic
     if found is not None:
         # Without what the history tells besides: memory holds what is recorded, and no more.
         known = Submission(found.request_id, found.status, found.name, found.url, found.server)
-        if job.state is not JobState.QUEUED:
+        if job.state is not JobState.QUEUED or job.posted_to is not None:
             return Answered(job.id, now, known)
         return Submitted(job.id, now, known, adopted=True)
     if job.doubted_at + policy.history_lag_s <= as_of <= now:

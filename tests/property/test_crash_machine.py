@@ -16,12 +16,13 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.model import Removal, Verb
+from offcloud_watchd.core.model import JobState, RemoteTarget, Removal, Verb
 from tests.fakes.fate import Manner
 from tests.fakes.mortal import POST_TAKES_S
 from tests.fakes.world import LAG_S, RESCAN_S, ROUTES, MakeJournal, World
@@ -230,6 +231,33 @@ def test_a_job_that_begins_anew_leaves_another_what_it_sent() -> None:
         ROUTES["afar"][1]: 2,
         ROUTES["away"][1]: 1,
     }
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_post_that_was_lost_is_not_taken_for_one_to_another_account(*, arrives: bool) -> None:
+    """It is cancelled in doubt, the settings name another account, and it is dropped again."""
+    world = World()
+    world.cloud.lag_s = LAG_S
+    world.fate.glitches["submit"] = "lost"
+    world.drop(["one"], "away")
+    world.run(1.0)
+    if not arrives:
+        world.cloud.items.clear()
+    [job] = world.engine.jobs.values()
+    world.command(Verb.CANCEL, [job.id])
+    world.run(RESCAN_S)
+    again = world.drop(["one"], "away")
+    there = RemoteTarget("box", "f9")
+    intake = world.drops[again]
+    world.drops[again] = replace(intake, destination=replace(intake.destination, remote=there))
+    world.run(3600.0, until_ended=True)
+    world.check()
+    [job] = world.engine.jobs.values()
+    assert (job.state, job.destination.remote) == (JobState.DONE, there)
+    assert job.submission is not None
+    assert world.cloud.items[job.submission.request_id].target == there
+    sent = Counter(item.target for item in world.cloud.items.values())
+    assert sent == Counter([there, *([ROUTES["away"][1]] if arrives else [])])
 
 
 def live_through(medium: Medium, steps: Sequence[Step], dice: random.Random) -> Counter[str]:

@@ -8,6 +8,7 @@ from offcloud_watchd.core.model import Destination, JobState, RemoteTarget, Rout
 from offcloud_watchd.core.relatives import (
     MAX_DONORS,
     donors_of,
+    held_by_others,
     needed_by,
     rivals_of,
     twin_of,
@@ -49,6 +50,18 @@ def test_open_intents_of_others_are_known_in_any_state() -> None:
     answered = replace(elsewhere, id="c", unsure=False, posted_at=NOW - 6)
     same = replace(job, id="d", posted_at=NOW - 7)
     assert rivals_of(job, [job, cancelled, elsewhere, answered, same]) == {NOW - 5}
+    astray = replace(same, id="e", posted_at=NOW - 8, posted_to=ftp.remote)
+    assert rivals_of(job, [astray]) == {NOW - 8}, "it goes the same way now, but its POST did not"
+    assert rivals_of(replace(astray, id="f"), [astray]) == set()
+
+
+def test_what_another_has_done_with_is_not_ours() -> None:
+    """It may have gone another way, although that job goes ours now."""
+    job = a_job(id="a", route="remote")
+    same = replace(job, id="b", spent=("R1",), sent=("R1", "R2"), submission=Submission("R2"))
+    assert held_by_others(job, [job, same]) == {"R1"}
+    ftp = Destination("c", "/c", Route.REMOTE, RemoteTarget("ftp"))
+    assert held_by_others(job, [replace(same, destination=ftp)]) == {"R1", "R2"}
 
 
 def test_who_is_removed_is_no_twin() -> None:

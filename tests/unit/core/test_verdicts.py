@@ -23,7 +23,16 @@ from offcloud_watchd.core.events import (
 )
 from offcloud_watchd.core.lifecycle import MAX_REASON_CHARS, MAX_WAIT_S, Policy, bounded, evolve
 from offcloud_watchd.core.messages import Outcome
-from offcloud_watchd.core.model import Destination, Job, JobState, Lane, LinkKind, Route, Submission
+from offcloud_watchd.core.model import (
+    Destination,
+    Job,
+    JobState,
+    Lane,
+    LinkKind,
+    RemoteTarget,
+    Route,
+    Submission,
+)
 from offcloud_watchd.core.verdicts import (
     OURS_WITHIN_S,
     compared,
@@ -326,6 +335,14 @@ def test_what_is_found_of_a_job_that_ended_is_told_it() -> None:
     found = Submission("R9")
     job = a_job(JobState.FAILED, unsure=True, doubted_at=NOW)
     assert searched(job, found, NOW, NOW, POLICY) == Answered("job", NOW, found)
+
+
+def test_what_went_to_another_account_is_not_adopted() -> None:
+    """The job is to be sent to the one that its settings name now; that one was not."""
+    found = Submission("R9")
+    job = a_job(route="remote", unsure=True, doubted_at=NOW, posted_to=RemoteTarget("ftp"))
+    assert searched(job, found, NOW, NOW, POLICY) == Answered("job", NOW, found)
+    assert recalled(a_job(id="own", route="remote"), [replace(job, posted_at=NOW - 9)], NOW) is None
 
 
 def test_an_ended_job_is_searched_for_with_patience() -> None:
