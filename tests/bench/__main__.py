@@ -1,7 +1,31 @@
 """``make bench``: every figure beside its peer, in the same run."""
 
-from tests.bench import besieged, fetch_vs_curl, fetching, idle, intake, journal_fold, polling, scale, web
+from tests.bench import (
+    besieged,
+    fetch_vs_curl,
+    fetching,
+    idle,
+    intake,
+    journal_fold,
+    polling,
+    scale,
+    thousands,
+    web,
+)
+
+BENCHES = (
+    journal_fold,
+    intake,
+    polling,
+    thousands,
+    scale,
+    fetch_vs_curl,
+    fetching,
+    idle,
+    web,
+    besieged,
+)
 
 if __name__ == "__main__":
-    for bench in (journal_fold, intake, polling, scale, fetch_vs_curl, fetching, idle, web, besieged):
+    for bench in BENCHES:
         bench.main()

@@ -8,7 +8,7 @@ goes on whenever somebody waits, so hours take seconds. Every call is in the san
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,7 +24,6 @@ from offcloud_watchd.core.model import (
     JobState,
     Lane,
     Link,
-    Links,
     Phase,
     RemoteFile,
     Route,
@@ -35,6 +34,7 @@ from offcloud_watchd.core.ports import Look, Stop, Wish
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.lanes import Ports
 from offcloud_watchd.offcloud import Client, ClientSettings
+from offcloud_watchd.offcloud.settings import unheard
 from offcloud_watchd.sandbox import Sandbox, SandboxSettings
 from offcloud_watchd.sandbox.settings import Generation
 from tests.fakes.clock import FakeClock
@@ -48,6 +48,9 @@ LAG_S: Final = 120.0
 TV: Final = Destination("tv", "/out/tv")
 GENERATIONS: Final[tuple[Generation, ...]] = ("classic", "current")
 NUMBERS: Final = (1, 10, 100, 1000)
+CALLING: Final = ("fetch", "submit", "poll", "adopt", "probe")
+"""What asks the service something."""
+
 WINDOWS: Final = {
     "minute 1": slice(0, 1),
     "minute 2": slice(1, 2),
@@ -117,13 +120,19 @@ class HurriedCloud:
 
 @dataclass
 class Day:
-    """A daemon without threads beside a sandbox, in a time of its own; ``intakes`` is what was dropped."""
+    """A daemon without threads beside a sandbox, in a time of its own.
+
+    ``intakes`` is what was dropped, ``at_work`` the word for the task that is carried out.
+    """
 
     clock: FakeClock
     sandbox: Sandbox
     cloud: HurriedCloud
     jobs: dict[str, Job]
+    fetchers: int = 0
     intakes: list[Intake] = field(default_factory=list)
+    at_work: str = ""
+    _fetched: bool = False
 
     def __post_init__(self) -> None:
         policy = Policy(requests_per_minute=BUDGET_A_MINUTE)
@@ -134,7 +143,7 @@ class Day:
             lanes=self.lanes,
             clock=self.clock,
             policy=policy,
-            capacity={Lane.API: 8, Lane.FETCH: 0, Lane.DISK: 1},
+            capacity={Lane.API: 8, Lane.FETCH: self.fetchers, Lane.DISK: 1},
             rescan_s=30.0,
         )
 
@@ -145,45 +154,80 @@ class Day:
         while (left_s := end - self.clock.monotonic()) > 0:
             wait_s = self.engine.turn(self.lanes.take())
             if self.lanes.tasks:
-                self.lanes.run()
+                place = self._next()
+                self.at_work = self.lanes.tasks[place].word
+                self.lanes.run(place)
             elif not self.lanes.inbox:
                 self.clock.advance(min(max(wait_s, 0.001), left_s))
         after = self.sandbox.books().calls
         made = {name: count - before.get(name, 0) for name, count in after.items()}
         return {name: count for name, count in made.items() if count}
 
+    def _next(self) -> int:
+        """Choose the task that the lanes would carry out: a fetch asks for links before each other call."""
+        words = [task.word for task in self.lanes.tasks]
+        aside = [place for place, word in enumerate(words) if word not in CALLING]
+        if aside:
+            return aside[0]
+        self._fetched = not self._fetched
+        return next((place for place, word in enumerate(words) if (word == "fetch") is self._fetched), 0)
+
     def _look(self) -> Look:
         intakes, self.intakes = self.intakes, []
         return Look(tuple(Wish(intake, lambda: None) for intake in intakes))
 
 
-def _links(count: int) -> tuple[Link, ...]:
+def some_links(count: int) -> tuple[Link, ...]:
+    """Make magnets, each of its own content."""
     return tuple(parse_link(f"magnet:?xt=urn:btih:{number:040x}") for number in range(1, count + 1))
 
 
 @contextmanager
-def a_day(generation: Generation, *, waiting: int = 0, lag_s: float = 0.0) -> Iterator[Day]:
-    """Begin a day at which some links were just handed in, to a service where all takes for ever."""
-    clock = FakeClock()
+def a_day(
+    generation: Generation,
+    *,
+    waiting: int = 0,
+    lag_s: float = 0.0,
+    ready_s: float = 1e9,
+    fetchers: int = 0,
+    clock: FakeClock | None = None,
+    on_answer: Callable[[str, int | None], None] = unheard,
+) -> Iterator[Day]:
+    """Begin a day at which some links were just handed in, to a service where all takes ``ready_s``.
+
+    ``clock`` is the day's; ``on_answer`` hears of every call of it, as it is made.
+    """
+    clock = clock or FakeClock()
     settings = SandboxSettings(
         file_listen="127.0.0.1:0",
         key=KEY,
         generation=generation,
-        queued_s=1e9,
+        queued_s=ready_s,
+        download_s=0.0,
         history_lag_s=lag_s,
         clock=clock,
     )
     with Sandbox(settings) as sandbox:
         with _client(sandbox, clock, 1_000_000) as client:
-            jobs = [_job(link, client.submit(link, Waiter(clock)), clock) for link in _links(waiting)]
-        with _client(sandbox, clock, BUDGET_A_MINUTE) as client:
-            yield Day(clock, sandbox, HurriedCloud(client, Waiter(clock)), {job.id: job for job in jobs})
+            jobs = [_job(link, client.submit(link, Waiter(clock)), clock) for link in some_links(waiting)]
+        with _client(sandbox, clock, BUDGET_A_MINUTE, on_answer) as client:
+            cloud = HurriedCloud(client, Waiter(clock))
+            yield Day(clock, sandbox, cloud, {job.id: job for job in jobs}, fetchers)
 
 
 @contextmanager
-def _client(sandbox: Sandbox, clock: FakeClock, budget: int) -> Iterator[Client]:
+def _client(
+    sandbox: Sandbox,
+    clock: FakeClock,
+    budget: int,
+    on_answer: Callable[[str, int | None], None] = unheard,
+) -> Iterator[Client]:
     settings = ClientSettings(
-        read_key=lambda: KEY, base_url=sandbox.url, auth="query", requests_per_minute=budget
+        read_key=lambda: KEY,
+        base_url=sandbox.url,
+        auth="query",
+        requests_per_minute=budget,
+        on_answer=on_answer,
     )
     client = Client(settings, clock)
     try:
@@ -217,20 +261,6 @@ def calls_a_minute(generation: Generation, waiting: int, minutes: int, *, lag_s:
         return [sum(day.calls_in(60).values()) for _ in range(minutes)]
 
 
-def burst(generation: Generation, count: int) -> tuple[list[Mapping[str, int]], float]:
-    """Drop links at once; return the calls of each minute until all are handed in, and how long it took."""
-    with a_day(generation, lag_s=LAG_S) as day:
-        began = day.clock.monotonic()
-        drop = Drop("burst", "links.txt", "/drop")
-        day.intakes.append(Intake(drop, Links(_links(count), is_list=True), TV, "links"))
-        minutes: list[Mapping[str, int]] = []
-        while sum(minute.get("cloud", 0) for minute in minutes) < count:
-            assert len(minutes) * BUDGET_A_MINUTE < 10 * count, "what is dropped is not handed in"
-            minutes.append(day.calls_in(60))
-        posted = max(job.posted_at or 0.0 for job in day.engine.jobs.values()) - FakeClock().time_s
-        return minutes, posted - (began - FakeClock().tick_s)
-
-
 def main() -> None:
     """Print the figures."""
     print(f"polls: calls in some minutes, of a budget of {BUDGET_A_MINUTE} a minute")
@@ -242,11 +272,6 @@ def main() -> None:
                 made = [sum(calls[minutes]) for minutes in WINDOWS.values()]
                 lag = f"lags {lag_s:.0f} s" if lag_s else "at once"
                 print(f"{generation:9}{waiting:9}{lag:>15}" + "".join(f"{count:11}" for count in made))
-    for generation in GENERATIONS:
-        minutes, took_s = burst(generation, 1000)
-        polls = [sum(minute.values()) - minute.get("cloud", 0) for minute in minutes]
-        print(f"1,000 links dropped at once, {generation}: all handed in after {took_s:.0f} s")
-        print(f"  calls a minute {[sum(minute.values()) for minute in minutes]}, polls among them {polls}")
 
 
 if __name__ == "__main__":

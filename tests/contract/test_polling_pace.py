@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from offcloud_watchd.sandbox.settings import Generation
-from tests.bench.polling import BUDGET_A_MINUTE, GENERATIONS, LAG_S, WINDOWS, a_day, burst, calls_a_minute
+from tests.bench.polling import BUDGET_A_MINUTE, GENERATIONS, LAG_S, WINDOWS, a_day, calls_a_minute
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
@@ -34,13 +34,3 @@ def test_of_very_many_the_progress_of_each_is_told_in_turn() -> None:
         assert len(told) in (100, 200)
         day.calls_in(60)
         assert all(progress is not None for _, progress in day.engine.picture().active)
-
-
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_polls_leave_a_burst_of_submissions_its_budget(generation: Generation) -> None:
-    """While links are handed in, polling takes no more than its part."""
-    minutes, _ = burst(generation, 300)
-    polls = [sum(minute.values()) - minute["cloud"] for minute in minutes[:-1]]
-    assert all(count <= BUDGET_A_MINUTE / 6 + 5 for count in polls), polls
-    # A turn that begins in a minute may end with a call in the next one.
-    assert all(sum(minute.values()) <= BUDGET_A_MINUTE + 1 for minute in minutes)
