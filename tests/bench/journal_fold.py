@@ -25,7 +25,7 @@ def life(number: int) -> Iterator[Event]:
     """Give the events of a job that went well."""
     info_hash = f"{number:040x}"
     name = f"Some.Show.S{number % 40:02}E{number:06}.1080p.WEB-DL.x264-GROUP"
-    drop = Drop(f"{number:064x}", f"{name}.torrent", "/srv/drop/sonarr", f"{number:064x}")
+    drop = Drop(f"{number:032x}", f"{name}.torrent", "/srv/drop/sonarr", f"{number:064x}")
     key = f"btih:{info_hash}"
     magnet = f"magnet:?xt=urn:btih:{info_hash}&dn={name}&tr=udp%3A%2F%2Ftracker.example%3A1337%2Fannounce"
     link = Link(LinkKind.TORRENT, key, magnet, name, info_hash, size_bytes=1_500_000_000 + number)
