@@ -2,10 +2,9 @@
 
 Rules of this file:
 
-* Nothing that comes back is believed: a member that is not what it should be reads as "not told".
 * Everything is ``Transient``: a tool that is down, moved or has a new key is mended by its operator, and
-  what is owed to it waits for that. A tool that did not answer is left alone for a moment, so that many
-  failures do not wait for it one after the other while other tools could be told.
+  what is owed to it waits for that. It is read, and left alone when it did not answer, by the rules of
+  ``peer``.
 * The key file is read again for each question.
 
 Source: the API controllers of Sonarr, Radarr, Lidarr and Readarr (``History``, ``Queue``, ``Command``,
@@ -14,18 +13,18 @@ Source: the API controllers of Sonarr, Radarr, Lidarr and Readarr (``History``, 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from offcloud_watchd.arr.settings import ToolSettings
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import ConfigError, Transient
-from offcloud_watchd.inquiry import Answer, ask
+from offcloud_watchd.inquiry import Answer
+from offcloud_watchd.peer import Peer, entries, mapping, parsed, text
 
 log = logging.getLogger(__name__)
 
@@ -70,16 +69,13 @@ class Tool:
     def __init__(self, settings: ToolSettings, read_key: Callable[[], str], clock: Clock) -> None:
         self.settings = settings
         self._read_key = read_key
-        self._clock = clock
-        self._base = urlsplit(settings.url)
+        self._peer = Peer(settings.name, settings, clock)
         self._version = ""
-        self._rest_until = float("-inf")
-        self._trouble = ""
 
     def about(self) -> str:
         """Say what it is and its version; it proves the address and the key."""
-        told = _mapping(self._get("system/status", {}))
-        return f"{_text(told.get('appName')) or 'a tool'} {_text(told.get('version'))}".strip()
+        told = mapping(self._get("system/status", {}))
+        return f"{text(told.get('appName')) or 'a tool'} {text(told.get('version'))}".strip()
 
     def refresh(self) -> None:
         """Let it look at its download clients now rather than within a minute. Safe to repeat."""
@@ -120,20 +116,19 @@ class Tool:
         self, path: str, query: Mapping[str, str], size: int, pages: int
     ) -> Iterator[Mapping[str, object]]:
         for page in range(1, pages + 1):
-            told = _mapping(self._get(path, {**query, "page": str(page), "pageSize": str(size)}))
-            records = told.get("records")
-            entries = records if isinstance(records, list) else []
-            yield from map(_mapping, entries)
-            if len(entries) < size:
+            told = mapping(self._get(path, {**query, "page": str(page), "pageSize": str(size)}))
+            records = entries(told.get("records"))
+            yield from map(mapping, records)
+            if len(records) < size:
                 return
 
     def _get(self, path: str, query: Mapping[str, str]) -> object:
         answer = self._call("GET", path, query)
         try:
-            return json.loads(answer.body)
-        except (ValueError, RecursionError):
+            return parsed(answer.body)
+        except ValueError:
             pass
-        raise Transient(f"{self._called}: GET {path} was not answered with JSON; is `url` the tool's own?")
+        raise Transient(f"{self._peer}: GET {path} was not answered with JSON; is `url` the tool's own?")
 
     def _call(
         self,
@@ -150,40 +145,17 @@ class Tool:
                 self._version = version
                 return answer
             self._version = ""  # another program may have taken its place
-            raise Transient(f"{self._called}: {method} {path}: {self._refused(answer.status)}")
+            raise Transient(f"{self._peer}: {method} {path}: {self._refused(answer.status)}")
         raise AssertionError  # pragma: no cover - the last version returns or raises
 
     def _ask(self, method: str, path: str, query: Mapping[str, str], body: object) -> Answer:
-        left_s = self._rest_until - self._clock.monotonic()
-        if left_s > 0:
-            raise Transient(self._trouble, retry_after_s=left_s)
+        target = f"{self._peer.path.rstrip('/')}/{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {
             "X-Api-Key": self._key(),
             "Accept": "application/json",
             "Accept-Encoding": "identity",
-            "User-Agent": self.settings.user_agent,
-            "Connection": "close",
         }
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        target = f"{self._base.path.rstrip('/')}/{path}" + (f"?{urlencode(query)}" if query else "")
-        try:
-            return ask(
-                self._base,
-                method,
-                target,
-                headers=headers,
-                body=None if body is None else json.dumps(body).encode("ascii"),
-                total_timeout_s=self.settings.total_timeout_s,
-            )
-        except Transient as error:
-            self._rest_until = self._clock.monotonic() + self.settings.rest_s
-            self._trouble = f"{self._called}: {error}"
-        raise Transient(self._trouble)
-
-    @property
-    def _called(self) -> str:
-        return f"{self.settings.name} ({self._base.hostname})"
+        return self._peer.ask(method, target, headers=headers, document=body)
 
     def _key(self) -> str:
         try:
@@ -209,29 +181,21 @@ class Tool:
 
 
 def _record(told: Mapping[str, object]) -> Record:
-    download_id = _text(told.get("downloadId"))
-    torrent = _text(_mapping(told.get("data")).get("torrentInfoHash"))
+    download_id = text(told.get("downloadId"))
+    torrent = text(mapping(told.get("data")).get("torrentInfoHash"))
     hashes = frozenset(one.upper() for one in (download_id, torrent) if one)
-    event, title = _text(told.get("eventType")), _text(told.get("sourceTitle"))
+    event, title = text(told.get("eventType")), text(told.get("sourceTitle"))
     return Record(_number(told.get("id")), event, title, hashes, bool(download_id), _moment(told.get("date")))
 
 
 def _queued(told: Mapping[str, object]) -> Queued:
-    return Queued(_number(told.get("id")), _text(told.get("downloadId")).upper())
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return Queued(_number(told.get("id")), text(told.get("downloadId")).upper())
 
 
 def _moment(value: object) -> float:
     """Read a time as .NET writes it: ``2026-01-31T12:00:00Z``, with or without a fraction."""
     try:
-        return datetime.fromisoformat(_text(value)).timestamp()
+        return datetime.fromisoformat(text(value)).timestamp()
     except (ValueError, OverflowError):
         return 0.0
 

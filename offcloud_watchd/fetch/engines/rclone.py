@@ -4,9 +4,8 @@ Rules of this file:
 
 * Paths are relative to the remote that the operator names. What is long is begun as a job of rclone's, in a
   group that we name: so it is found again as long as rclone lives.
-* Nothing that comes back is believed: a member that is not what it should be reads as "not told".
-* Everything that goes wrong between us and rclone is ``EngineDown``. Its own words may hold a link and are
-  not repeated; what matters of them is named in ``Failure``.
+* What it tells is read by the rules of ``peer``, and what goes wrong is said by those of ``program``; what
+  matters of rclone's own words is named in ``Failure``.
 
 Source: rclone.org/rc, tried with 1.60.1.
 """
@@ -14,7 +13,6 @@ Source: rclone.org/rc, tried with 1.60.1.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -22,12 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from offcloud_watchd.core.ports import Clock
-from offcloud_watchd.errors import ConfigError, EngineDown, Transient
+from offcloud_watchd.errors import EngineDown
+from offcloud_watchd.fetch.engines.program import Program, RefusedError
 from offcloud_watchd.fetch.engines.settings import RcloneSettings
-from offcloud_watchd.inquiry import ask
+from offcloud_watchd.peer import entries, mapping, objects, parsed, text
 
 GROUPS: Final = "offcloud-watchd/"
 """Begins the names of all groups of ours."""
@@ -35,7 +33,6 @@ GROUPS: Final = "offcloud-watchd/"
 PUBLISHING: Final = ".publish"
 """Ends the names of those that publish."""
 
-_REFUSAL_BYTES: Final = 64 * 1024
 _MAX_JOBS_LOOKED_AT: Final = 10_000
 _STATUS: Final = re.compile(r"\bfailed: ([1-5][0-9]{2})\b")
 _FULL: Final = re.compile(
@@ -55,7 +52,7 @@ class Failure:
     is_full: bool = False
 
 
-class RefusedError(Exception):
+class _FailedError(RefusedError):
     """rclone answered, and did not do it."""
 
     def __init__(self, failure: Failure) -> None:
@@ -77,27 +74,22 @@ class Rclone:
 
     def __init__(self, settings: RcloneSettings, read_password: Callable[[], str], clock: Clock) -> None:
         self.settings = settings
-        self._read_password = read_password
-        self._clock = clock
-        self._base = urlsplit(settings.url)
-        self._rest_until = float("-inf")
-        self._trouble = ""
+        self._program = Program("rclone", settings, read_password, clock)
         self._begun_by_group: dict[str, Task] = {}
         self._knows_all = False
 
     def forget_trouble(self) -> None:
         """Ask it the next time, also when it has just not answered: somebody has mended something."""
-        self._rest_until = float("-inf")
+        self._program.forget_trouble()
 
     def version(self) -> str:
         """Return its version: it proves the address and the password."""
-        return _text(self._call("core/version").get("version")) or "of an unknown version"
+        return text(self._call("core/version").get("version")) or "of an unknown version"
 
     def is_one_step(self) -> bool:
         """Tell whether a directory of the remote is moved by one step, so that nobody sees it by halves."""
         return (
-            _mapping(self._call("operations/fsinfo", fs=self._remote()).get("Features")).get("DirMove")
-            is True
+            mapping(self._call("operations/fsinfo", fs=self._remote()).get("Features")).get("DirMove") is True
         )
 
     def free_bytes(self) -> int | None:
@@ -115,17 +107,17 @@ class Rclone:
         return {
             name.removeprefix(root): _number(one.get("Size"))
             for one in self._listed(path, {**_LIST, "filesOnly": True})
-            if (name := _text(one.get("Path"))).startswith(root)
+            if (name := text(one.get("Path"))).startswith(root)
         }
 
     def directories(self, path: str) -> list[str]:
         """Return the names of the directories in a directory."""
         found = self._listed(path, {**_LIST, "recurse": False, "dirsOnly": True})
-        return [_text(one.get("Name")) for one in found]
+        return [text(one.get("Name")) for one in found]
 
     def size_of(self, path: str) -> int | None:
         """Return the size of a file; None where it is not there."""
-        item = _mapping(self._call("operations/stat", remote=path, fs=self._remote()).get("item"))
+        item = mapping(self._call("operations/stat", remote=path, fs=self._remote()).get("item"))
         return _number(item.get("Size")) if item and item.get("IsDir") is not True else None
 
     def is_there(self, path: str) -> bool:
@@ -137,7 +129,7 @@ class Rclone:
         with suppress(RefusedError):
             self._ask("operations/purge", remote=path, fs=self._remote())
         if self.files(path):
-            raise self._down(f"did not delete {path}; see its log")
+            raise self._program.down(f"did not delete {path}; see its log")
 
     def delete(self, path: str) -> None:
         """Delete a file; one that is not there is fine."""
@@ -160,8 +152,8 @@ class Rclone:
         """Return how a job is; one that rclone does not know any more has finished, nobody knows how."""
         try:
             return _task(task.number, self._ask("job/status", jobid=task.number))
-        except RefusedError as refused:
-            return Task(task.number, finished=True, failure=refused.failure)
+        except _FailedError as failed:
+            return Task(task.number, finished=True, failure=failed.failure)
 
     def progress(self, group: str) -> tuple[int, float]:
         """Return how many bytes a group has moved, and how many a second it moves now."""
@@ -187,9 +179,9 @@ class Rclone:
 
     def _all_going_on(self) -> dict[str, Task]:
         """Look through rclone's own list, newest first: every question makes it longer for a minute."""
-        groups = [one for one in _list(self._call("core/group-list").get("groups")) if isinstance(one, str)]
+        groups = [one for one in entries(self._call("core/group-list").get("groups")) if isinstance(one, str)]
         sought = {one for one in groups if one.startswith(GROUPS) and self._may_go_on(one)}
-        numbers = _list(self._call("job/list").get("jobids")) if sought else []
+        numbers = entries(self._call("job/list").get("jobids")) if sought else []
         known = sorted((one for one in numbers if type(one) is int), reverse=True)
         found: dict[str, Task] = {}
         for number in known[:_MAX_JOBS_LOOKED_AT]:
@@ -197,8 +189,8 @@ class Rclone:
                 break
             with suppress(RefusedError):
                 told = self._ask("job/status", jobid=number)
-                if _text(told.get("group")) in sought and told.get("finished") is False:
-                    found[_text(told.get("group"))] = Task(number, finished=False)
+                if text(told.get("group")) in sought and told.get("finished") is False:
+                    found[text(told.get("group"))] = Task(number, finished=False)
         return found
 
     def _may_go_on(self, group: str) -> bool:
@@ -231,9 +223,9 @@ class Rclone:
             told = self._ask("operations/list", fs=self._remote(), remote=path, opt=options)
         except RefusedError:
             if self.is_there(path):
-                raise self._down(f"cannot list {path}; see its log") from None
+                raise self._program.down(f"cannot list {path}; see its log") from None
             return
-        yield from (one for one in _list(told.get("list")) if isinstance(one, dict))
+        yield from objects(told.get("list"))
 
     def _begun(self, method: str, group: str, **params: object) -> Task:
         told = self._call(method, **params, _async=True, _group=group)
@@ -245,62 +237,36 @@ class Rclone:
             return self._ask(method, **params)
         except RefusedError:
             pass
-        raise self._down(f"refused {method}: is engines.rclone.remote right? see its log")
+        raise self._program.down(f"refused {method}: is engines.rclone.remote right? see its log")
 
     def _ask(self, method: str, **params: object) -> Mapping[str, object]:
-        if self._clock.monotonic() < self._rest_until:
-            raise EngineDown(self._trouble)
+        headers = self._headers()
         try:
-            answer = ask(
-                self._base,
-                "POST",
-                f"{self._base.path.rstrip('/')}/{method}",
-                headers=self._headers(),
-                body=json.dumps(params).encode("ascii"),
-                total_timeout_s=self.settings.total_timeout_s,
-                refusal_bytes=_REFUSAL_BYTES,
-            )
-        except Transient as error:
-            reason = str(error)
-        else:
-            return self._understood(answer.status, answer.body)
-        raise self._down(reason, rest=True)
+            answer = self._program.ask(f"{self._program.path.rstrip('/')}/{method}", params, headers)
+        except EngineDown:
+            self._knows_all = False  # what was asked for may have been begun
+            raise
+        return self._understood(answer.status, answer.body)
 
     def _headers(self) -> dict[str, str]:
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": self.settings.user_agent,
-            "Connection": "close",
-        }
-        if self.settings.password_file is not None:
-            try:
-                pair = f"{self.settings.user}:{self._read_password()}"
-            except ConfigError as error:
-                raise EngineDown(str(error)) from None
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
-        return headers
+        if self.settings.password_file is None:
+            return {}
+        pair = f"{self.settings.user}:{self._program.secret()}"
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"}
 
     def _understood(self, status: int, body: bytes) -> Mapping[str, object]:
         if status == 401 or (status == 403 and b"authentication must be set up" in body):
             where = self.settings.password_file or "engines.rclone.password_file"
-            raise self._down(f"user and password were refused: put its --rc-pass into {where}")
+            raise self._program.down(f"user and password were refused: put its --rc-pass into {where}")
         try:
-            told = json.loads(body)
-        except (ValueError, RecursionError):
+            told = parsed(body)
+        except ValueError:
             told = None
         if not isinstance(told, dict):
-            raise self._down(f"answered {status} with something else: is engines.rclone.url its rcd?")
+            raise self._program.down(f"answered {status} with something else: is engines.rclone.url its rcd?")
         if status != 200:
-            raise RefusedError(_failure(_text(told.get("error"))))
+            raise _FailedError(_failure(text(told.get("error"))))
         return told
-
-    def _down(self, what: str, *, rest: bool = False) -> EngineDown:
-        trouble = f"rclone ({self._base.hostname}): {what}"
-        if rest:  # who waits for an answer that does not come keeps others from their turn
-            self._rest_until = self._clock.monotonic() + self.settings.rest_s
-            self._trouble = trouble
-            self._knows_all = False  # what was asked last may have been begun
-        return EngineDown(trouble)
 
 
 def rclone_client(
@@ -318,24 +284,12 @@ def _task(number: int, told: Mapping[str, object]) -> Task:
     if told.get("finished") is not True:
         return Task(number, finished=False)
     failed = told.get("success") is not True
-    return Task(number, finished=True, failure=_failure(_text(told.get("error"))) if failed else None)
+    return Task(number, finished=True, failure=_failure(text(told.get("error"))) if failed else None)
 
 
 def _failure(words: str) -> Failure:
     found = _STATUS.search(words[:4000])
     return Failure(int(found[1]) if found else 0, _FULL.search(words[:4000]) is not None)
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> int:
