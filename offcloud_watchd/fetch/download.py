@@ -17,58 +17,32 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from offcloud_watchd.core.model import Check, Progress
-from offcloud_watchd.core.ports import Clock, OnProgress, Stop
+from offcloud_watchd.core.model import Progress
 from offcloud_watchd.errors import Cancelled, Contradicted, Permanent, Transient
 from offcloud_watchd.fetch.crew import Crew, Task, Told
 from offcloud_watchd.fetch.gear import Gear
 from offcloud_watchd.fetch.haul import SMALL_BYTES, Haul
 from offcloud_watchd.fetch.line import Broken
 from offcloud_watchd.fetch.listing import Listing
+from offcloud_watchd.fetch.mover import Around, Gathered
 from offcloud_watchd.fetch.pace import Pace
 from offcloud_watchd.fetch.part import Mark, Marks, Part, punched
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.reading import Reader
-from offcloud_watchd.fetch.room import Room
-from offcloud_watchd.fetch.settings import ShelfSettings
 from offcloud_watchd.fetch.spans import Span
 from offcloud_watchd.fetch.staging import Round
-from offcloud_watchd.fetch.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
 _LOOK_S: Final = 0.05
-_MAX_WAIT_S: Final = 30.0
 _SMALL_AT_ONCE: Final = 4  # more do not help: the threads of one process take turns
 
 
 class Damaged(Permanent):
     """Pieces stayed bad; the marks say what a later round can use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a fetch works with besides its own files."""
-
-    settings: ShelfSettings
-    clock: Clock
-    room: Room
-    traffic: Traffic
-    on_progress: OnProgress
-    stop: Stop
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What lies complete in staging: number of files, bytes, and how they were verified."""
-
-    files: int
-    size_bytes: int
-    verified: str
-    checks: tuple[Check, ...]
 
 
 class Gathering:
@@ -118,8 +92,7 @@ class Gathering:
             self._measure()
             traffic.leave(name)
             self._close_files()
-        words, checks = self._proof.words(self._confirmed), self._proof.checks(self._confirmed)
-        return Gathered(len(self._done_bytes), sum(self._done_bytes), words, checks)
+        return Gathered.of(self._proof, self._done_bytes, self._confirmed)
 
     def _bring_proved(self) -> None:
         for again in range(self._settings.refetches + 1):
@@ -271,9 +244,9 @@ class Gathering:
         haul.breaks = 1 if haul.got_on(settings.chunk_bytes) else haul.breaks + 1
         if broken.retry_after_s is not None or haul.breaks > settings.reconnects:
             raise _ended(haul, broken, broken.retry_after_s)
-        haul.due_at = now + min(settings.reconnect_wait_s * 2.0 ** (haul.breaks - 1), _MAX_WAIT_S)
-        if (broken.stale_link or haul.breaks > 1) and task.edition == self._listing.edition:
-            self._listing.renew()
+        haul.due_at = now + settings.pause_s(haul.breaks)
+        if broken.stale_link or haul.breaks > 1:
+            self._listing.renew_since(task.edition)
 
     def _leave_to_others(self, haul: Haul, task: Task, broken: Broken, now: float) -> None:
         """Ask again for what one request did not bring, but never in haste: others go on meanwhile."""

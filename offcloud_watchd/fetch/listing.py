@@ -95,6 +95,11 @@ class Listing:
         self._files = files
         self.edition += 1
 
+    def renew_since(self, edition: int) -> None:
+        """Ask for fresh links, unless that was done since the links of ``edition`` were the newest."""
+        if edition == self.edition:
+            self.renew()
+
 
 def _sorted(files: Sequence[RemoteFile]) -> list[RemoteFile]:
     """Put the files in an order of their own: the service's order means nothing and may change.

@@ -14,6 +14,8 @@ STAGING_NAME: Final = ".offcloud-watchd"
 
 MIB: Final = 1024**2
 
+_LONGEST_PAUSE_S: Final = 30.0
+
 
 def unlimited() -> float | None:
     """Return that there is no limit."""
@@ -76,6 +78,10 @@ class ShelfSettings:
     exclude: tuple[str, ...] = ()
     extract: bool = False
     engines: EngineChoice = field(default_factory=EngineChoice)
+
+    def pause_s(self, breaks: int) -> float:
+        """Return how long a file is left alone that broke so often in a row without getting on."""
+        return min(self.reconnect_wait_s * 2.0 ** (breaks - 1), _LONGEST_PAUSE_S)
 
     def staging_root(self, directory: str) -> str:
         """Return the staging directory that serves an output directory."""

@@ -25,8 +25,8 @@ from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, NoRoom, Perma
 from offcloud_watchd.fetch import disk, kept, release, staging
 from offcloud_watchd.fetch.agreed import agreed
 from offcloud_watchd.fetch.disk import on_disk
-from offcloud_watchd.fetch.download import Around, Damaged, Gathering
-from offcloud_watchd.fetch.mover import Mover
+from offcloud_watchd.fetch.download import Damaged, Gathering
+from offcloud_watchd.fetch.mover import Around, Mover
 from offcloud_watchd.fetch.naming import name_of
 from offcloud_watchd.fetch.owners import ownerless
 from offcloud_watchd.fetch.room import Room

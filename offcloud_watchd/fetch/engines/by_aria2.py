@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from offcloud_watchd.core.ports import Clock
-from offcloud_watchd.fetch.download import Around, Gathered
 from offcloud_watchd.fetch.engines.aria2 import Aria2
 from offcloud_watchd.fetch.engines.errand import WORK_NAME, Errand
 from offcloud_watchd.fetch.engines.settings import Aria2Settings
 from offcloud_watchd.fetch.listing import Listing
+from offcloud_watchd.fetch.mover import Around, Gathered
 from offcloud_watchd.fetch.owners import owner_of
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.staging import Round

@@ -17,15 +17,14 @@ from typing import Final
 from offcloud_watchd.core.model import Progress
 from offcloud_watchd.core.ports import Clock, OnProgress, Stop
 from offcloud_watchd.errors import Cancelled, Contradicted, EngineDown, Transient
-from offcloud_watchd.fetch.download import Gathered
 from offcloud_watchd.fetch.engines.rclone import Failure, Rclone, Task
 from offcloud_watchd.fetch.line import Broken, check_link
 from offcloud_watchd.fetch.listing import Item, Listing
+from offcloud_watchd.fetch.mover import Gathered
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.settings import ShelfSettings
 
 _AT_ONCE: Final = 4
-_MAX_WAIT_S: Final = 30.0
 _UNSEEN_LOOKS: Final = 20  # some remotes show what was written a moment late
 
 
@@ -111,8 +110,7 @@ class Consignment:
             size is not None and size == done
             for size, done in zip(self._sizes, self._done_bytes, strict=True)
         ]
-        words, checks = self._proof.words(confirmed), self._proof.checks(confirmed)
-        return Gathered(len(self._done_bytes), sum(self._done_bytes), words, checks)
+        return Gathered.of(self._proof, self._done_bytes, confirmed)
 
     def _start(self) -> None:
         now = self._ways.clock.monotonic()
@@ -174,10 +172,9 @@ class Consignment:
         file.done_bytes, file.bytes_per_s = 0, 0.0
         if file.breaks > settings.reconnects:
             raise kind(f"fetching {file.item.path} by rclone: {words}; what is complete is kept")
-        if (stale or file.breaks > 1) and file.edition == self._listing.edition:
-            self._listing.renew()
-        wait_s = min(settings.reconnect_wait_s * 2.0 ** (file.breaks - 1), _MAX_WAIT_S)
-        file.due_at = self._ways.clock.monotonic() + wait_s
+        if stale or file.breaks > 1:
+            self._listing.renew_since(file.edition)
+        file.due_at = self._ways.clock.monotonic() + settings.pause_s(file.breaks)
         self._running.remove(file)
         self._waiting.appendleft(file)
 

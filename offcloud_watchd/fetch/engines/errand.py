@@ -29,13 +29,13 @@ from offcloud_watchd.core.model import Progress
 from offcloud_watchd.errors import Cancelled, Contradicted, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.answer import Asked, is_page
-from offcloud_watchd.fetch.download import Around, Gathered
 from offcloud_watchd.fetch.engines import terms
 from offcloud_watchd.fetch.engines.aria2 import Aria2, Download
 from offcloud_watchd.fetch.engines.handed import Handed, gid_of
 from offcloud_watchd.fetch.haul import SMALL_BYTES
 from offcloud_watchd.fetch.line import Broken, check_link
 from offcloud_watchd.fetch.listing import Item, Listing
+from offcloud_watchd.fetch.mover import Around, Gathered
 from offcloud_watchd.fetch.part import Mark, Marks
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.reading import Reader
@@ -44,7 +44,6 @@ from offcloud_watchd.fetch.staging import Round
 
 WORK_NAME: Final = "engine"
 _CONTROL: Final = ".aria2"
-_MAX_WAIT_S: Final = 30.0
 _MOST_AT_ONCE: Final = 32
 _UNSEEN_LOOKS: Final = 20  # a network file system may show what another machine wrote a moment late
 _HEAD_BYTES: Final = 512
@@ -96,8 +95,7 @@ class Errand:
             traffic.leave(name)
             self._marks.close()
             os.close(self._work_fd)
-        words, checks = self._proof.words(self._confirmed), self._proof.checks(self._confirmed)
-        return Gathered(len(self._done_bytes), sum(self._done_bytes), words, checks)
+        return Gathered.of(self._proof, self._done_bytes, self._confirmed)
 
     def _look_back(self) -> None:
         """Find out what is here already."""
@@ -278,10 +276,9 @@ class Errand:
                 f"fetching {self._item(file).path} by aria2: {words}; what is here is kept and the file goes "
                 "on from there"
             )
-        if (stale or file.breaks > 1) and file.edition == self._listing.edition:
-            self._listing.renew()
-        wait_s = min(settings.reconnect_wait_s * 2.0 ** (file.breaks - 1), _MAX_WAIT_S)
-        self._put_off(file, wait_s)
+        if stale or file.breaks > 1:
+            self._listing.renew_since(file.edition)
+        self._put_off(file, settings.pause_s(file.breaks))
 
     def _put_off(self, file: Handed, wait_s: float = 0.0) -> None:
         file.due_at = self._around.clock.monotonic() + wait_s
