@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.fetch.engines.aria2 import Aria2
-from offcloud_watchd.fetch.engines.errand import WORK_NAME, Errand
+from offcloud_watchd.fetch.engines.errand import Errand
 from offcloud_watchd.fetch.engines.settings import Aria2Settings
+from offcloud_watchd.fetch.engines.workplace import WORK_NAME
 from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.mover import Around, Gathered
 from offcloud_watchd.fetch.owners import owner_of

@@ -1,14 +1,9 @@
 """The files of one round, handed to aria2 one by one and taken over when they are whole.
 
-aria2 writes to ``engine/`` in the round's staging, under names of ours that tell nothing; what it has
-finished is looked at there and renamed into the staged release. So nothing unfinished is ever in the release,
-and aria2's own files never are.
-
 Rules of this file:
 
 * A download's name (gid) follows from the job, its round and the file: after a restart of either side it is
   found by it, and nothing is fetched twice.
-* A file without aria2's control file beside it says nothing of how much of it is there: it goes.
 * A finished download is forgotten at aria2 only after our mark of it is durable.
 * One that failed is forgotten at once, as its link would stay in aria2's session file, and begun again with a
   fresh one: aria2 goes on from what is there.
@@ -16,12 +11,10 @@ Rules of this file:
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -32,6 +25,7 @@ from offcloud_watchd.fetch.answer import Asked, is_page
 from offcloud_watchd.fetch.engines import terms
 from offcloud_watchd.fetch.engines.aria2 import Aria2, Download
 from offcloud_watchd.fetch.engines.handed import Handed, gid_of
+from offcloud_watchd.fetch.engines.workplace import WORK_NAME, Workplace
 from offcloud_watchd.fetch.haul import SMALL_BYTES
 from offcloud_watchd.fetch.line import Broken, check_link
 from offcloud_watchd.fetch.listing import Item, Listing
@@ -42,8 +36,6 @@ from offcloud_watchd.fetch.reading import Reader
 from offcloud_watchd.fetch.settings import ShelfSettings
 from offcloud_watchd.fetch.staging import Round
 
-WORK_NAME: Final = "engine"
-_CONTROL: Final = ".aria2"
 _MOST_AT_ONCE: Final = 32
 _UNSEEN_LOOKS: Final = 20  # a network file system may show what another machine wrote a moment late
 _HEAD_BYTES: Final = 512
@@ -72,9 +64,8 @@ class Errand:
         self._running: list[Handed] = []
         self._taken: list[str] = []
         self._allowance: float | None = None
-        self._directory = aria.theirs(f"{staged.path}/{WORK_NAME}")
         self._read = Reader(staged, listing.items, around.stop)
-        self._work_fd = disk.make_directory(WORK_NAME, staged.fd, 0o700)
+        self._work = Workplace(staged, aria.theirs(f"{staged.path}/{WORK_NAME}"))
         self._marks = Marks(staged.fd, self._settings.sync_every_bytes)
 
     def run(self) -> Gathered:
@@ -94,7 +85,7 @@ class Errand:
         finally:
             traffic.leave(name)
             self._marks.close()
-            os.close(self._work_fd)
+            self._work.close()
         return Gathered.of(self._proof, self._done_bytes, self._confirmed)
 
     def _look_back(self) -> None:
@@ -185,9 +176,9 @@ class Errand:
 
     def _hand_over(self, file: Handed) -> None:
         found = self._aria.find(file.gid)
-        if found is not None and found.directory != self._directory:
+        if found is not None and found.directory != self._work.theirs:
             raise EngineDown(
-                f"aria2 fetches something of ours to another place than {self._directory}: was "
+                f"aria2 fetches something of ours to another place than {self._work.theirs}: was "
                 "engines.aria2.paths changed? remove that download there"
             )
         file.edition = self._listing.edition
@@ -197,7 +188,7 @@ class Errand:
             return
         if found is not None:
             self._forget(file)
-        self._clear(file)
+        self._work.clear(self._item(file))
         url = self._listing.url(file.number)
         try:
             check_link(url, allow_http=self._settings.allow_http)
@@ -205,7 +196,7 @@ class Errand:
             self._mend(file, str(broken), stale=True)
             return
         file.limit_bytes_per_s = self._limit(len(self._running))
-        place = {"dir": self._directory, "out": self._item(file).source}
+        place = {"dir": self._work.theirs, "out": self._item(file).source}
         limit = {"max-download-limit": str(file.limit_bytes_per_s)}
         self._aria.add(
             file.gid, url, {**terms.options(self._settings, max(file.connections, 1)), **place, **limit}
@@ -213,18 +204,6 @@ class Errand:
 
     def _item(self, file: Handed) -> Item:
         return self._listing.items[file.number]
-
-    def _clear(self, file: Handed) -> None:
-        """Take away what aria2 could not tell the extent of, or could be of another file."""
-        source = self._item(file).source
-        if self._item(file).twin or not disk.is_there(source + _CONTROL, self._work_fd):
-            self._begin_anew(file)
-
-    def _begin_anew(self, file: Handed) -> None:
-        source = self._item(file).source
-        for name in (source, source + _CONTROL):
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=self._work_fd)
 
     def _forget(self, file: Handed) -> None:
         self._aria.drop(file.gid, self._around.stop)
@@ -252,17 +231,17 @@ class Errand:
     def _judge(self, file: Handed, told: Download) -> None:
         if trouble := terms.disk_trouble(told):
             raise EngineDown(
-                f"aria2: {trouble} in {self._directory}: is there room, does it run as the same user, is "
+                f"aria2: {trouble} in {self._work.theirs}: is there room, does it run as the same user, is "
                 "engines.aria2.paths right? the job goes on by itself"
             )
         if terms.must_begin_anew(told, file.breaks):
-            self._begin_anew(file)
+            self._work.begin_anew(self._item(file))
         self._mend(file, terms.words(told), stale=terms.is_stale(told))
 
     def _refuse(self, file: Handed, wrong: str) -> None:
         """Let a file come again that is not what it should be, from its beginning."""
         self._forget(file)
-        self._begin_anew(file)
+        self._work.begin_anew(self._item(file))
         self._mend(file, wrong, stale=True, kind=Contradicted)
 
     def _mend(self, file: Handed, words: str, *, stale: bool, kind: type[Transient] = Transient) -> None:
@@ -288,14 +267,15 @@ class Errand:
     def _take(self, file: Handed, told: Download) -> None:
         """Take a file over that aria2 has finished, if it is what it should be."""
         item = self._item(file)
-        fd = self._opened(file, item, told)
+        fd = self._work.opened(item, told.total_bytes)
         if fd is None:
+            self._miss(file)
             return
         with disk.closed_on_error(fd):
             facts = os.fstat(fd)
             wrong = self._wrong(file, item, told, facts, os.pread(fd, _HEAD_BYTES, 0))
             if not wrong:
-                self._take_in(item, fd)
+                self._work.take_in(item, fd)
         if wrong:
             os.close(fd)
             self._refuse(file, wrong)
@@ -309,37 +289,15 @@ class Errand:
         self._taken.append(file.gid)
         self._note(file.number, facts.st_size, confirmed=confirmed)
 
-    def _take_in(self, item: Item, fd: int) -> None:
-        try:
-            self._staged.take_in(self._work_fd, item.source, item.parts, fd)
-        except PermissionError:
-            raise self._foreign() from None
-
-    def _foreign(self) -> EngineDown:
-        return EngineDown(
-            f"what aria2 wrote in {self._directory} is another user's: let it run as the same one"
-        )
-
-    def _opened(self, file: Handed, item: Item, told: Download) -> int | None:
-        """Open a finished file; None where it must be waited for, or has been begun again."""
-        try:
-            return disk.open_to_read((item.source,), self._work_fd)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.EACCES):
-                raise
-            raise self._foreign() from None
-        if self._staged.size_of(item.parts) == told.total_bytes:  # taken by a call that ended at this point
-            return disk.open_to_read(item.parts, self._staged.release_fd())
+    def _miss(self, file: Handed) -> None:
+        """Take note that a finished file is not to be seen, which is not for ever."""
         file.unseen += 1
         if file.unseen > _UNSEEN_LOOKS:
             self._forget(file)
             raise EngineDown(
-                f"aria2 finished a file in {self._directory} and it is not here in {self._staged.path}: set "
-                "engines.aria2.paths to how aria2 sees our directories"
+                f"aria2 finished a file in {self._work.theirs} and it is not here in {self._staged.path}: "
+                "set engines.aria2.paths to how aria2 sees our directories"
             )
-        return None
 
     def _wrong(self, file: Handed, item: Item, told: Download, facts: os.stat_result, head: bytes) -> str:
         """Say what is wrong with a finished file; empty when nothing is."""
@@ -395,8 +353,4 @@ class Errand:
 
     def _to_come_bytes(self, file: Handed) -> int:
         whole = file.size_bytes or (file.told.total_bytes if file.told else 0)
-        try:
-            here = os.stat(self._item(file).source, dir_fd=self._work_fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return whole
-        return max(0, whole - here.st_blocks * 512)
+        return max(0, whole - self._work.room_of(self._item(file)))
