@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from offcloud_watchd.core.retry_after import retry_after_s
-from offcloud_watchd.fetch.line import Broken
+from offcloud_watchd.fetch.broken import Broken
 
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\Z")
 _UNSATISFIED: Final = re.compile(r"bytes \*/([0-9]{1,19})\Z")

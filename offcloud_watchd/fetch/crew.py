@@ -22,7 +22,8 @@ from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import NO_THREAD, Blocked, Cancelled
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.answer import Answer, Asked, complains, understood
-from offcloud_watchd.fetch.line import Body, Broken, Line
+from offcloud_watchd.fetch.broken import Broken
+from offcloud_watchd.fetch.line import Body, Line
 from offcloud_watchd.fetch.pool import Pool
 from offcloud_watchd.fetch.proof import Hashing
 from offcloud_watchd.fetch.settings import ShelfSettings

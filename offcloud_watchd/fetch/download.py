@@ -22,10 +22,10 @@ from typing import Final
 
 from offcloud_watchd.core.model import Progress
 from offcloud_watchd.errors import Cancelled, Contradicted, Permanent, Transient
+from offcloud_watchd.fetch.broken import Broken
 from offcloud_watchd.fetch.crew import Crew, Task, Told
 from offcloud_watchd.fetch.gear import Gear
 from offcloud_watchd.fetch.haul import SMALL_BYTES, Haul
-from offcloud_watchd.fetch.line import Broken
 from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.mover import Around, Gathered
 from offcloud_watchd.fetch.pace import Pace

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import Final
 
 from offcloud_watchd.fetch.answer import Answer, Asked
+from offcloud_watchd.fetch.broken import Broken
 from offcloud_watchd.fetch.crew import Task
 from offcloud_watchd.fetch.gear import FIRST_BYTES, LEAST_BYTES, request_bytes
-from offcloud_watchd.fetch.line import Broken
 from offcloud_watchd.fetch.listing import Item
 from offcloud_watchd.fetch.part import Part
 from offcloud_watchd.fetch.proof import Proof

@@ -4,8 +4,7 @@ Rules of this file:
 
 * Nothing of ours goes to a file host: no key, cookie, referrer or environment setting. Links are secrets and
   never stand in a text; the host's name may.
-* Redirects are followed here and nowhere else: few, http(s) only, never from https to http, never from a
-  public address to a private one.
+* Redirects are followed here and nowhere else: few, and never from a public address to a private one.
 * A read blocks in the kernel as long as one byte comes now and then, so the thread that watches may ``cut``
   the line: that ends a stalled read at once, and headers that drip for ever.
 * http.client and not requests: a third of the CPU for a small file, and bytes go from the socket into the
@@ -15,19 +14,17 @@ Rules of this file:
 from __future__ import annotations
 
 import http.client
-import ipaddress
-import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
-from urllib.parse import quote, urljoin, urlsplit
 
-from offcloud_watchd.core.names import safe_component
 from offcloud_watchd.core.ports import Clock, Stop
 from offcloud_watchd.errors import Cancelled
-from offcloud_watchd.fetch.pool import Connection, Origin, Pool
+from offcloud_watchd.fetch.address import Origin, host_of, is_public, parsed, redirected
+from offcloud_watchd.fetch.broken import Broken
+from offcloud_watchd.fetch.pool import Connection, Pool
 from offcloud_watchd.fetch.settings import ShelfSettings
 
 MAX_REDIRECTS: Final = 5
@@ -37,35 +34,6 @@ _LEAST_PACED_BYTES: Final = 16 * 1024
 _CREDIT_S: Final = 0.5
 _PAUSE_S: Final = 0.5
 _BLINK_S: Final = 0.001
-_HOST: Final = re.compile(r"[a-z0-9._:%-]+")
-_URL_CHARACTERS: Final = "!#$%&'()*+,/:;=?@[]~"  # what is one of these has a meaning, or is quoted already
-
-
-class Broken(Exception):  # noqa: N818 - what happened to the line
-    """The line gave out; what is on the disk stays and the file may go on from there.
-
-    ``stale_link``: the link looks dead or wrong, a fresh one should be asked for. ``retry_after_s``: the host
-    asked to be left alone so long. ``crowded``: the host took no further request, perhaps because there are
-    others. ``spoiled``: what is on the disk is of no use, the file begins anew.
-    ``contradicts``: the host tells another size than the one that was told.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        stale_link: bool = False,
-        retry_after_s: float | None = None,
-        crowded: bool = False,
-        spoiled: bool = False,
-        contradicts: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.stale_link = stale_link
-        self.retry_after_s = retry_after_s
-        self.crowded = crowded
-        self.spoiled = spoiled
-        self.contradicts = contradicts
 
 
 class Body:
@@ -191,11 +159,9 @@ class Line:
     def _send(self, url: str, headers: Mapping[str, str]) -> Body:
         self._check(url)
         try:
-            origin, target = _parsed(url)
+            origin, target = parsed(url, allow_http=self._settings.allow_http)
         except ValueError as error:
             raise self._broken(url, error) from None
-        if not (origin.secure or self._settings.allow_http):
-            raise Broken(f"a link of {host_of(url)} is not https", stale_link=True)
         kept = self._pool.take(origin)
         if kept is not None:
             # The host may have closed it in this very moment: then, and only then, another one is tried.
@@ -289,60 +255,6 @@ class Line:
 
 
 _FOREIGN_ERRORS: Final = (http.client.HTTPException, OSError, ValueError)
-
-
-def host_of(url: str) -> str:
-    """Return the host of a link for a message: the one part of it that is no secret."""
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        host = None
-    return safe_component(host, limit_bytes=80) if host else "the file host"
-
-
-def redirected(url: str, location: str) -> str:
-    """Return the link a redirect leads to; raise ``Broken`` when it is none or leaves https."""
-    try:
-        target = urljoin(url, location)
-        downgrade = urlsplit(url).scheme.lower() == "https" and urlsplit(target).scheme.lower() != "https"
-    except ValueError:
-        raise Broken(f"{host_of(url)} redirects to a broken address", stale_link=True) from None
-    if downgrade:
-        raise Broken(f"{host_of(url)} redirects away from https", stale_link=True)
-    return target
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an address is one of the whole internet, in whatever form it is written."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return (mapped or parsed).is_global
-
-
-def check_link(url: str, *, allow_http: bool) -> None:
-    """Raise ``Broken`` unless a link is one that another program may be given to fetch."""
-    try:
-        secure = _parsed(url)[0].secure
-    except ValueError:
-        raise Broken("a link that cannot be read", stale_link=True) from None
-    if not (secure or allow_http):
-        raise Broken(f"a link of {host_of(url)} is not https", stale_link=True)
-
-
-def _parsed(url: str) -> tuple[Origin, str]:
-    """Take a link apart into where to connect and what to ask for. Raises ``Broken`` and ``ValueError``."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http"):
-        raise Broken(f"a link of {host_of(url)} is neither https nor http", stale_link=True)
-    secure = parts.scheme == "https"
-    target = quote(parts.path or "/", safe=_URL_CHARACTERS)
-    if parts.query:
-        target += "?" + quote(parts.query, safe=_URL_CHARACTERS)
-    name = parts.hostname or ""
-    host = name if name.isascii() else name.encode("idna").decode()
-    if not _HOST.fullmatch(host):
-        raise Broken("a link names no host", stale_link=True)
-    return Origin(secure, host, parts.port or (443 if secure else 80)), target
 
 
 def _check_lengths(response: http.client.HTTPResponse) -> None:

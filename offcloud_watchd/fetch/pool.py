@@ -18,19 +18,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from offcloud_watchd.fetch.address import Origin
+
 _MAX_IDLE: Final = 32
-
-
-class Origin(NamedTuple):
-    """Where a connection leads."""
-
-    secure: bool
-    host: str
-    port: int
 
 
 class Connection(http.client.HTTPConnection):

@@ -17,8 +17,9 @@ from typing import Final
 from offcloud_watchd.core.model import Progress
 from offcloud_watchd.core.ports import Clock, OnProgress, Stop
 from offcloud_watchd.errors import Cancelled, Contradicted, EngineDown, Transient
+from offcloud_watchd.fetch.address import check_link
+from offcloud_watchd.fetch.broken import Broken
 from offcloud_watchd.fetch.engines.rclone import Failure, Rclone, Task
-from offcloud_watchd.fetch.line import Broken, check_link
 from offcloud_watchd.fetch.listing import Item, Listing
 from offcloud_watchd.fetch.mover import Gathered
 from offcloud_watchd.fetch.proof import Proof

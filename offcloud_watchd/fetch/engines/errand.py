@@ -21,13 +21,14 @@ from typing import Final
 from offcloud_watchd.core.model import Progress
 from offcloud_watchd.errors import Cancelled, Contradicted, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk
+from offcloud_watchd.fetch.address import check_link
 from offcloud_watchd.fetch.answer import Asked, is_page
+from offcloud_watchd.fetch.broken import Broken
 from offcloud_watchd.fetch.engines import terms
 from offcloud_watchd.fetch.engines.aria2 import Aria2, Download
 from offcloud_watchd.fetch.engines.handed import Handed, gid_of
 from offcloud_watchd.fetch.engines.workplace import WORK_NAME, Workplace
 from offcloud_watchd.fetch.haul import SMALL_BYTES
-from offcloud_watchd.fetch.line import Broken, check_link
 from offcloud_watchd.fetch.listing import Item, Listing
 from offcloud_watchd.fetch.mover import Around, Gathered
 from offcloud_watchd.fetch.part import Mark, Marks

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from offcloud_watchd.fetch.answer import Answer, Asked, complains, understood
-from offcloud_watchd.fetch.line import Broken
+from offcloud_watchd.fetch.broken import Broken
 
 NOW = 1_800_000_000.0
 
