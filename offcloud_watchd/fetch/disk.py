@@ -63,6 +63,15 @@ def on_disk(doing: str) -> Iterator[None]:
 
 
 @contextmanager
+def closed_after(fd: int) -> Iterator[int]:
+    """Give a descriptor that was just opened for a while, and close it."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def closed_on_error(fd: int) -> Iterator[None]:
     """Close a descriptor that was just opened when what follows fails."""
     try:
@@ -105,11 +114,9 @@ def write_durably(name: str, data: bytes, dir_fd: int) -> None:
     fd = os.open(
         draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=dir_fd
     )
-    try:
+    with closed_after(fd):
         write_all(fd, [data])
         os.fsync(fd)
-    finally:
-        os.close(fd)
     os.rename(draft, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     os.fsync(dir_fd)
 

@@ -51,11 +51,8 @@ def let_go(staging_root: str, is_over: Callable[[str], bool]) -> bool:
 
 def _clear(staging_root: str) -> None:
     for owner in _owners(staging_root, _GONE):
-        root_fd = disk.open_directory(staging_root)
-        try:
+        with disk.closed_after(disk.open_directory(staging_root)) as root_fd:
             disk.remove_tree(owner + _GONE, root_fd)
-        finally:
-            os.close(root_fd)
 
 
 def _owners(staging_root: str, suffix: str) -> list[str]:
@@ -65,10 +62,7 @@ def _owners(staging_root: str, suffix: str) -> list[str]:
 
 
 def _renamed(staging_root: str, source: str, target: str) -> None:
-    root_fd = disk.open_directory(staging_root)
-    try:
+    with disk.closed_after(disk.open_directory(staging_root)) as root_fd:
         with suppress(FileNotFoundError):  # somebody else was quicker
             disk.rename_new(source, root_fd, target, root_fd)
         os.fsync(root_fd)
-    finally:
-        os.close(root_fd)

@@ -45,14 +45,12 @@ def holds(publication: Publication) -> bool:
         fd = disk.open_directory(publication.path)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    try:
+    with disk.closed_after(fd):
         for _, _, names, dir_fd in os.fwalk(".", dir_fd=fd, onerror=_raised):
             sizes = [size for name in names if (size := _size_of(name, dir_fd)) is not None]
             files, size_bytes = files + len(sizes), size_bytes + sum(sizes)
             if files >= publication.files and size_bytes >= publication.size_bytes:
                 return True
-    finally:
-        os.close(fd)
     return False
 
 
@@ -62,14 +60,8 @@ def vanished(publication: Publication) -> bool:
     Raises ``OSError`` when that cannot be told.
     """
     target = PurePosixPath(publication.path)
-    fd = disk.open_directory(str(target.parent))
-    try:
-        os.stat(target.name, dir_fd=fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    with disk.closed_after(disk.open_directory(str(target.parent))) as fd:
+        return not disk.is_there(target.name, fd)
 
 
 def _raised(error: OSError) -> None:
@@ -107,15 +99,10 @@ def linked(publication: Publication, published_at: float, target_fd: int) -> tup
 
 def _link_all(publication: Publication, links: _Links, target_fd: int) -> None:
     path = PurePosixPath(publication.path)
-    parent_fd = disk.open_directory(str(path.parent))
-    try:
+    with disk.closed_after(disk.open_directory(str(path.parent))) as parent_fd:
         release_fd = disk.open_directory(path.name, parent_fd)
-    finally:
-        os.close(parent_fd)
-    try:
+    with disk.closed_after(release_fd):
         links.add_folder(release_fd, target_fd, ())
-    finally:
-        os.close(release_fd)
     links.check_whole()
 
 
@@ -140,15 +127,11 @@ class _Links:
                     self._add_file(entry.name, source_fd, target_fd, parts)
 
     def _add_inner(self, name: str, source_fd: int, target_fd: int, parts: tuple[str, ...]) -> None:
-        inner_source_fd = disk.open_directory(name, source_fd)
-        try:
-            inner_target_fd = disk.make_directory(name, target_fd, 0o700)
-            try:
-                self.add_folder(inner_source_fd, inner_target_fd, (*parts, name))
-            finally:
-                os.close(inner_target_fd)
-        finally:
-            os.close(inner_source_fd)
+        with (
+            disk.closed_after(disk.open_directory(name, source_fd)) as inner_source_fd,
+            disk.closed_after(disk.make_directory(name, target_fd, 0o700)) as inner_target_fd,
+        ):
+            self.add_folder(inner_source_fd, inner_target_fd, (*parts, name))
 
     def _add_file(self, name: str, source_fd: int, target_fd: int, parts: tuple[str, ...]) -> None:
         os.link(name, name, src_dir_fd=source_fd, dst_dir_fd=target_fd, follow_symlinks=False)

@@ -28,10 +28,11 @@ from offcloud_watchd.fetch.disk import on_disk
 from offcloud_watchd.fetch.download import Damaged, Gathering
 from offcloud_watchd.fetch.mover import Around, Mover
 from offcloud_watchd.fetch.naming import name_of
+from offcloud_watchd.fetch.note import Note
 from offcloud_watchd.fetch.owners import ownerless
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.settings import ShelfSettings
-from offcloud_watchd.fetch.staging import Note, Place, Rights, Round
+from offcloud_watchd.fetch.staging import Place, Rights, Round
 from offcloud_watchd.fetch.sweep import Sweeps
 from offcloud_watchd.fetch.traffic import Traffic
 from offcloud_watchd.fetch.unpack import unpack

@@ -17,28 +17,26 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from offcloud_watchd.core.model import Check, Publication
+from offcloud_watchd.core.model import Publication
 from offcloud_watchd.core.names import numbered
 from offcloud_watchd.errors import Blocked
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.disk import on_disk
+from offcloud_watchd.fetch.note import MAX_NOTE_BYTES, RELEASE_NAME, Note
 from offcloud_watchd.fetch.owners import owner_of
 
-RELEASE_NAME: Final = "release"
 LINKED_NAME: Final = "linked"
 WITHDRAWN_NAME: Final = "withdrawn"
 NOTE_NAME: Final = "publish.json"
 OWNER_ATTRIBUTE: Final = "user.offcloud-watchd.job"
-_MAX_NOTE_BYTES: Final = 16 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,40 +57,6 @@ class Place:
     def name(self) -> str:
         """The round's directory in staging."""
         return f"{self.job_id}-{self.round}"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What is published and where: ``name`` is the wish, ``path`` the place that was chosen.
-
-    ``staged`` is the name the release has in staging; ``spent`` are files in it that go first.
-    """
-
-    name: str
-    path: str
-    files: int
-    size_bytes: int
-    verified: str
-    staged: str = RELEASE_NAME
-    spent: tuple[str, ...] = ()
-    checks: tuple[Check, ...] = ()
-
-    @classmethod
-    def read(cls, data: bytes) -> Note:
-        """Return the note that ``written`` gave."""
-        members = json.loads(data)
-        told = members.pop("checks", ())
-        checks = tuple(Check(one["how"], one["files"], tuple(one["names"])) for one in told)
-        return cls(**members, checks=checks)
-
-    def written(self) -> bytes:
-        """Return it as it stands on the disk."""
-        return json.dumps(asdict(self)).encode()
-
-    @property
-    def publication(self) -> Publication:
-        """What is, or is about to be, published by it."""
-        return Publication(self.path, self.files, self.size_bytes, self.verified, self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +82,9 @@ def open_root(place: Place) -> int:
         raise Blocked(
             "fetch", f"the output directory {place.root} is missing: mount it or make it; nothing was lost"
         )
-    root_fd = disk.open_directory(place.root)
-    try:
+    with disk.closed_after(disk.open_directory(place.root)) as root_fd:
         fd = disk.make_directory(Path(place.staging_root).name, root_fd, 0o700)
         os.fsync(root_fd)
-    finally:
-        os.close(root_fd)
     return fd
 
 
@@ -171,7 +132,7 @@ class Round:
 
     def note(self) -> Note | None:
         """Return the note of where the complete release goes; None while it is not complete."""
-        data = disk.read_small(NOTE_NAME, self.fd, _MAX_NOTE_BYTES)
+        data = disk.read_small(NOTE_NAME, self.fd, MAX_NOTE_BYTES)
         return None if data is None else Note.read(data)
 
     def published(self) -> Publication | None:
@@ -267,13 +228,10 @@ class Round:
         fetched until now stays as it is.
         """
         disk.remove_tree(LINKED_NAME, self.fd)
-        linked_fd = disk.make_directory(LINKED_NAME, self.fd, 0o700)
-        try:
+        with disk.closed_after(disk.make_directory(LINKED_NAME, self.fd, 0o700)) as linked_fd:
             paths = make_links(linked_fd)
             if paths is not None:
                 self._seal(linked_fd)
-        finally:
-            os.close(linked_fd)
         if paths is None:
             disk.remove_tree(LINKED_NAME, self.fd)
         return paths
@@ -338,13 +296,11 @@ class Round:
             output_fd = disk.open_directory(self._place.directory)
         except FileNotFoundError:
             return
-        try:
+        with disk.closed_after(output_fd):
             if disk.is_directory(name, output_fd) and _is_owned(name, output_fd, self._place.job_id):
                 disk.remove_tree(WITHDRAWN_NAME, self.fd)
                 disk.rename_new(name, output_fd, WITHDRAWN_NAME, self.fd)
                 os.fsync(output_fd)
-        finally:
-            os.close(output_fd)
         disk.remove_tree(WITHDRAWN_NAME, self.fd)
 
     def close(self) -> None:
@@ -358,13 +314,10 @@ class Round:
 @contextmanager
 def opened(place: Place, rights: Rights) -> Iterator[Round]:
     """Open the staging of a round for the time of one call, made when it is missing."""
-    with on_disk(f"to open the staging directory in {place.root}"):
-        root_fd = open_root(place)
-        try:
-            staged = Round(place, rights, disk.make_directory(place.name, root_fd, 0o700))
-            os.fsync(root_fd)
-        finally:
-            os.close(root_fd)
+    doing = f"to open the staging directory in {place.root}"
+    with on_disk(doing), disk.closed_after(open_root(place)) as root_fd:
+        staged = Round(place, rights, disk.make_directory(place.name, root_fd, 0o700))
+        os.fsync(root_fd)
     try:
         yield staged
     finally:
@@ -384,11 +337,8 @@ def clear(staging_root: str, is_over: Callable[[str, int], bool]) -> None:
     with on_disk(f"to clear {staging_root}"):
         for owner, number, name in _entries(staging_root):
             if is_over(owner, number):
-                root_fd = disk.open_directory(staging_root)
-                try:
+                with disk.closed_after(disk.open_directory(staging_root)) as root_fd:
                     disk.remove_tree(name, root_fd)
-                finally:
-                    os.close(root_fd)
 
 
 def _entries(staging_root: str) -> list[tuple[str, int, str]]:
@@ -401,10 +351,8 @@ def _entries(staging_root: str) -> list[tuple[str, int, str]]:
 
 def _is_owned(name: str, output_fd: int, job_id: str) -> bool:
     """Tell whether a directory was published by this job; where it cannot be known, its name must do."""
-    fd = disk.open_directory(name, output_fd)
-    try:
-        return os.getxattr(fd, OWNER_ATTRIBUTE) == job_id.encode()
-    except OSError as error:
-        return error.errno == errno.ENOTSUP
-    finally:
-        os.close(fd)
+    with disk.closed_after(disk.open_directory(name, output_fd)) as fd:
+        try:
+            return os.getxattr(fd, OWNER_ATTRIBUTE) == job_id.encode()
+        except OSError as error:
+            return error.errno == errno.ENOTSUP

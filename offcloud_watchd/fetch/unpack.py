@@ -133,15 +133,12 @@ class _Unpacking:
         return next(path for name in names if _key(path := (*archive[:-1], name)) not in taken)
 
     def _write(self, opened: zipfile.ZipFile, member: zipfile.ZipInfo, place: Parts) -> None:
-        fd = self._staged.open_file(place)
-        self._made.append(place)
-        self._made_bytes += member.file_size
-        try:
+        with disk.closed_after(self._staged.open_file(place)) as fd:
+            self._made.append(place)
+            self._made_bytes += member.file_size
             os.ftruncate(fd, 0)
             self._pour(opened, member, fd)
             disk.sync_and_release(fd)
-        finally:
-            os.close(fd)
 
     def _pour(self, opened: zipfile.ZipFile, member: zipfile.ZipInfo, fd: int) -> None:
         at = synced_to = 0

@@ -19,7 +19,7 @@ from offcloud_watchd.fetch import DiskShelf, ShelfSettings
 from offcloud_watchd.fetch.engines.remote_shelf import RemoteShelf
 from offcloud_watchd.fetch.engines.settings import EngineChoice
 from offcloud_watchd.fetch.engines.shelves import Shelves
-from offcloud_watchd.fetch.staging import Note
+from offcloud_watchd.fetch.note import Note
 from tests.fakes.engines import RcloneServer, SystemTicks
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import Content, torrent

@@ -15,10 +15,9 @@ from typing import Final
 
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.disk import on_disk
+from offcloud_watchd.fetch.note import MAX_NOTE_BYTES, Note
 from offcloud_watchd.fetch.owners import owner_of
-from offcloud_watchd.fetch.staging import Note
 
-_MAX_NOTE_BYTES: Final = 16 * 1024**2
 _SUFFIX: Final = ".json"
 _OWNER: Final = ".owner"
 _MAX_OWNER_BYTES: Final = 1024
@@ -36,7 +35,7 @@ class Notes:
     def read(self, name: str) -> Note | None:
         """Return the note of a round; None where there is none."""
         with self._opened() as fd:
-            data = disk.read_small(name + _SUFFIX, fd, _MAX_NOTE_BYTES)
+            data = disk.read_small(name + _SUFFIX, fd, MAX_NOTE_BYTES)
         return None if data is None else Note.read(data)
 
     def write(self, name: str, note: Note) -> None:
@@ -78,11 +77,8 @@ class Notes:
     def _opened(self) -> Iterator[int]:
         with on_disk(f"to use {self._directory}"):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = disk.open_directory(str(self._directory))
-            try:
+            with disk.closed_after(disk.open_directory(str(self._directory))) as fd:
                 yield fd
-            finally:
-                os.close(fd)
 
 
 def _owner_file(path: str) -> str:

@@ -33,9 +33,9 @@ from offcloud_watchd.fetch.engines.consignment import Consignment, Ways
 from offcloud_watchd.fetch.engines.notes import Notes
 from offcloud_watchd.fetch.engines.rclone import GROUPS, PUBLISHING, Rclone, Task
 from offcloud_watchd.fetch.naming import name_of
+from offcloud_watchd.fetch.note import RELEASE_NAME, Note
 from offcloud_watchd.fetch.owners import owner_of, ownerless
 from offcloud_watchd.fetch.settings import MIB, STAGING_NAME, ShelfSettings
-from offcloud_watchd.fetch.staging import RELEASE_NAME, Note
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ import pytest
 
 from offcloud_watchd.errors import Blocked
 from offcloud_watchd.fetch import staging
-from offcloud_watchd.fetch.staging import Note, Place, Rights, opened
+from offcloud_watchd.fetch.note import Note
+from offcloud_watchd.fetch.staging import Place, Rights, opened
 from tests.unit.fetch.bench import Bench
 
 RIGHTS = Rights(0o644, 0o755, None)

@@ -15,6 +15,7 @@ import pytest
 
 from offcloud_watchd.errors import Cancelled, NoRoom
 from offcloud_watchd.fetch import ShelfSettings, disk, staging, unpack
+from offcloud_watchd.fetch.note import Note
 from offcloud_watchd.fetch.room import Room
 from tests.unit.fetch.bench import KIB, Bench, content
 
@@ -265,7 +266,7 @@ def test_a_crash_after_the_note_goes_on_from_it(tmp_path: Path, gone: Sequence[s
     root.mkdir()
     place = staging.Place(str(root / "tv"), str(root / ".offcloud-watchd"), "c0ffee", 0)
     rights = staging.Rights(0o664, 0o775, None)
-    note = staging.Note("Name", "", 1, 3, "size", spent=("p.zip", "s/q.zip"))
+    note = Note("Name", "", 1, 3, "size", spent=("p.zip", "s/q.zip"))
     with staging.opened(place, rights) as staged:
         for parts in (("p.zip",), ("s", "q.zip"), ("s", "a")):
             if "/".join(parts) not in gone:
