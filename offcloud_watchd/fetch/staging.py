@@ -20,7 +20,7 @@ import itertools
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -84,7 +84,8 @@ def open_root(place: Place) -> int:
         )
     with disk.closed_after(disk.open_directory(place.root)) as root_fd:
         fd = disk.make_directory(Path(place.staging_root).name, root_fd, 0o700)
-        os.fsync(root_fd)
+        with disk.closed_on_error(fd):
+            os.fsync(root_fd)
     return fd
 
 
@@ -316,12 +317,11 @@ def opened(place: Place, rights: Rights) -> Iterator[Round]:
     """Open the staging of a round for the time of one call, made when it is missing."""
     doing = f"to open the staging directory in {place.root}"
     with on_disk(doing), disk.closed_after(open_root(place)) as root_fd:
-        staged = Round(place, rights, disk.make_directory(place.name, root_fd, 0o700))
-        os.fsync(root_fd)
-    try:
+        fd = disk.make_directory(place.name, root_fd, 0o700)
+        with disk.closed_on_error(fd):
+            os.fsync(root_fd)
+    with closing(Round(place, rights, fd)) as staged:
         yield staged
-    finally:
-        staged.close()
 
 
 # --- Clearing away -----------------------------------------------------------------------------------------

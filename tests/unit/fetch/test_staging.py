@@ -1,5 +1,6 @@
 """Staging and the step that makes a release visible, without a network."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -45,6 +46,24 @@ def test_a_release_is_published_under_the_first_free_name(bench: Bench, place: P
         assert staged.published() == publication
     assert publication.path == str(bench.category / "Name (3)")
     assert names(bench.category) == {"Name", "Name (2)", "Name (3)", "Name (3)/a", "Name (3)/a/b"}
+
+
+@pytest.mark.parametrize("good_syncs", [0, 1])
+def test_a_disk_that_does_not_sync_costs_no_descriptor(
+    place: Place, monkeypatch: pytest.MonkeyPatch, good_syncs: int
+) -> None:
+    """It is tried again and again, for as long as the disk is ill."""
+    syncs = iter([True] * good_syncs)
+
+    def ill(_fd: int) -> None:
+        if not next(syncs, False):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(os, "fsync", ill)
+    with pytest.raises(Blocked, match="the disk reports an error"), opened(place, RIGHTS):
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_before_the_note_nothing_counts_as_published(place: Place) -> None:
