@@ -15,6 +15,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
@@ -66,8 +67,11 @@ class Errand:
         self._taken: list[str] = []
         self._allowance: float | None = None
         self._read = Reader(staged, listing.items, around.stop)
-        self._work = Workplace(staged, aria.theirs(f"{staged.path}/{WORK_NAME}"))
-        self._marks = Marks(staged.fd, self._settings.sync_every_bytes)
+        with ExitStack() as undoing:
+            self._work = Workplace(staged, aria.theirs(f"{staged.path}/{WORK_NAME}"))
+            undoing.callback(self._work.close)
+            self._marks = Marks(staged.fd, self._settings.sync_every_bytes)
+            undoing.pop_all()
 
     def run(self) -> Gathered:
         """Have whatever is not here yet fetched, and prove it."""
