@@ -30,6 +30,11 @@ def content(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
+def open_descriptors() -> int:
+    """Count what this process holds open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def job_of(directory: Path, *, release: str | None = "Some.Release.2020", **changes: object) -> Job:
     """Make a job that is to be fetched."""
     job = Job(

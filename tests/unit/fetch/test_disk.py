@@ -11,6 +11,7 @@ import pytest
 from offcloud_watchd import kernel
 from offcloud_watchd.errors import Blocked, OffcloudWatchdError, Permanent, Transient
 from offcloud_watchd.fetch import disk
+from tests.unit.fetch.bench import open_descriptors
 
 
 @pytest.fixture
@@ -57,10 +58,10 @@ def test_a_new_directory_has_its_mode_and_an_old_one_keeps_its_own(tmp_path: Pat
 
 def test_a_directory_whose_group_cannot_be_set_is_an_error(here: int) -> None:
     """No descriptor is left open; the error is the caller's to explain."""
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     with pytest.raises((OSError, OverflowError)):
         disk.make_directory("a", here, 0o700, 1 << 40)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_descriptors() == before
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path, here: int) -> None:

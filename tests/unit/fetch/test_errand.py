@@ -2,7 +2,6 @@
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.room import Room
 from offcloud_watchd.fetch.staging import Place, Rights, opened
 from offcloud_watchd.fetch.traffic import Traffic
-from tests.unit.fetch.bench import Bench
+from tests.unit.fetch.bench import Bench, open_descriptors
 
 
 def test_a_disk_that_does_not_sync_costs_no_descriptor(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,8 +31,8 @@ def test_a_disk_that_does_not_sync_costs_no_descriptor(bench: Bench, monkeypatch
 
     place = Place(str(bench.category), str(bench.staging), "c0ffee", 0)
     with opened(place, Rights(0o644, 0o755, None)) as staged:
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = open_descriptors()
         monkeypatch.setattr(os, "fsync", ill)
         with pytest.raises(OSError, match=os.strerror(errno.EIO)):
             Errand(aria, staged, listing, Proof.of_nothing(listing.subjects), around)
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert open_descriptors() == before

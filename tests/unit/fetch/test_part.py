@@ -12,6 +12,7 @@ import pytest
 
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.part import MARKS_NAME, Mark, Marks, Part, punched
+from tests.unit.fetch.bench import open_descriptors
 
 NEW = Mark("a", "s")
 
@@ -194,11 +195,11 @@ def test_an_empty_file_is_finished_too(tmp_path: Path, here: int, marks: Marks) 
 
 def test_many_finished_files_are_flushed(tmp_path: Path, here: int, marks: Marks) -> None:
     """Neither descriptors nor unsynced bytes pile up."""
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     for number in range(300):
         fd = os.open(tmp_path / "a", os.O_RDWR | os.O_CREAT)
         marks.finish(fd, Mark(f"f{number}", "s", ((0, 1),), done=True))
-    assert len(list(Path("/proc/self/fd").iterdir())) < before + 140
+    assert open_descriptors() < before + 140
     assert read(here).get("f99", "s").done
     fd = os.open(tmp_path / "a", os.O_RDWR)
     marks.finish(fd, Mark("large", "s", ((0, 5000),), done=True))

@@ -10,7 +10,7 @@ from offcloud_watchd.errors import Blocked
 from offcloud_watchd.fetch import staging
 from offcloud_watchd.fetch.note import Note
 from offcloud_watchd.fetch.staging import Place, Rights, opened
-from tests.unit.fetch.bench import Bench
+from tests.unit.fetch.bench import Bench, open_descriptors
 
 RIGHTS = Rights(0o644, 0o755, None)
 NOTE = Note("Name", "", 1, 3, "size")
@@ -59,11 +59,11 @@ def test_a_disk_that_does_not_sync_costs_no_descriptor(
         if not next(syncs, False):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     monkeypatch.setattr(os, "fsync", ill)
     with pytest.raises(Blocked, match="the disk reports an error"), opened(place, RIGHTS):
         pass
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_descriptors() == before
 
 
 def test_before_the_note_nothing_counts_as_published(place: Place) -> None:
@@ -109,10 +109,10 @@ def test_a_file_whose_rights_cannot_be_set_is_closed(place: Place) -> None:
     """No descriptor is left behind."""
     with opened(place, Rights(0o644, 0o755, 1 << 40)) as staged:
         staged.release_fd()
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = open_descriptors()
         with pytest.raises(OverflowError):
             staged.open_file(("a",))
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert open_descriptors() == before
 
 
 def test_rounds_are_told_apart(bench: Bench) -> None:
