@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from offcloud_watchd.core.changes import MAX_COMMANDS, MAX_DROPS, MAX_SPENT
 from offcloud_watchd.core.events import (
     Answered,
     Attached,
@@ -38,9 +39,6 @@ from offcloud_watchd.core.events import (
     Withdrawn,
 )
 from offcloud_watchd.core.lifecycle import (
-    MAX_COMMANDS,
-    MAX_DROPS,
-    MAX_SPENT,
     OWES,
     TRANSITIONS,
     IllegalTransition,
