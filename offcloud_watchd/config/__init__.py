@@ -9,7 +9,8 @@ The daemon itself never imports this room: it is needed for a moment and weighs 
 from offcloud_watchd.config.example import example, json_schema
 from offcloud_watchd.config.loading import default_state_dir, find_path, load
 from offcloud_watchd.config.places import check_places
-from offcloud_watchd.config.settings import Config, Fetch, Folder, Log, Offcloud, Poll, Web
+from offcloud_watchd.config.sections import Fetch, Folder, Log, Offcloud, Poll, Web
+from offcloud_watchd.config.settings import Config
 
 __all__ = [
     "Config",
