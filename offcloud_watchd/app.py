@@ -20,15 +20,15 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from offcloud_watchd import __version__, blueprint, logs, status
 from offcloud_watchd.blueprint import Blueprint
 from offcloud_watchd.core.messages import Asked, LookAgain, Message
-from offcloud_watchd.core.model import Lane
+from offcloud_watchd.core.model import Job, Lane
 from offcloud_watchd.core.orders import Order
 from offcloud_watchd.core.picture import Picture
-from offcloud_watchd.core.ports import Clock, Stop
+from offcloud_watchd.core.ports import Clock, Journal, Stop
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import ConfigError, OffcloudWatchdError
 from offcloud_watchd.fetch import DiskShelf
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from offcloud_watchd.web.server import WebServer
 
 log = logging.getLogger(__name__)
+
+_Said = TypeVar("_Said")
 
 CLOSE_WITHIN_S: Final = 1.5
 API_PLACES: Final = 8  # one is carried out, the others wait; each is an intent that a crash leaves open
@@ -119,10 +121,9 @@ def _assemble(
     clock = SystemClock()
     going_on = Patience(notifier, clock.monotonic).ask
     inbox = signals.inbox
-    state_dir = plan.state_dir
-    lock = lock_state(state_dir)
+    lock = lock_state(plan.state_dir)
     stack.callback(lock.release)
-    journal, jobs = open_journal(state_dir, clock, going_on=going_on)
+    journal, jobs = open_journal(plan.state_dir, clock, going_on=going_on)
     stack.callback(journal.close)
     log.info("journal read: %d jobs", len(jobs))
 
@@ -134,7 +135,6 @@ def _assemble(
     client = Client(plan.client(read_key=keys.read, on_secret=keys.keep, on_answer=tally.asked), clock)
     stack.callback(client.close)
     tools = _tools(plan, keys, clock)
-    feedback = _feedback(tools, clock)
     shelves = _shelves(plan, shelf, keys, clock)
     ports = Ports(
         client,
@@ -144,27 +144,16 @@ def _assemble(
         plan.policy,
         watcher.settle,
         plan.file_of,
-        feedback,
+        _feedback(tools, clock),
         watcher.turn,
     )
     workers = Workers(ports, inbox, fetchers=plan.fetch_jobs)
-    engine = Engine(
-        jobs=jobs,
-        journal=journal,
-        lanes=workers,
-        clock=clock,
-        policy=plan.policy,
-        capacity={Lane.API: API_PLACES, Lane.FETCH: plan.fetch_jobs, Lane.DISK: 1, Lane.ARR: ARR_PLACES},
-        rescan_s=min((folder.rescan_s for folder in plan.watch.folders), default=30.0),
-    )
-    engine.subscribe(tally)
-    readers: list[Callable[[Picture], None]] = [
-        StatusWriter(status.directory(env, state_dir), clock),
-        LockKeeper(lock, clock),
-        watcher.heed,
-    ]
+    engine = _engine(plan, jobs, journal, workers, clock)
     messages = _messages(plan, env, clock, tally)
+    status_writer = StatusWriter(status.directory(env, plan.state_dir), clock)
+    readers: list[Callable[[Picture], None]] = [status_writer, LockKeeper(lock, clock), watcher.heed]
     hearers = [tally.heard]
+    engine.subscribe(tally)
     if messages is not None:
         engine.subscribe(messages)
         readers.append(messages.look)
@@ -175,27 +164,52 @@ def _assemble(
         clock=clock,
         notifier=notifier,
         watchdog=Watchdog(notifier, workers.busy),
-        publish=lambda picture: _show(picture, readers),
+        publish=lambda picture: _tell_all(readers, picture),
         look_again=watcher.ask,
-        hear=lambda said: _tell(said, hearers),
+        hear=lambda said: _tell_all(hearers, said),
     )
     _let_refresh(tools, engine, workers)
     web = _web(plan, clock, watcher, inbox, lambda: _metrics(plan, tally, shelf, clock))
     with signals.for_the_main_thread():
-        watcher.start()
-        stack.callback(watcher.stop)
-        workers.start()
-        stack.callback(workers.close, CLOSE_WITHIN_S)
-        if messages is not None:
-            messages.start()
-            stack.callback(messages.close, CLOSE_WITHIN_S)
-        if web is not None:
-            web.start()
-            stack.callback(web.stop, CLOSE_WITHIN_S)
+        _start(stack, watcher, workers, messages, web)
     if plan.engines != EngineSettings():
         workers.ask(partial(shelves.recall, dict(jobs)), Lane.FETCH)
     _look_up(plan, client, workers)
     return loop
+
+
+def _engine(
+    plan: Blueprint, jobs: dict[str, Job], journal: Journal, workers: Workers, clock: Clock
+) -> Engine:
+    return Engine(
+        jobs=jobs,
+        journal=journal,
+        lanes=workers,
+        clock=clock,
+        policy=plan.policy,
+        capacity={Lane.API: API_PLACES, Lane.FETCH: plan.fetch_jobs, Lane.DISK: 1, Lane.ARR: ARR_PLACES},
+        rescan_s=min((folder.rescan_s for folder in plan.watch.folders), default=30.0),
+    )
+
+
+def _start(
+    stack: ExitStack,
+    watcher: Watcher,
+    workers: Workers,
+    messages: Messages | None,
+    web: WebServer | None,
+) -> None:
+    """Start every thread, those that serve others last; the stack stops them."""
+    watcher.start()
+    stack.callback(watcher.stop)
+    workers.start()
+    stack.callback(workers.close, CLOSE_WITHIN_S)
+    if messages is not None:
+        messages.start()
+        stack.callback(messages.close, CLOSE_WITHIN_S)
+    if web is not None:
+        web.start()
+        stack.callback(web.stop, CLOSE_WITHIN_S)
 
 
 def _look_up(plan: Blueprint, client: Client, workers: Workers) -> None:
@@ -273,14 +287,9 @@ def _let_refresh(tools: Sequence[Tool], engine: Engine, workers: Workers) -> Non
         ask(partial(introduce, tool))
 
 
-def _tell(said: Sequence[Message], hearers: Sequence[Callable[[Sequence[Message]], None]]) -> None:
+def _tell_all(hearers: Sequence[Callable[[_Said], None]], said: _Said) -> None:
     for hear in hearers:
         hear(said)
-
-
-def _show(picture: Picture, readers: Sequence[Callable[[Picture], None]]) -> None:
-    for show in readers:
-        show(picture)
 
 
 def _messages(plan: Blueprint, env: Mapping[str, str], clock: Clock, tally: Tally) -> Messages | None:
