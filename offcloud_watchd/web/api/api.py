@@ -40,7 +40,27 @@ _ADDED: Final = {
     422: "none of it can be taken: `refused` tells why",
 }
 _CATEGORY: Final = Text("what names none goes where the configuration says", most=100)
-
+_JOBS_QUERY: Final = Record(
+    {
+        "state": documents.STATE,
+        "category": Text(most=200),
+        "text": Text("words that stand in its name, id, key, path or reason", most=500),
+        "limit": Whole(f"at most {MAX_PAGE}; 100 where it is not told", least=1, most=MAX_PAGE),
+        "offset": Whole(least=0, most=10**9),
+    },
+    optional=("state", "category", "text", "limit", "offset"),
+)
+_LINK: Final = Text("a magnet, an info hash, or an http(s) address", least=1, most=65_536)
+_LINKS_BODY: Final = Record(
+    {"links": Many(_LINK, least=1, most=MAX_LINKS), "category": _CATEGORY}, optional=("category",)
+)
+_FILE_QUERY: Final = Record(
+    {"name": Text("the file's name", least=1, most=255), "category": _CATEGORY}, optional=("category",)
+)
+_COMMAND_BODY: Final = Record(
+    {"verb": documents.VERB, "jobs": Many(documents.JOB_ID, most=MAX_COMMANDED), "files": Flag()},
+    optional=("files",),
+)
 
 Act = Callable[[Given], Awaitable[Answer]]
 Endpoint = Callable[[Request], Awaitable[Response | Stream]]
@@ -84,16 +104,7 @@ class OwnApi:
             summary="The jobs, filtered, a page of them",
             act=self._jobs,
             answer=documents.JOBS,
-            query=Record(
-                {
-                    "state": documents.STATE,
-                    "category": Text(most=200),
-                    "text": Text("words that stand in its name, id, key, path or reason", most=500),
-                    "limit": Whole(f"at most {MAX_PAGE}; 100 where it is not told", least=1, most=MAX_PAGE),
-                    "offset": Whole(least=0, most=10**9),
-                },
-                optional=("state", "category", "text", "limit", "offset"),
-            ),
+            query=_JOBS_QUERY,
         )
         yield Operation(
             method="GET",
@@ -143,17 +154,7 @@ class OwnApi:
             act=self._add_links,
             answer=documents.ADDED,
             answers=_ADDED,
-            body=Record(
-                {
-                    "links": Many(
-                        Text("a magnet, an info hash, or an http(s) address", least=1, most=65_536),
-                        least=1,
-                        most=MAX_LINKS,
-                    ),
-                    "category": _CATEGORY,
-                },
-                optional=("category",),
-            ),
+            body=_LINKS_BODY,
         )
         yield Operation(
             method="POST",
@@ -163,10 +164,7 @@ class OwnApi:
             act=self._add_file,
             answer=documents.ADDED,
             answers=_ADDED,
-            query=Record(
-                {"name": Text("the file's name", least=1, most=255), "category": _CATEGORY},
-                optional=("category",),
-            ),
+            query=_FILE_QUERY,
             body=BYTES,
         )
         yield Operation(
@@ -181,14 +179,7 @@ class OwnApi:
             answer=documents.COMMANDED,
             answers={200: "it is recorded"},
             refusals={404: "there is no such job; nothing was done"},
-            body=Record(
-                {
-                    "verb": documents.VERB,
-                    "jobs": Many(documents.JOB_ID, most=MAX_COMMANDED),
-                    "files": Flag(),
-                },
-                optional=("files",),
-            ),
+            body=_COMMAND_BODY,
         )
 
     # --- the way to it ---
