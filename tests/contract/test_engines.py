@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.core.model import JobState, Publication, RemoteFile
+from offcloud_watchd.core.model import JobState, RemoteFile
 from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import DiskShelf
 from offcloud_watchd.fetch.choice import Choice
@@ -46,28 +46,6 @@ class EngineBench(Bench):
         if self.aria2 is not None:
             movers = {"aria2": Aria2Mover(self.aria2.client(self.clock, **self.of_aria2))}
         return DiskShelf(replace(self.settings(**changes), engines=choice), self.clock, movers)
-
-    def in_background(self, files: Sequence[RemoteFile], **changes: object) -> Callable[[], Publication]:
-        """Begin to fetch; return what waits for its end and gives, or raises, what came of it."""
-        came: list[Publication | Exception] = []
-
-        def run() -> None:
-            try:
-                came.append(self.fetch(files, **changes))
-            except Exception as error:  # noqa: BLE001 - handed over to the test
-                came.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-
-        def ended() -> Publication:
-            thread.join(60)
-            assert not thread.is_alive()
-            if isinstance(came[0], Exception):
-                raise came[0]
-            return came[0]
-
-        return ended
 
     def wait_for_bytes(self, count: int) -> None:
         """Wait until so many bytes are on their way."""

@@ -6,16 +6,15 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from offcloud_watchd.core.links.torrent import parse_torrent
-from offcloud_watchd.core.model import JobState, Publication, RemoteFile, Submission
-from offcloud_watchd.core.ports import Stop
+from offcloud_watchd.core.model import JobState, Publication, RemoteFile
 from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, NoRoom, Permanent, Transient
-from offcloud_watchd.fetch import DiskShelf, ShelfSettings
+from offcloud_watchd.fetch import DiskShelf
 from offcloud_watchd.fetch.engines.remote_shelf import RemoteShelf
 from offcloud_watchd.fetch.engines.settings import EngineChoice
 from offcloud_watchd.fetch.engines.shelves import Shelves
@@ -24,80 +23,40 @@ from tests.fakes.engines import RcloneServer, SystemTicks
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import Content, torrent
 from tests.faults.namespace import mount, with_own_mounts
-from tests.unit.fetch.bench import KIB, content, job_of
+from tests.unit.fetch.bench import KIB, Bench, content, job_of
 
 MIB = 1024 * KIB
 A, B = content(700 * KIB, 1), content(300 * KIB + 7, 2)
 
 
-@dataclass
-class Remote:
-    """A place on a remote and a host; shelves on them, as after a restart."""
+@dataclass(kw_only=True)
+class Remote(Bench):
+    """A bench whose output directory stands for a place on a remote; ``sole``: it is all there is."""
 
     server: RcloneServer
-    host: FileHost
     notes_dir: Path
     sole: bool = False
-    stop: threading.Event = field(default_factory=threading.Event)
-    progress: list[object] = field(default_factory=list)
-    listings: int = 0
+
+    @property
+    def category(self) -> Path:
+        """The output directory of the jobs: it is nowhere here."""
+        return Path("/out/tv")
 
     def shelf(self, **changes: object) -> Shelves:
         """Start anew: nothing is remembered but what the remote and the notes hold."""
         others = {} if self.sole else {"/elsewhere": ""}
         choice = EngineChoice(exact={"/out/tv": "rclone", **others})
-        usual = ShelfSettings(min_free_bytes=0, allow_http=True, reconnect_wait_s=0.0, engines=choice)
-        settings = replace(usual, **changes)
-        clock = SystemTicks()
-        remote = RemoteShelf(settings, self.server.client(clock, self.notes_dir), clock)
-        return Shelves(DiskShelf(settings, clock), remote, choice)
-
-    def job(self, **changes: object):
-        """Make a job for this place."""
-        return job_of(Path("/out/tv"), **changes)
-
-    def put(self, *files: tuple[str, bytes], told: bool = True) -> list[RemoteFile]:
-        """Serve files; return the service's list of them."""
-        return [
-            RemoteFile(path, self.host.put(f"f{number}", data), len(data) if told else None)
-            for number, (path, data) in enumerate(files)
-        ]
-
-    def fetch(self, files: Sequence[RemoteFile] | Callable[[], Sequence[RemoteFile]], **of_job: object):
-        """Fetch with a new shelf."""
-        changes = of_job.pop("settings", {})
-
-        def list_files(submission: Submission, stop: Stop) -> Sequence[RemoteFile]:
-            self.listings += 1
-            return files() if callable(files) else files
-
-        job = self.job(**of_job)
-        return self.shelf(**changes).fetch(job, list_files, self.progress.append, self.stop)
+        settings = replace(self.settings(**changes), outputs=(), engines=choice)
+        remote = RemoteShelf(settings, self.server.client(self.clock, self.notes_dir), self.clock)
+        return Shelves(DiskShelf(settings, self.clock), remote, choice)
 
     def begun(self, files: Sequence[RemoteFile]) -> Callable[[], Publication]:
-        """Begin to fetch in another thread, and wait for the first bytes; return what waits for its end."""
-        came: list[object] = []
-
-        def run() -> None:
-            try:
-                came.append(self.fetch(files))
-            except Exception as error:  # noqa: BLE001 - handed over to the test
-                came.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
+        """Begin to fetch, and wait for the first bytes; return what waits for its end."""
+        ended = self.in_background(files)
         for _ in range(1000):
             if self.host.asked:
                 break
             threading.Event().wait(0.01)
-
-        def ended() -> Publication:
-            thread.join(60)
-            assert not thread.is_alive()
-            if isinstance(came[0], Exception):
-                raise came[0]
-            return came[0]
-
         return ended
 
     def visible(self) -> dict[str, bytes]:
@@ -109,6 +68,11 @@ class Remote:
         """Return what staging holds on the remote."""
         root = self.server.data / ".offcloud-watchd"
         return [path.name for path in root.rglob("*") if path.is_file()]
+
+
+def remote_on(server: RcloneServer, host: FileHost, root: Path) -> Remote:
+    """Set up a place on a remote."""
+    return Remote(root / "downloads", host, SystemTicks(), server=server, notes_dir=root / "notes")
 
 
 @pytest.fixture(scope="module", params=["disk", "webdav"])
@@ -131,7 +95,7 @@ def host() -> Iterator[FileHost]:
 @pytest.fixture
 def remote(server: RcloneServer, host: FileHost, tmp_path: Path) -> Iterator[Remote]:
     """Set up a place on each kind of remote."""
-    yield Remote(server, host, tmp_path / "notes")
+    yield remote_on(server, host, tmp_path)
     for path in server.data.iterdir():
         shutil.rmtree(path)
 
@@ -140,7 +104,7 @@ def remote(server: RcloneServer, host: FileHost, tmp_path: Path) -> Iterator[Rem
 def own(tmp_path: Path, host: FileHost) -> Iterator[Remote]:
     """Set up a place with an rclone of its own, which may be killed."""
     running = RcloneServer(tmp_path / "rclone").start()
-    yield Remote(running, host, tmp_path / "notes")
+    yield remote_on(running, host, tmp_path)
     running.end()
 
 
@@ -272,7 +236,7 @@ def test_a_size_that_nobody_told_is_unverified(remote: Remote) -> None:
         remote.put(("Root/a", A), told=False),
         id="other",
         link=replace(remote.job().link, info_hash_v1=parse_torrent(made).info_hash_v1),
-        settings={"torrent_of": lambda _: made},
+        torrent_of=lambda _: made,
     )
     assert publication.verified.startswith("size; on ")
 
@@ -283,7 +247,7 @@ def test_a_link_that_is_none_is_given_to_nobody(remote: Remote) -> None:
         with pytest.raises(Transient):
             remote.fetch([RemoteFile("Root/a", url, 10)])
     with pytest.raises(Transient, match="not https"):
-        remote.fetch(remote.put(("Root/a", A)), settings={"allow_http": False})
+        remote.fetch(remote.put(("Root/a", A)), allow_http=False)
 
 
 def test_what_does_not_fit_waits_alone(own: Remote) -> None:
@@ -304,7 +268,7 @@ def test_a_remote_that_is_full(tmp_path: Path, host: FileHost) -> None:
     mount("none", server.data, "tmpfs", "size=4m")
     ballast = server.data / "ballast"
     ballast.write_bytes(bytes(3 * MIB + 700 * KIB))
-    remote = Remote(server, host, tmp_path / "notes")
+    remote = remote_on(server, host, tmp_path)
     files = remote.put(("Root/a", A), told=False)
     try:
         server.start()
@@ -341,7 +305,7 @@ def test_what_is_cancelled_is_gone(remote: Remote, host: FileHost) -> None:
     for _ in range(2):
         shelf.discard(remote.job(state=JobState.REMOVED), threading.Event())
     assert remote.staged() == []
-    assert remote.server.client(SystemTicks(), remote.notes_dir).running("offcloud-watchd/") == {}
+    assert remote.server.client(remote.clock, remote.notes_dir).running("offcloud-watchd/") == {}
 
 
 def test_discard_with_files_takes_the_release_away(remote: Remote) -> None:
@@ -464,7 +428,7 @@ def test_a_remote_that_moves_no_directories(own: Remote) -> None:
     own.server.end()
     own.server.moves_directories = False
     own.server.start()
-    client = own.server.client(SystemTicks(), own.notes_dir)
+    client = own.server.client(own.clock, own.notes_dir)
     assert not client.is_one_step()
     assert own.fetch(own.put(("Root/a", A), ("Root/d/b", B))).files == 2
     assert own.visible() == {f"{RELEASE}/a": A, f"{RELEASE}/d/b": B}
@@ -498,7 +462,7 @@ def test_a_refused_password_is_said(own: Remote) -> None:
     own.server.password = "an-rpc-secret-0123456789"
     own.server.remote = "nope:"
     with pytest.raises(EngineDown, match=r"engines\.rclone\.remote"):
-        own.server.client(SystemTicks(), own.notes_dir).is_one_step()
+        own.server.client(own.clock, own.notes_dir).is_one_step()
 
 
 def test_each_shelf_has_its_own_jobs(own: Remote, tmp_path: Path) -> None:

@@ -118,6 +118,30 @@ class Bench:
         job = self.job(**of_job)
         return self.shelf(**of_shelf).fetch(job, list_files, self.progress.append, self.stop)
 
+    def in_background(
+        self, files: Sequence[RemoteFile] | Callable[[], Sequence[RemoteFile]], **changes: object
+    ) -> Callable[[], Publication]:
+        """Begin to fetch; return what waits for its end and gives, or raises, what came of it."""
+        came: list[Publication | Exception] = []
+
+        def run() -> None:
+            try:
+                came.append(self.fetch(files, **changes))
+            except Exception as error:  # noqa: BLE001 - handed over to the test
+                came.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+
+        def ended() -> Publication:
+            thread.join(60)
+            assert not thread.is_alive()
+            if isinstance(came[0], Exception):
+                raise came[0]
+            return came[0]
+
+        return ended
+
     def visible(self) -> dict[str, bytes]:
         """Return every file outside staging, by its path below the category."""
         return {
