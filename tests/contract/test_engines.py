@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.core.model import JobState, RemoteFile
-from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, NoRoom, Permanent, Transient
+from offcloud_watchd.errors import Cancelled, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import DiskShelf
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.engines.by_aria2 import Aria2Mover
@@ -22,7 +22,7 @@ from tests.fakes.engines import Aria2Server, SystemTicks
 from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import Content, torrent
 from tests.faults.namespace import mount, with_own_mounts
-from tests.unit.fetch.bench import KIB, Bench, content
+from tests.unit.fetch.bench import KIB, Bench, blocked_lane, content
 from tests.unit.fetch.test_proof import link_of
 
 MIB = 1024 * KIB
@@ -246,11 +246,8 @@ def test_a_restart_of_the_daemon_goes_on(bench: EngineBench, host: FileHost) -> 
     host.block_pause_s = 0.05
     ended = bench.in_background(files, connections=1)
     bench.wait_for_bytes(512 * KIB)
-    bench.stop.set()
-    with pytest.raises(Cancelled):
-        ended()
+    bench.break_off(ended)
     assert bench.visible() == {}
-    bench.stop.clear()
     host.block_pause_s = 0.0
     assert bench.fetch(files).verified == "size"
     assert host.bytes_served < 4 * MIB
@@ -262,9 +259,7 @@ def test_what_is_cancelled_is_gone(bench: EngineBench, host: FileHost) -> None:
     host.block_pause_s = 0.05
     ended = bench.in_background(bench.put(("Root/a", content(3 * MIB))), connections=1)
     bench.wait_for_bytes(64 * KIB)
-    bench.stop.set()
-    with pytest.raises(Cancelled):
-        ended()
+    bench.break_off(ended)
     bench.shelf().discard(bench.job(state=JobState.REMOVED), threading.Event())
     assert not any(bench.staging.iterdir())
     if bench.aria2 is not None:
@@ -277,6 +272,15 @@ def of_ours(bench: EngineBench) -> list[str]:
     assert bench.aria2 is not None
     downloads = bench.aria2.client(bench.clock).all()
     return [one.status for one in downloads if one.directory.startswith(str(bench.root))]
+
+
+def wait_until_complete(bench: EngineBench) -> None:
+    """Wait until aria2 has brought the one file that it was given."""
+    for _ in range(500):
+        if of_ours(bench) == ["complete"]:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError(of_ours(bench))
 
 
 def test_a_link_to_a_release_of_an_engine(bench: EngineBench) -> None:
@@ -294,9 +298,7 @@ def test_a_rate_limit_is_passed_on(bench: EngineBench) -> None:
     ended = bench.in_background(files, rate_limit=lambda: 10_000.0)
     bench.wait_for_bytes(1)
     threading.Event().wait(0.5)  # without a limit it would be here by now
-    bench.stop.set()
-    with pytest.raises(Cancelled):
-        ended()
+    bench.break_off(ended)
     assert (bench.progress[-1].done_bytes or 0) < len(A)
 
 
@@ -341,14 +343,8 @@ def test_what_ended_while_nobody_looked_is_taken_over(own: EngineBench, host: Fi
     host.block_pause_s = 0.02
     ended = own.in_background(files)
     own.wait_for_bytes(128 * KIB)
-    own.stop.set()
-    with pytest.raises(Cancelled):
-        ended()
-    own.stop.clear()
-    for _ in range(500):
-        if of_ours(own) == ["complete"]:
-            break
-        threading.Event().wait(0.02)
+    own.break_off(ended)
+    wait_until_complete(own)
     assert own.fetch(files).verified == "size"
     assert host.bytes_served == MIB
 
@@ -363,9 +359,7 @@ def test_while_it_is_away_nothing_is_asked_of_the_service(own: EngineBench) -> N
     own.shelf().probe()
     own.sole = True
     for act in (lambda: own.fetch(files), own.shelf().probe):
-        with pytest.raises(Blocked) as raised:
-            act()
-        assert raised.value.lane == "fetch"
+        assert blocked_lane(act) == "fetch"
     assert own.listings == 0
     own.aria2.start()
     own.shelf().probe()
@@ -399,9 +393,7 @@ def test_what_nobody_owns_is_called_back_at_the_start(own: EngineBench, host: Fi
     files = own.put(("Root/a", content(3 * MIB)))
     ended = own.in_background(files)
     own.wait_for_bytes(64 * KIB)
-    own.stop.set()
-    with pytest.raises(Cancelled):
-        ended()
+    own.break_off(ended)
     client = own.aria2.client(own.clock)
     client.add("00000000000000aa", files[0].url, {"dir": str(own.aria2.root)})
     shelf = own.shelf()
@@ -443,10 +435,7 @@ def test_what_was_taken_over_is_not_fetched_again(own: EngineBench, host: FileHo
     assert own.aria2 is not None
     client, source = own.aria2.client(own.clock), named(files)
     client.add(gid_of(str(round_dir), source), files[0].url, {"dir": str(work), "out": source})
-    for _ in range(500):
-        if of_ours(own) == ["complete"]:
-            break
-        threading.Event().wait(0.02)
+    wait_until_complete(own)
     (round_dir / "release" / "d").mkdir(parents=True)
     (work / source).rename(round_dir / "release" / "d" / "a")
     assert own.fetch(files).verified == "size"
@@ -461,10 +450,7 @@ def test_a_link_in_place_of_a_file_is_not_followed(own: EngineBench, tmp_path: P
     assert own.aria2 is not None
     client = own.aria2.client(own.clock)
     client.add(gid_of(str(work.parent), source), files[0].url, {"dir": str(work), "out": source})
-    for _ in range(500):
-        if of_ours(own) == ["complete"]:
-            break
-        threading.Event().wait(0.02)
+    wait_until_complete(own)
     (work / source).unlink()
     (work / source).symlink_to("/etc/passwd")
     with pytest.raises(EngineDown, match="is another user's"):

@@ -28,6 +28,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.engines import Aria2Server
 from tests.fakes.file_host import FileHost
 from tests.fakes.shelf import FakeShelf
+from tests.unit.fetch.bench import blocked_lane
 
 
 @dataclass
@@ -219,13 +220,9 @@ def test_without_its_disk_nobody_can_tell_what_is_there(subject: Subject) -> Non
     publication = subject.fetch(subject.job())
     donor, job = wanted_elsewhere(subject, publication)
     subject.unmount()
-    with pytest.raises(Blocked) as raised:
-        subject.shelf.holds(publication)
-    assert raised.value.lane == "disk"
+    assert blocked_lane(lambda: subject.shelf.holds(publication)) == "disk"
     for act in (lambda: subject.shelf.link(job, [donor], subject.stop), lambda: subject.fetch(job)):
-        with pytest.raises(Blocked) as raised:
-            act()
-        assert raised.value.lane == "fetch"
+        assert blocked_lane(act) == "fetch"
 
 
 def test_tidy_is_harmless(subject: Subject) -> None:
@@ -274,6 +271,4 @@ def test_a_full_disk_blocks_the_lane(subject: Subject) -> None:
     subject.shelf.probe()
     subject.shelf = subject.fill()
     for act in (subject.shelf.probe, lambda: subject.fetch(subject.job())):
-        with pytest.raises(Blocked) as raised:
-            act()
-        assert raised.value.lane == "fetch"
+        assert blocked_lane(act) == "fetch"

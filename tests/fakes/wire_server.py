@@ -89,6 +89,16 @@ def says(body: object = b"", status: int = 200, **headers: str) -> Turn:
     return Turn(http(body, status, **headers))
 
 
+NO_ANSWERS = [
+    (Turn(b"", "close"), "gave no answer"),
+    (Turn(b"", "reset"), "gave no answer"),
+    (Turn(b"nonsense\r\n\r\n", "close"), "what came back is no HTTP"),
+    (Turn(http({"a": "member"})[:-4], "close"), "it did not end in time, or broke off"),
+    (Turn(b"HTTP/1.1 200 OK\r\nX-Long: ", "drip"), "gave no answer"),
+]
+"""What comes back when another program is not there, or not itself; and what our side says of it."""
+
+
 class WireServer:
     """Plays its turns in order, one a request, over all connections; the last is played again and again."""
 

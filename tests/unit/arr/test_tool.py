@@ -13,7 +13,7 @@ from offcloud_watchd.arr.tool import Queued, Record, Tool
 from offcloud_watchd.errors import ConfigError, Transient
 from tests.fakes.clock import FakeClock
 from tests.fakes.ports import free_port
-from tests.fakes.wire_server import Turn, WireServer, http, says
+from tests.fakes.wire_server import NO_ANSWERS, Turn, WireServer, says
 
 KEY = "an-arr-key-0123456789abcdef"
 
@@ -34,12 +34,8 @@ def tool_at(url: str, clock: FakeClock | None = None, total_timeout_s: float = 5
 @pytest.mark.parametrize(
     ("turn", "said"),
     [
-        (Turn(b"", "close"), "gave no answer"),
-        (Turn(b"", "reset"), "gave no answer"),
-        (Turn(b"nonsense\r\n\r\n", "close"), "what came back is no HTTP"),
-        (Turn(http({"records": []})[:-4], "close"), "it did not end in time, or broke off"),
+        *NO_ANSWERS,
         (Turn(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", "hang"), "it did not end in time"),
-        (Turn(b"HTTP/1.1 200 OK\r\nX-Long: ", "drip"), "gave no answer"),
         (says("<html>"), "was not answered with JSON; is `url` the tool's own?"),
         (says(b"[" * 100_000), "was not answered with JSON"),
         (says({}, 401), "the key was refused (401)"),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 from offcloud_watchd.core.model import (
     Destination,
     Drop,
@@ -19,6 +21,7 @@ from offcloud_watchd.core.model import (
     Submission,
 )
 from offcloud_watchd.core.ports import Clock, Stop
+from offcloud_watchd.errors import Blocked, Cancelled
 from offcloud_watchd.fetch import DiskShelf, ShelfSettings
 from tests.fakes.file_host import FileHost
 
@@ -33,6 +36,13 @@ def content(size: int, seed: int = 1) -> bytes:
 def open_descriptors() -> int:
     """Count what this process holds open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def blocked_lane(act: Callable[[], object]) -> str:
+    """Do what must be blocked; return the lane that is."""
+    with pytest.raises(Blocked) as raised:
+        act()
+    return raised.value.lane
 
 
 def job_of(directory: Path, *, release: str | None = "Some.Release.2020", **changes: object) -> Job:
@@ -141,6 +151,13 @@ class Bench:
             return came[0]
 
         return ended
+
+    def break_off(self, ended: Callable[[], Publication]) -> None:
+        """Stop what goes on in the background; another call may go on."""
+        self.stop.set()
+        with pytest.raises(Cancelled):
+            ended()
+        self.stop.clear()
 
     def visible(self) -> dict[str, bytes]:
         """Return every file outside staging, by its path below the category."""

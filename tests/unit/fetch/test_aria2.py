@@ -14,7 +14,7 @@ from offcloud_watchd.fetch.engines import terms
 from offcloud_watchd.fetch.engines.aria2 import Aria2, Download
 from offcloud_watchd.fetch.engines.settings import Aria2Settings, EngineChoice
 from tests.fakes.clock import FakeClock
-from tests.fakes.wire_server import Turn, WireServer, http, says
+from tests.fakes.wire_server import NO_ANSWERS, Turn, WireServer, says
 
 SECRET = "an-rpc-secret-0123456789"
 GID = "0123456789abcdef"
@@ -31,11 +31,7 @@ def aria_at(url: str, clock: FakeClock | None = None, **changes: object) -> Aria
 @pytest.mark.parametrize(
     ("turn", "said"),
     [
-        (Turn(b"", "close"), "gave no answer"),
-        (Turn(b"", "reset"), "gave no answer"),
-        (Turn(b"nonsense\r\n\r\n", "close"), "what came back is no HTTP"),
-        (Turn(http({"result": {}})[:-4], "close"), "it did not end in time, or broke off"),
-        (Turn(b"HTTP/1.1 200 OK\r\nX-Long: ", "drip"), "gave no answer"),
+        *NO_ANSWERS,
         (says("<html>"), "answered 200 with something else: is engines.aria2.url its JSON-RPC?"),
         (says(b"[" * 100_000), "answered 200 with something else"),
         (says([1]), "answered 200 with something else"),

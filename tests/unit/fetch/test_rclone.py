@@ -13,7 +13,7 @@ from offcloud_watchd.errors import ConfigError, EngineDown
 from offcloud_watchd.fetch.engines.rclone import Failure, Rclone, Task
 from offcloud_watchd.fetch.engines.settings import RcloneSettings
 from tests.fakes.clock import FakeClock
-from tests.fakes.wire_server import Turn, WireServer, http, says
+from tests.fakes.wire_server import NO_ANSWERS, Turn, WireServer, says
 
 PASSWORD = "an-rc-password-0123456789"
 
@@ -37,11 +37,7 @@ def rclone_at(
 @pytest.mark.parametrize(
     ("turn", "said"),
     [
-        (Turn(b"", "close"), "gave no answer"),
-        (Turn(b"", "reset"), "gave no answer"),
-        (Turn(b"nonsense\r\n\r\n", "close"), "what came back is no HTTP"),
-        (Turn(http({"version": "1"})[:-4], "close"), "it did not end in time, or broke off"),
-        (Turn(b"HTTP/1.1 200 OK\r\nX-Long: ", "drip"), "gave no answer"),
+        *NO_ANSWERS,
         (says("<html>"), "answered 200 with something else: is engines.rclone.url its rcd?"),
         (says(b"[" * 100_000), "answered 200 with something else"),
         (says([1]), "answered 200 with something else"),

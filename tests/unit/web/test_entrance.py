@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -35,6 +36,24 @@ def login_page(url: str, password: str) -> str:
 def version(url: str, **headers: str) -> int:
     """Ask for what needs a session and return the status."""
     return requests.get(f"{url}/api/v2/app/version", headers=headers, timeout=10).status_code
+
+
+@pytest.fixture
+def slow_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], list[str]]:
+    """Have each look at a password take its time; return the list of what was looked at."""
+
+    def slowed(pause_s: float) -> list[str]:
+        looked_at: list[str] = []
+
+        def slow(stored: str, given: str) -> bool:
+            looked_at.append(given)
+            threading.Event().wait(pause_s)
+            return stored == given
+
+        monkeypatch.setattr(password, "matches", slow)
+        return looked_at
+
+    return slowed
 
 
 def test_without_a_session_nobody_is_told_anything(open_house, password_file):
@@ -105,16 +124,9 @@ def test_a_key_that_was_never_good_waits_like_any_guess(open_house, password_fil
     assert version(house.url, authorization="Bearer open sesame") == 403
 
 
-def test_a_thousand_guesses_at_once_are_a_few(open_house, password_file, monkeypatch):
+def test_a_thousand_guesses_at_once_are_a_few(open_house, password_file, slow_looks):
     """However many come together, no more of them are looked at than one after the other (fault 117)."""
-    looked_at: list[str] = []
-
-    def slow(stored: str, given: str) -> bool:
-        looked_at.append(given)
-        threading.Event().wait(0.01)
-        return stored == given
-
-    monkeypatch.setattr(password, "matches", slow)
+    looked_at = slow_looks(0.01)
     house = open_house(password_file=password_file)
     with ThreadPoolExecutor(50) as many:
         answers = list(many.map(lambda n: version(house.url, authorization=f"Bearer guess-{n}"), range(1000)))
@@ -144,16 +156,9 @@ def test_no_more_guesses_wait_than_are_looked_at(open_house, password_file, monk
         assert [one.result() for one in waiting] == [403] * (MAX_FAILURES + 1)
 
 
-def test_a_good_key_that_comes_many_times_at_once_is_looked_at_once(open_house, password_file, monkeypatch):
+def test_a_good_key_that_comes_many_times_at_once_is_looked_at_once(open_house, password_file, slow_looks):
     """A dashboard asks with all its panels together, before anything is known."""
-    looked_at: list[str] = []
-
-    def slow(stored: str, given: str) -> bool:
-        looked_at.append(given)
-        threading.Event().wait(0.1)
-        return stored == given
-
-    monkeypatch.setattr(password, "matches", slow)
+    looked_at = slow_looks(0.1)
     house = open_house(password_file=password_file)
     with ThreadPoolExecutor(20) as many:
         answers = list(many.map(lambda _: version(house.url, authorization="Bearer open sesame"), range(20)))
