@@ -53,7 +53,7 @@ def blueprint(config: Config) -> Blueprint:
     """Return what a daemon with this configuration is built from."""
     return Blueprint(
         state_dir=config.state_dir,
-        state_dir_setting=config.located("state_dir", "").rstrip(": "),
+        state_dir_setting=config.place_of("state_dir"),
         log_level=config.log.level,
         log_format=config.log.format,
         key=config.key_place,
@@ -152,7 +152,7 @@ def tool_settings(config: Config) -> tuple[ToolSettings, ...]:
             name=tool.name,
             url=tool.url,
             api_key_file=tool.api_key_file,
-            key_setting=config.located(f"arr[{number}].api_key_file", "").rstrip(": "),
+            key_setting=config.place_of(f"arr[{number}].api_key_file"),
             categories=tool.categories,
             user_agent=f"offcloud-watchd/{__version__}",
         )
@@ -241,7 +241,7 @@ def _rclone_settings(config: Config) -> RcloneSettings | None:
         notes_dir=config.state_dir / "rclone",
         user=rclone.user or "",
         password_file=rclone.password_file,
-        password_setting=config.located("engines.rclone.password_file", "").rstrip(": "),
+        password_setting=config.place_of("engines.rclone.password_file"),
         user_agent=f"offcloud-watchd/{__version__}",
     )
 
@@ -253,7 +253,7 @@ def _aria2_settings(config: Config) -> Aria2Settings | None:
     return Aria2Settings(
         url=aria2.url,
         secret_file=aria2.secret_file,
-        secret_setting=config.located("engines.aria2.secret_file", "").rstrip(": "),
+        secret_setting=config.place_of("engines.aria2.secret_file"),
         paths=tuple((str(ours), theirs) for ours, theirs in aria2.paths.items()),
         user_agent=f"offcloud-watchd/{__version__}",
     )

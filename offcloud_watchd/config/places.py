@@ -153,7 +153,7 @@ def check_places(config: Config, env: Mapping[str, str]) -> None:
         except ConfigError as error:
             problems += [config.located("web.password_file", text) for text in error.problems]
     for number, tool in enumerate(config.arr):
-        setting = config.located(f"arr[{number}].api_key_file", "").rstrip(": ")
+        setting = config.place_of(f"arr[{number}].api_key_file")
         try:
             read_other_key(tool.api_key_file, setting)
         except ConfigError as error:
@@ -173,7 +173,7 @@ def _unreadable_secrets(config: Config) -> Iterator[str]:
     ):
         if file is not None:
             try:
-                read_other_key(file, config.located(key, "").rstrip(": "), name)
+                read_other_key(file, config.place_of(key), name)
             except ConfigError as error:
                 yield from error.problems
 

@@ -49,11 +49,13 @@ class Config(Section):
 
     _places: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
+    def place_of(self, key_path: str) -> str:
+        """Return where a key stands in the file, and its name: begins what is said of it."""
+        return f"{self._places.get(key_path) or self._places.get('') or 'config.yaml:1:1'}: {key_path}"
+
     def located(self, key_path: str, text: str) -> str:
         """Return a problem as one line that begins with where the key stands in the file."""
-        return (
-            f"{self._places.get(key_path) or self._places.get('') or 'config.yaml:1:1'}: {key_path}: {text}"
-        )
+        return f"{self.place_of(key_path)}: {text}"
 
     def remember_places(self, places: Mapping[str, str]) -> None:
         """Note where each key stands: key path -> ``config.yaml:LINE:COL``. Done once, by ``load``."""
@@ -95,7 +97,7 @@ class Config(Section):
     def key_place(self) -> KeyPlace:
         """Where the API key lies, or the password; what is said of it names the place in the file."""
         names = ("offcloud", API_KEY.setting, PASSWORD.setting, "offcloud.api_key_env")
-        settings = {name: self.located(name, "").rstrip(": ") for name in names}
+        settings = {name: self.place_of(name) for name in names}
         if self.offcloud.auth == "login":
             return KeyPlace(None, self.offcloud.password_file, settings, PASSWORD)
         return KeyPlace(self.offcloud.api_key_env, self.offcloud.api_key_file, settings)
