@@ -47,9 +47,7 @@ class Place:
         """Make the directories, the key file and the configuration."""
         for directory in (self.drop, self.output):
             directory.mkdir(parents=True, exist_ok=True)
-        key_file = self.root / "api-key"
-        key_file.write_text(KEY + "\n")
-        key_file.chmod(0o600)
+        self.keep_secret("api-key", KEY)
         self.write_config()
 
     @property
@@ -145,11 +143,17 @@ log:
 
     def keep_web_password(self) -> str:
         """Write the file ``web-password`` for the web port to ask for, and return what it holds."""
-        password_file = self.root / "web-password"
-        password_file.write_text(WEB_PASSWORD + "\n")
-        password_file.chmod(0o600)
-        self.secrets.append(WEB_PASSWORD)
+        self.keep_secret("web-password", WEB_PASSWORD)
         return WEB_PASSWORD
+
+    def keep_secret(self, name: str, secret: str) -> Path:
+        """Write a secret into a file of its own, as the program wants it: it is to stand nowhere else."""
+        path = self.root / name
+        path.write_text(secret + "\n")
+        path.chmod(0o600)
+        if secret not in self.secrets:
+            self.secrets.append(secret)
+        return path
 
     def jobs(self) -> dict[str, Job]:
         """Return what the journal says, read the way the command line reads it."""

@@ -72,9 +72,7 @@ class Theatre:
             remove="imported",
             arr=f"[{entry}]",
         )
-        key_file = self.place.root / "arr-key"
-        key_file.write_text(KEY + "\n")
-        key_file.chmod(0o600)
+        self.place.keep_secret("arr-key", KEY)
 
     def play(
         self, daemon: Daemon, importer: Importer, wanted: dict[str, str], grab: Callable[[str, str], None]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from offcloud_watchd.core.model import JobState
-from tests.e2e.process import Place, wait_until
+from tests.e2e.process import Daemon, Place, wait_until
 from tests.e2e.releases import assert_home
 from tests.fakes.engines import SECRET, Aria2Server, RcloneServer
 
@@ -29,10 +29,7 @@ def with_aria2(make_place, sandbox, server: Aria2Server) -> Place:
         engine="aria2",
         engines=f"{{aria2: {{url: '{server.settings().url}', secret_file: rpc-secret}}}}",
     )
-    secret_file = place.root / "rpc-secret"
-    secret_file.write_text(SECRET)
-    secret_file.chmod(0o600)
-    place.secrets.append(SECRET)
+    place.keep_secret("rpc-secret", SECRET)
     return place
 
 
@@ -46,6 +43,24 @@ def drop(place: Place, number: int) -> None:
     """Drop a magnet."""
     name = f"Film.{number}"
     (place.drop / f"{name}.magnet").write_text(f"magnet:?xt=urn:btih:{number:040x}&dn={name}")
+
+
+def kill_while_fetching(
+    place: Place, daemon: Daemon, engine: Aria2Server | RcloneServer, *, times: int, count: int
+) -> None:
+    """Kill the daemon and the engine now and then while ``count`` releases come, and wait for those."""
+
+    def is_fetching() -> bool:
+        fetching = any(job.state is JobState.FETCHING for job in place.jobs().values())
+        return fetching or place.all_in(JobState.DONE, count=count)
+
+    for _ in range(times):
+        wait_until(is_fetching, within_s=40, why=lambda: daemon.log)
+        daemon.kill()
+        engine.end()
+        engine.start()
+        daemon.start()
+    wait_until(lambda: place.all_in(JobState.DONE, count=count), within_s=60, why=lambda: daemon.log)
 
 
 def test_a_drop_comes_home_by_aria2(start_sandbox, make_place, run_daemon, aria2):
@@ -76,20 +91,7 @@ def test_both_may_be_killed(start_sandbox, make_place, run_daemon, aria2):
     daemon = run_daemon(place)
     for number in range(1, 5):
         drop(place, number)
-    for _ in range(3):
-        wait_until(
-            lambda: (
-                any(job.state is JobState.FETCHING for job in place.jobs().values())
-                or place.all_in(JobState.DONE, count=4)
-            ),
-            within_s=40,
-            why=lambda: daemon.log,
-        )
-        daemon.kill()
-        aria2.end()
-        aria2.start()
-        daemon.start()
-    wait_until(lambda: place.all_in(JobState.DONE, count=4), within_s=60, why=lambda: daemon.log)
+    kill_while_fetching(place, daemon, aria2, times=3, count=4)
     for job in place.jobs().values():
         assert_home(job, sandbox)
     assert len(list((place.output / "tv").iterdir())) == 4
@@ -112,28 +114,12 @@ def test_a_drop_lands_on_a_remote(start_sandbox, make_place, run_daemon, rclone)
     place = make_place(
         sandbox.url, engine="rclone", engines=f"{{rclone: {{{access}, remote: '{rclone.data}'}}}}"
     )
-    password_file = place.root / "rc-pass"
-    password_file.write_text(SECRET)
-    password_file.chmod(0o600)
-    place.secrets.append(SECRET)
+    place.keep_secret("rc-pass", SECRET)
     place.output.rmdir()
     daemon = run_daemon(place)
     for number in (1, 2, 3):
         drop(place, number)
-    for _ in range(2):
-        wait_until(
-            lambda: (
-                any(job.state is JobState.FETCHING for job in place.jobs().values())
-                or place.all_in(JobState.DONE, count=3)
-            ),
-            within_s=40,
-            why=lambda: daemon.log,
-        )
-        daemon.kill()
-        rclone.end()
-        rclone.start()
-        daemon.start()
-    wait_until(lambda: place.all_in(JobState.DONE, count=3), within_s=60, why=lambda: daemon.log)
+    kill_while_fetching(place, daemon, rclone, times=2, count=3)
     for job in place.jobs().values():
         assert job.publication is not None
         there = rclone.data / Path(job.publication.path).relative_to(place.output)

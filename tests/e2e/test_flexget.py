@@ -66,7 +66,7 @@ class Setting:
         web = f"{{listen: '127.0.0.1:{self.port}', password_file: web-password, transmission: true}}"
         self.place = make_place(sandbox.url, settle="100ms", poll="{min: 200ms, max: 500ms}", web=web)
         secret = self.place.root / "web-password"
-        secret.write_text(PASSWORD)
+        secret.write_text(PASSWORD)  # which stands in FlexGet's own configuration, too
         secret.chmod(0o600)
         self.place.write_config()
         self.daemon = run_daemon(self.place)

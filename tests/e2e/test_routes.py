@@ -7,10 +7,10 @@ import json
 import pytest
 import requests
 
-from offcloud_watchd.core.model import JobState
+from offcloud_watchd.core.model import Job, JobState
 from offcloud_watchd.sandbox import Fault
 from offcloud_watchd.sandbox.transfers import PROXIES
-from tests.e2e.process import KEY, Place, wait_until
+from tests.e2e.process import KEY, Daemon, Place, wait_until
 from tests.e2e.releases import assert_all_home, assert_home
 
 GENERATIONS = ["classic", "current"]
@@ -30,6 +30,21 @@ def _assert_no_link(place: Place, file_url: str) -> None:
     for path in place.root.rglob("*"):
         if path.is_file():
             assert host not in path.read_bytes(), path
+
+
+def _refused_check(place: Place) -> str:
+    """Have a place checked that cannot work; return what is said of it."""
+    checked = place.command("check")
+    assert checked.returncode == 1
+    return checked.stdout
+
+
+def _dropped_in_vain(place: Place, daemon: Daemon, name: str, text: str) -> Job:
+    """Drop what the service cannot do, as the first thing; return the job that failed."""
+    (place.drop / name).write_text(text)
+    wait_until(lambda: place.all_in(JobState.FAILED, count=1), within_s=20, why=lambda: daemon.log)
+    (failed,) = place.jobs().values()
+    return failed
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
@@ -105,13 +120,9 @@ def test_a_service_without_proxies_says_so(start_sandbox, make_place, run_daemon
     """At the start, in a check and of each job."""
     sandbox = start_sandbox(generation="current")
     place = make_place(sandbox.url, route="instant", proxy="EU", settle="100ms")
-    checked = place.command("check")
-    assert checked.returncode == 1
-    assert "this service has no proxies: leave `proxy` out; see folders[].proxy" in checked.stdout
+    assert "this service has no proxies: leave `proxy` out; see folders[].proxy" in _refused_check(place)
     daemon = run_daemon(place)
-    (place.drop / "One.txt").write_text(f"{WEB}\n")
-    wait_until(lambda: place.all_in(JobState.FAILED, count=1), within_s=20, why=lambda: daemon.log)
-    (failed,) = place.jobs().values()
+    failed = _dropped_in_vain(place, daemon, "One.txt", f"{WEB}\n")
     assert "this service has no proxies: leave `proxy` out" in failed.reason
     wait_until(lambda: "proxy EU: POST " in daemon.log, within_s=20, why=lambda: daemon.log)
     assert daemon.stop() == 0
@@ -169,15 +180,12 @@ def test_a_service_without_remote_accounts_says_so(start_sandbox, make_place, ru
     """At the start, in a check and of each job; and the job goes another way when the settings do."""
     sandbox = start_sandbox(generation="current")
     place = make_place(sandbox.url, route="remote", remote="{account: googledrive}", settle="100ms")
-    checked = place.command("check")
-    assert checked.returncode == 1
-    assert "BAD remote account googledrive: " in checked.stdout
-    assert "this service has no remote accounts" in checked.stdout
+    checked = _refused_check(place)
+    assert "BAD remote account googledrive: " in checked
+    assert "this service has no remote accounts" in checked
     daemon = run_daemon(place)
-    (place.drop / "Film.magnet").write_text(f"magnet:?xt=urn:btih:{TORRENT}&dn=Film")
-    wait_until(lambda: place.all_in(JobState.FAILED, count=1), within_s=20, why=lambda: daemon.log)
-    (job,) = place.jobs().values()
-    assert "this service has no remote accounts: use `route: cloud`" in job.reason
+    failed = _dropped_in_vain(place, daemon, "Film.magnet", f"magnet:?xt=urn:btih:{TORRENT}&dn=Film")
+    assert "this service has no remote accounts: use `route: cloud`" in failed.reason
     assert " remote account googledrive: POST " in daemon.log
     place.write_config(route="cloud", remote="null")
     assert daemon.stop() == 0

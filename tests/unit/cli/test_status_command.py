@@ -307,9 +307,7 @@ def test_check_of_arr_tools(sandbox, tmp_path, capsys):
     with FakeTool() as tool:
         entry = f"{{name: sonarr, url: '{tool.url}', api_key_file: arr-key, categories: [tv]}}"
         place = Place(tmp_path / "arr", sandbox.url, {"arr": f"[{entry}]"})
-        key_file = place.root / "arr-key"
-        key_file.write_text(ARR_KEY)
-        key_file.chmod(0o600)
+        key_file = place.keep_secret("arr-key", ARR_KEY)
         assert _run(place, "check") == 0
         assert "ok  arr sonarr: Sonarr 4.0.9, of the categories tv" in capsys.readouterr().out
         key_file.write_text("another-key")
@@ -325,9 +323,7 @@ def test_check_of_an_engine(sandbox, tmp_path, capsys):
         url = server.settings().url
         aria2 = f"{{url: '{url}', secret_file: rpc-secret, paths: {{out: /mnt/out}}}}"
         place = Place(tmp_path / "place", sandbox.url, {"engine": "aria2", "engines": f"{{aria2: {aria2}}}"})
-        secret_file = place.root / "rpc-secret"
-        secret_file.write_text(SECRET)
-        secret_file.chmod(0o600)
+        secret_file = place.keep_secret("rpc-secret", SECRET)
         assert _run(place, "check") == 0
         said = capsys.readouterr().out
         assert "ok  engine aria2: 1." in said
@@ -352,9 +348,7 @@ def test_check_of_a_remote(sandbox, tmp_path, capsys):
         place = Place(
             tmp_path / "place", sandbox.url, {"engine": "rclone", "engines": f"{{rclone: {rclone}}}"}
         )
-        password_file = place.root / "rc-pass"
-        password_file.write_text(SECRET)
-        password_file.chmod(0o600)
+        password_file = place.keep_secret("rc-pass", SECRET)
         place.output.rmdir()
         assert _run(place, "check") == 0
         said = capsys.readouterr().out
@@ -392,8 +386,7 @@ def test_check_of_the_web(place, capsys):
     """Where it is and who may see it; a port that somebody else has is told, unless the daemon runs."""
     assert _run(place, "check", "--offline") == 0
     assert "ok  web: off" in capsys.readouterr().out
-    (place.root / "web-password").write_text("open sesame")
-    (place.root / "web-password").chmod(0o600)
+    place.keep_secret("web-password", "open sesame")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
