@@ -18,7 +18,7 @@ def agreed(
 ) -> tuple[Listing, Proof]:
     """Ask for the list, and again where it contradicts the torrent: the next one may not."""
     torrent = settings.torrent_of(job)
-    waits_s = (settings.reconnect_wait_s * 2.0**again for again in range(settings.reconnects))
+    waits_s = (settings.pause_s(again) for again in range(1, settings.reconnects + 1))
     while True:
         listing = Listing(ask, Choice(settings.include, settings.exclude))
         try:

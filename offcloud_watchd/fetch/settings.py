@@ -80,7 +80,7 @@ class ShelfSettings:
     engines: EngineChoice = field(default_factory=EngineChoice)
 
     def pause_s(self, breaks: int) -> float:
-        """Return how long a file is left alone that broke so often in a row without getting on."""
+        """Return how long to wait after what went wrong so often in a row, without getting on."""
         return min(self.reconnect_wait_s * 2.0 ** (breaks - 1), _LONGEST_PAUSE_S)
 
     def staging_root(self, directory: str) -> str:

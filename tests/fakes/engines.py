@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,15 +83,8 @@ class Aria2Server:
                 command = ["prlimit", f"--fsize={self.largest_file_bytes}", sys.executable, "-c",
                            limited + "os.execvp(sys.argv[1], sys.argv[1:])", *command]  # fmt: skip
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                self.client(SystemTicks()).version()
-            except EngineDown:
-                assert time.monotonic() < deadline, self.log.read_text()
-                threading.Event().wait(0.02)
-            else:
-                return self
+        _wait_until_answered(self.client(SystemTicks()).version, self.log)
+        return self
 
     def end(self, how: int = signal.SIGKILL) -> None:
         """End it; repeating it is harmless."""
@@ -154,15 +148,8 @@ class RcloneServer:
             self._run("serve", "webdav", str(self.data), address, "--dir-cache-time=0s")
         features = [] if self.moves_directories else ["--disable=DirMove"]
         self._run("rcd", f"--rc-addr=127.0.0.1:{self.port}", "--rc-user=u", f"--rc-pass={SECRET}", *features)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                self.client(SystemTicks(), self.root).free_bytes()
-            except EngineDown:
-                assert time.monotonic() < deadline, self.log.read_text()
-                threading.Event().wait(0.02)
-            else:
-                return self
+        _wait_until_answered(self.client(SystemTicks(), self.root).free_bytes, self.log)
+        return self
 
     def end(self) -> None:
         """Kill it; repeating it is harmless."""
@@ -202,6 +189,18 @@ class RcloneServer:
                     env=environment,
                 )
             )
+
+
+def _wait_until_answered(ask: Callable[[], object], log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            ask()
+        except EngineDown:
+            assert time.monotonic() < deadline, log.read_text()
+            threading.Event().wait(0.02)
+        else:
+            return
 
 
 class SystemTicks:

@@ -116,9 +116,8 @@ class Consignment:
     def _start(self) -> None:
         now = self._ways.clock.monotonic()
         most = min(_AT_ONCE, self._ways.settings.connections_per_job)
-        for file in [file for file in self._waiting if file.due_at <= now][
-            : max(0, most - len(self._running))
-        ]:
+        due = [file for file in self._waiting if file.due_at <= now]
+        for file in due[: max(0, most - len(self._running))]:
             self._waiting.remove(file)
             self._running.append(file)
             file.edition = self._listing.edition
