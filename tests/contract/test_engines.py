@@ -64,13 +64,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aria2Server]:
     running.end()
 
 
-@pytest.fixture
-def host() -> Iterator[FileHost]:
-    """Run a file host."""
-    with FileHost() as running:
-        yield running
-
-
 @pytest.fixture(params=["local", "aria2"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, host: FileHost) -> EngineBench:
     """Set up a place to fetch in, for each engine."""

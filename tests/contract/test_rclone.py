@@ -86,13 +86,6 @@ def server(
 
 
 @pytest.fixture
-def host() -> Iterator[FileHost]:
-    """Run a file host."""
-    with FileHost() as running:
-        yield running
-
-
-@pytest.fixture
 def remote(server: RcloneServer, host: FileHost, tmp_path: Path) -> Iterator[Remote]:
     """Set up a place on each kind of remote."""
     yield remote_on(server, host, tmp_path)

@@ -40,7 +40,13 @@ def drop_links(place: Place, count: int, name: str = "links.txt") -> None:
 @contextlib.contextmanager
 def logging_to(place: Place, log: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a daemon whose log goes to a descriptor."""
-    command = [sys.executable, "-m", "offcloud_watchd", "run", "--config", str(place.config)]
+    with running([sys.executable, "-m", "offcloud_watchd", "run", "--config", str(place.config)], log) as one:
+        yield one
+
+
+@contextlib.contextmanager
+def running(command: list[str], log: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command whose output goes to a descriptor; kill it in the end."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment()
     ) as process:
@@ -152,15 +158,8 @@ def test_a_start_with_few_descriptors_ends_or_works(make_place, limit: int):
 def logging_to_few(place: Place, log: int, limit: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a daemon that may have so many descriptors."""
     program = f"{sys.executable} -m offcloud_watchd run --config {place.config}"
-    command = ["sh", "-c", f"ulimit -n {limit}; exec {program}"]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment()
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
+    with running(["sh", "-c", f"ulimit -n {limit}; exec {program}"], log) as process:
+        yield process
 
 
 def grown_journal(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,6 +16,14 @@ def host() -> Iterator[FileHost]:
     """Run a file host for the time of the test."""
     with FileHost() as running:
         yield running
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Path]:
+    """Give a place where a sync costs nothing, if there is one, for what is about the order of steps."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as place:
+        yield Path(place)
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,6 +12,7 @@ from offcloud_watchd.core.model import Destination, Job, JobState, Publication
 from offcloud_watchd.errors import Blocked, Cancelled, Transient
 from tests.fakes.file_host import Play
 from tests.unit.fetch.bench import KIB, Bench, blocked_lane, content
+from tests.unit.fetch.dying import results_of
 
 ONE = content(200 * KIB)
 FILES = (("R/a.mkv", ONE), ("R/sub/b.srt", b"text"))
@@ -210,15 +208,11 @@ def test_what_cannot_be_looked_at_is_not_gone(bench: Bench, change: Callable[[Be
 # --- death at any step ---
 
 HELPER = """
-import json, os, shutil, sys, threading
+import json, shutil, threading
 from offcloud_watchd.core.model import Destination, Job, JobState, Link, LinkKind, Publication, Submission
 from offcloud_watchd.fetch import DiskShelf, ShelfSettings
 
 base = sys.argv[1]
-
-class Clock:
-    def now(self): return 0.0
-    def monotonic(self): return 0.0
 
 def job(name, root, **more):
     place = Destination(name, root + "/" + name)
@@ -231,18 +225,6 @@ def link(root):
     film = job("film", root)
     done = shelf.link(film, [donor], threading.Event())
     return done or shelf.fetch(film, lambda *_: [], lambda _: None, threading.Event())
-
-def dies_at(step):
-    seen = 0
-    def watch(frame, event, function):
-        nonlocal seen
-        if not event.startswith("c_") or "/fetch/" not in frame.f_code.co_filename:
-            return
-        if getattr(function, "__module__", "") in ("posix", "_ctypes") or "Ptr" in type(function).__name__:
-            seen += 1
-            if seen == step:
-                os._exit(9)
-    sys.setprofile(watch)
 
 results = []
 for step in range(1, 2000):
@@ -269,14 +251,9 @@ print(json.dumps(results))
 """
 
 
-def test_a_crash_after_any_step_ends_with_one_linked_release() -> None:
+def test_a_crash_after_any_step_ends_with_one_linked_release(quick: Path) -> None:
     """All or nothing is visible before the restart, and one release after it."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as base:
-        command = [sys.executable, "-c", HELPER, base]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
-    results = json.loads(ended.stdout)
+    results = results_of(HELPER, str(quick))
     assert len(results) > 40
     for before, *after in results:
         assert before in ([], ["Name"])
