@@ -77,20 +77,20 @@ class Errand:
         """Have whatever is not here yet fetched, and prove it."""
         name, traffic = self._staged.name, self._around.traffic
         traffic.join(name)
-        try:
-            self._staged.prune({item.parts for item in self._listing.items})
-            self._look_back()
-            self._claim()
-            self._allowance = traffic.allowance(name, 0.0, None)
-            self._bring_proved()
-            self._report()
-        except NoRoom:
-            self._call_off()  # it would go on to the end of the disk
-            raise
-        finally:
-            traffic.leave(name)
-            self._marks.close()
-            self._work.close()
+        with ExitStack() as closing:  # one by one, whatever a failing disk does not take
+            closing.callback(self._work.close)
+            closing.callback(self._marks.close)
+            closing.callback(traffic.leave, name)
+            try:
+                self._staged.prune({item.parts for item in self._listing.items})
+                self._look_back()
+                self._claim()
+                self._allowance = traffic.allowance(name, 0.0, None)
+                self._bring_proved()
+                self._report()
+            except NoRoom:
+                self._call_off()  # it would go on to the end of the disk
+                raise
         return Gathered.of(self._proof, self._done_bytes, self._confirmed)
 
     def _look_back(self) -> None:
