@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -187,10 +187,14 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @dataclass
 class Daemon:
-    """``offcloud-watchd run`` in a process of its own; its log goes to a file in the place."""
+    """``offcloud-watchd run`` in a process of its own; its log goes to a file in the place.
+
+    ``entrance`` stands before the command, and becomes it: what leads into a namespace, say.
+    """
 
     place: Place
     environment: Mapping[str, str] = field(default_factory=dict)
+    entrance: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -212,8 +216,9 @@ class Daemon:
     def start(self) -> None:
         """Start it; the log is appended."""
         with self.log_path.open("ab") as log:
+            command = [sys.executable, "-m", "offcloud_watchd", "run", "--config", str(self.place.config)]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "offcloud_watchd", "run", "--config", str(self.place.config)],
+                [*self.entrance, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
