@@ -49,11 +49,11 @@ ANSWER_WITHIN_S: Final = 5.0
 class _Hold:
     """One link of ours: until when a POST may begin, and from when on a look at the history counts.
 
-    The first by the monotonic clock, the second by that of the day.
+    Both by the monotonic clock: that of the day may be set while a dead host's POST has still to show.
     """
 
     until_s: float
-    counts_from: float
+    counts_s: float
 
 
 class Turns:
@@ -102,9 +102,10 @@ class Turns:
                 known = None
             elif known is not None and self._clock.monotonic() > known.until_s + self._lag_s:
                 raise Held("the link is free again in a moment", self._margin_s / 2)
-            counts_from = self._clock.now() + self._lag_s if known is None else known.counts_from
-            self._held[name] = _Hold(until_s, counts_from)
-            return Turn("", until_s, counts_from)
+            now_s = self._clock.monotonic()
+            counts_s = now_s + self._lag_s if known is None else known.counts_s
+            self._held[name] = _Hold(until_s, counts_s)
+            return Turn("", until_s, self._clock.now() + counts_s - now_s)
 
     def _holder(self, shared: int, name: str) -> str:
         """Return who has the link: this host, if nobody had it."""
@@ -117,7 +118,7 @@ class Turns:
         except FileExistsError:
             return ""
         # Whoever had it before gave it back when the history was bound to show his request for a while.
-        self._held[name] = _Hold(self._leases.sound_until_s, self._clock.now() - self._margin_s / 2)
+        self._held[name] = _Hold(self._leases.sound_until_s, self._clock.monotonic() - self._margin_s / 2)
         return self._leases.host
 
     def _taken_over(self, shared: int, name: str, holder: str) -> bool:
@@ -158,7 +159,8 @@ class Turns:
         mine = f"{self._leases.host}\n".encode()
         with made(shared, LINKS) as directory, os.scandir(directory) as entries:
             names = [entry.name for entry in entries if content_at(directory, entry.name) == mine]
-        hold = _Hold(self._clock.monotonic(), self._clock.now() + self._lag_s)
+        now_s = self._clock.monotonic()
+        hold = _Hold(now_s, now_s + self._lag_s)
         self._held |= dict.fromkeys(names, hold)
         self._is_known = True
 

@@ -125,6 +125,17 @@ def test_a_dead_host_is_followed_after_lease_and_lag(site: Site) -> None:
     assert site.two.turn().counts_from == turn.counts_from
 
 
+@pytest.mark.parametrize("set_s", [3600.0, -3600.0])
+def test_the_lag_of_a_dead_host_is_waited_for_whatever_the_clock_says(site: Site, set_s: float) -> None:
+    """A clock that is set meanwhile makes it neither shorter nor longer."""
+    assert site.one.is_ours()
+    site.pass_(LEASE_S + 5, site.two)
+    assert site.two.is_ours()
+    site.pass_(50.0, site.two)
+    site.clock.time_s += set_s
+    assert site.two.turn().counts_from == pytest.approx(site.clock.now() + LAG_S - 50.0)
+
+
 def test_a_host_that_stood_still_has_no_turn(site: Site) -> None:
     """It comes back: its turn is over by its own clock, then it sees the other's name."""
     assert site.one.is_ours()
