@@ -23,8 +23,7 @@ import pytest
 
 from tests.faults.namespace import enter_network_of
 
-_NETWORK: Final = "127.77.0"
-_MASK: Final = 24
+_PREFIX: Final = "127.77.0"
 _ROUTED: Final = "net/ipv4/conf/all/route_localnet"
 
 Made = TypeVar("Made")
@@ -73,13 +72,20 @@ class _Namespace:
 
 
 class Network:
-    """A switch and ``count`` hosts; leaving the context takes all of it away."""
+    """A switch and ``count`` hosts; leaving the context takes all of it away.
 
-    address: Final = f"{_NETWORK}.1"
+    Hosts with a kernel of their own are ``plugged`` in by themselves: their wires end in a device ``wireN``
+    beside the switch, which one process may open.
+    """
+
+    network: Final = f"{_PREFIX}.0"
+    mask: Final = 24
+    address: Final = f"{_PREFIX}.1"
     """The switch's own: where servers are that were made ``inside``."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, plugged: bool = False) -> None:
         self._count = count
+        self._plugged = plugged
         self._switch: _Namespace
         self._hosts: list[_Namespace] = []
 
@@ -90,13 +96,18 @@ class Network:
         self._switch.ip(
             "link set lo up",
             "link add switch type bridge",
-            f"addr add {self.address}/{_MASK} dev switch",
+            f"addr add {self.address}/{self.mask} dev switch",
             "link set switch up",
-            f"route add {_NETWORK}.0/{_MASK} dev switch table local",
+            f"route add {self.network}/{self.mask} dev switch table local",
         )
         for number in range(self._count):
-            self._hosts.append(_Namespace())
-            self._wire(number)
+            if self._plugged:
+                self._switch.ip(
+                    f"tuntap add dev wire{number} mode tap", f"link set wire{number} master switch up"
+                )
+            else:
+                self._hosts.append(_Namespace())
+                self._wire(number)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
@@ -113,18 +124,28 @@ class Network:
         )
         host.ip(
             "link set lo up",
-            f"addr add {_NETWORK}.{number + 2}/{_MASK} dev eth0",
+            f"addr add {self.address_of(number)}/{self.mask} dev eth0",
             "link set eth0 up",
-            f"route add {_NETWORK}.0/{_MASK} dev eth0 table local",
+            f"route add {self.network}/{self.mask} dev eth0 table local",
         )
 
     def inside(self, act: Callable[[], Made]) -> Made:
         """Make a server where the hosts reach it, by ``address``."""
         return self._switch.run(act)
 
+    @property
+    def inside_entrance(self) -> Sequence[str]:
+        """What stands before a command that is to run beside the switch."""
+        return self._switch.entrance
+
     def entrance(self, number: int) -> Sequence[str]:
         """What stands before a command that is to run on a host."""
         return self._hosts[number].entrance
+
+    @staticmethod
+    def address_of(number: int) -> str:
+        """Return a host's address."""
+        return f"{_PREFIX}.{number + 2}"
 
     def cut(self, number: int) -> None:
         """Pull a host's wire out of the switch: both ends have a carrier, and nothing comes through."""
