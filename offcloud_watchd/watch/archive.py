@@ -71,7 +71,9 @@ def refuse(source: Source, reason: str) -> None:
         next(
             name
             for name in _names_with_reason(source.name)
-            if not _exists(shelf, name) and _told(shelf, name, reason) and _moved(source, shelf, name)
+            if (not _exists(shelf, name) or _is_reserved(source.stamp, shelf, name))
+            and _told(shelf, name, reason)
+            and _moved(source, shelf, name)
         )
 
 
@@ -103,18 +105,43 @@ def _moved(source: Source, shelf: int, name: str) -> bool:
 def renamed_onto_a_placeholder(source: Source, shelf: int, name: str) -> None:
     """Move the file to a name that nobody can take meanwhile, where the file system knows no better way.
 
-    Raises ``FileExistsError`` when the name is taken, and ``OSError``.
+    The placeholder says for which file it is, so one that a crash has left is used again. Raises
+    ``FileExistsError`` when the name is taken, and ``OSError``.
     """
-    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=shelf))
+    _reserve(source.stamp, shelf, name)
     try:
         os.rename(source.name, name, src_dir_fd=source.directory, dst_dir_fd=shelf)
     except OSError as error:
         arrived = stamp_at(shelf, name)
         # A network file system may have done it, lost the answer and asked again: it is no placeholder then.
-        if isinstance(error, FileNotFoundError) and arrived and _same_content(arrived, source.stamp):
+        has_arrived = arrived is not None and _same_content(arrived, source.stamp)
+        if has_arrived and isinstance(error, FileNotFoundError):
             return
-        os.unlink(name, dir_fd=shelf)
+        if not has_arrived:
+            os.unlink(name, dir_fd=shelf)
         raise
+
+
+def _reserve(stamp: Stamp, shelf: int, name: str) -> None:
+    """Make a link to nowhere, which comes to be with what it says; where there are none, an empty file."""
+    try:
+        os.symlink(_mark(stamp), name, dir_fd=shelf)
+    except FileExistsError:
+        if not _is_reserved(stamp, shelf, name):
+            raise
+    except OSError:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=shelf))
+
+
+def _mark(stamp: Stamp) -> str:
+    return f"{OWN_PREFIX}{stamp.inode:x}-{stamp.size_bytes:x}-{stamp.mtime_ns:x}"
+
+
+def _is_reserved(stamp: Stamp, shelf: int, name: str) -> bool:
+    try:
+        return os.readlink(name, dir_fd=shelf) == _mark(stamp)
+    except OSError:  # a file, or nothing
+        return False
 
 
 def _same_content(one: Stamp, other: Stamp) -> bool:

@@ -1,11 +1,13 @@
 """What becomes of a drop: nothing overwritten, nothing lost, the right file moved."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
+from offcloud_watchd import kernel
 from offcloud_watchd.watch import archive
 from offcloud_watchd.watch.archive import Source
 from offcloud_watchd.watch.reading import opened_directory, stamp_of
@@ -169,3 +171,67 @@ def test_a_file_system_that_knows_no_better_way_gets_a_placeholder(tmp_path: Pat
         with pytest.raises(FileNotFoundError):
             archive.renamed_onto_a_placeholder(source, directory, "gone")
     assert {path.name: path.read_text() for path in shelf.iterdir()} == {"taken": "old", "free": "new"}
+
+
+@pytest.fixture
+def no_better_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a file system that cannot rename without replacing, as NFS."""
+    monkeypatch.setattr(kernel, "renamed_new", lambda *_: False)
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.usefixtures("no_better_way")
+@pytest.mark.parametrize("put_away", [archive.archive, lambda source: archive.refuse(source, "junk")])
+def test_the_placeholder_of_a_crash_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put_away: Callable[[Source], None]
+) -> None:
+    """Whoever dies between the placeholder and the move leaves nothing but the drop, once it is put away."""
+    with source_of(drop(tmp_path, "a.magnet")) as source:
+        with monkeypatch.context() as dying, pytest.raises(Died):
+            rename = os.rename
+            dying.setattr(os, "rename", lambda old, *more, **at: _dies(old, rename, *more, **at))
+            put_away(source)
+        put_away(source)
+    [kept] = tmp_path.rglob("a*.magnet")
+    assert (kept.name, kept.read_text()) == ("a.magnet", "x")
+
+
+def _dies(old: str, rename: Callable[..., None], *more: object, **at: object) -> None:
+    if old == "a.magnet":
+        raise Died
+    rename(old, *more, **at)
+
+
+@pytest.mark.usefixtures("no_better_way")
+def test_the_placeholder_of_another_drop_is_left_alone(tmp_path: Path) -> None:
+    """Another host may be just about to move its own drop there."""
+    shelf = tmp_path / "processed"
+    shelf.mkdir()
+    (shelf / "a.magnet").symlink_to(".offcloud-watchd-1-1-1")
+    with source_of(drop(tmp_path, "a.magnet")) as source:
+        archive.archive(source)
+    assert listed(shelf) == ["a (2).magnet", "a.magnet"]
+    assert (shelf / "a.magnet").is_symlink()
+
+
+@pytest.mark.usefixtures("no_better_way")
+def test_where_there_are_no_links_the_placeholder_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMB and some of FUSE have none."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "symlink", refused)
+    for text in ("one", "two"):
+        with source_of(drop(tmp_path, "a.magnet", text)) as source:
+            archive.archive(source)
+    shelf = tmp_path / "processed"
+    assert {path.name: path.read_text() for path in shelf.iterdir()} == {
+        "a.magnet": "one",
+        "a (2).magnet": "two",
+    }
