@@ -13,6 +13,7 @@ from typing import Self
 
 from offcloud_watchd.core.model import JobState
 from offcloud_watchd.sandbox import Sandbox
+from tests.e2e.machine import FileServer
 from tests.e2e.process import Daemon, wait_until
 from tests.fakes.network import Network
 
@@ -31,11 +32,19 @@ SETTINGS = {
 class Fleet:
     """Hosts with a network, a state directory and an output each, one drop folder and one sandbox.
 
-    ``drop`` is the folder as it is seen from here.
+    ``drop`` is the folder as it is seen from here, ``file_server`` what the hosts have it from, if it is one.
     """
 
-    def __init__(self, drop: Path, daemons: Sequence[Daemon], sandbox: Sandbox, network: Network) -> None:
+    def __init__(
+        self,
+        drop: Path,
+        daemons: Sequence[Daemon],
+        sandbox: Sandbox,
+        network: Network,
+        file_server: FileServer | None = None,
+    ) -> None:
         self.drop = drop
+        self.file_server = file_server
         self.daemons = daemons
         self.places = [daemon.place for daemon in daemons]
         self.sandbox = sandbox
@@ -88,7 +97,7 @@ STRIKES = ("kill", "stop", "cut", "unplug", "outage")
 
 
 def _struck(fleet: Fleet, number: int, what: str) -> Callable[[], object]:
-    """Do to one host what can happen to hosts, or to the service what hits all; return what ends it."""
+    """Do to one host what can happen to hosts, or to a server what hits all; return what ends it."""
     daemon, network, sandbox = fleet.daemons[number], fleet.network, fleet.sandbox
     match what:
         case "kill":
@@ -103,15 +112,19 @@ def _struck(fleet: Fleet, number: int, what: str) -> Callable[[], object]:
         case "unplug":
             network.unplug(number)
             return lambda: network.mend(number)
+        case "server" if fleet.file_server is not None:
+            fleet.file_server.kill()
+            return fleet.file_server.start
         case _:  # connections end amid an answer, new ones are refused
             sandbox.stop()
             return lambda: network.inside(sandbox.start)
 
 
-def _strikes(chance: random.Random) -> Iterator[str]:
+def _strikes(fleet: Fleet, chance: random.Random) -> Iterator[str]:
     """Deal strikes as from a pack of cards: in any order, each as often as the others."""
+    pack = (*STRIKES, "server") if fleet.file_server else STRIKES
     while True:
-        yield from chance.sample(STRIKES, len(STRIKES))
+        yield from chance.sample(pack, len(pack))
 
 
 def _strike(fleet: Fleet, strikes: Iterator[str], chance: random.Random) -> list[str]:
@@ -130,7 +143,7 @@ def live_under_fire(fleet: Fleet, *, drops: int, links: int, strikes: int, seed:
     chance = random.Random(seed)
     waiting = [(f"{number:03d}.magnet", number % links + 1) for number in range(drops)]
     chance.shuffle(waiting)
-    pack, told = _strikes(chance), Counter[str]()
+    pack, told = _strikes(fleet, chance), Counter[str]()
     for strike in range(strikes):
         while waiting and len(waiting) > drops * (1 - 1.5 * (strike + 1) / strikes):
             fleet.put(*waiting.pop())

@@ -16,10 +16,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import pytest
 
@@ -49,18 +49,56 @@ needs_machines = pytest.mark.skipif(
 )
 
 
-@contextlib.contextmanager
-def file_server(shared: Path, work: Path, network: Network) -> Iterator[None]:
-    """Export a directory by NFS, 3 and 4, at the switch's address.
+class FileServer:
+    """Exports a directory by NFS, 3 and 4, at the switch's address; leaving the context ends it.
 
-    What is put there from here is seen at once: nothing is kept of a directory. There is no grace period, as
-    nobody locks anything.
+    What is put there from here is seen at once: nothing is kept of a directory. There is no grace period:
+    nobody locks anything, and a file that was open when the server ended is lost to whoever had it open.
     """
-    config = work / "ganesha.conf"
-    config.write_text(
-        f"""
+
+    def __init__(self, shared: Path, work: Path, network: Network) -> None:
+        self._network = network
+        self._log = work / "ganesha.log"
+        config = work / "ganesha.conf"
+        config.write_text(_exported(shared, work, network.address))
+        serve = (
+            f"mount -t tmpfs none /run && mkdir /run/rpcbind && rpcbind -h {network.address} && "
+            f"exec ganesha.nfsd -F -f {config} -L {self._log} -p {work}/ganesha.pid"
+        )
+        private = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+        self._command = [*network.inside_entrance, *private, "sh", "-c", serve]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start it, and wait until it answers."""
+        self.start()
+        wait_until(
+            lambda: self._network.inside(lambda: _answers(self._network.address)),
+            within_s=30,
+            why=lambda: self._log.read_text() if self._log.exists() else "no log",
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        """Kill it."""
+        self.kill()
+
+    def start(self) -> None:
+        """Start it; harmless when it is running."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(self._command)
+
+    def kill(self) -> None:
+        """Kill it without warning; harmless when it is not running."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(20)
+
+
+def _exported(shared: Path, work: Path, address: str) -> str:
+    return f"""
 NFS_CORE_PARAM {{
-  Protocols = 3, 4; Bind_addr = {network.address}; NFS_Port = {_PORT}; MNT_Port = {_MOUNT_PORT};
+  Protocols = 3, 4; Bind_addr = {address}; NFS_Port = {_PORT}; MNT_Port = {_MOUNT_PORT};
   Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false;
 }}
 NFSv4 {{ Graceless = true; RecoveryRoot = {work}; Only_Numeric_Owners = true; Allow_Numeric_Owners = true; }}
@@ -70,24 +108,6 @@ EXPORT {{
   Protocols = 3, 4; Transports = TCP; Attr_Expiration_Time = 0; FSAL {{ Name = VFS; }}
 }}
 """
-    )
-    log = work / "ganesha.log"
-    serve = (
-        f"mount -t tmpfs none /run && mkdir /run/rpcbind && rpcbind -h {network.address} && "
-        f"exec ganesha.nfsd -F -f {config} -L {log} -p {work}/ganesha.pid"
-    )
-    private = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    process = subprocess.Popen([*network.inside_entrance, *private, "sh", "-c", serve])
-    try:
-        wait_until(
-            lambda: network.inside(lambda: _answers(network.address)),
-            within_s=30,
-            why=lambda: log.read_text() if log.exists() else "no log",
-        )
-        yield
-    finally:
-        process.kill()
-        process.wait(20)
 
 
 def _answers(address: str) -> bool:

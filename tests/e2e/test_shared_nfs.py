@@ -1,7 +1,7 @@
 """Hosts with a kernel each, on a folder that all have mounted by NFS: killed, stopped, cut off.
 
-To cut a host off is to cut off its folder, too: the mount is a hard one, so whatever touches it hangs. Their
-clocks are hours apart.
+To cut a host off is to cut off its folder, too: the mount is a hard one, so whatever touches it hangs. The
+file server is killed and comes back. The hosts' clocks are hours apart.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.fleet import SETTINGS, Fleet, live_under_fire, sandbox_at
-from tests.e2e.machine import Machine, file_server, needs_machines, nfs3
+from tests.e2e.machine import FileServer, Machine, needs_machines, nfs3
 from tests.e2e.process import Place
 from tests.fakes.network import Network
 
@@ -20,7 +20,7 @@ def _nfs_under_fire(base: Path, start_sandbox, hosts: int, options: str, **fire:
     shared, server = base / "shared", base / "server"
     for directory in (shared, server):
         directory.mkdir()
-    with Network(hosts, plugged=True) as network, file_server(shared, server, network):
+    with Network(hosts, plugged=True) as network, FileServer(shared, server, network) as file_server:
         sandbox = network.inside(lambda: sandbox_at(network.address, start_sandbox))
         daemons = [
             Machine(
@@ -35,7 +35,7 @@ def _nfs_under_fire(base: Path, start_sandbox, hosts: int, options: str, **fire:
             )
             for number in range(hosts)
         ]
-        with Fleet(shared, daemons, sandbox, network) as fleet:
+        with Fleet(shared, daemons, sandbox, network, file_server) as fleet:
             print(live_under_fire(fleet, **fire))
 
 
