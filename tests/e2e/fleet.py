@@ -94,6 +94,8 @@ class Fleet:
 
 
 STRIKES = ("kill", "stop", "cut", "unplug", "outage")
+MACHINES_STRIKES = ("kill", "stop", "cut", "outage", "server")
+"""The network card of User Mode Linux does not work again after its wire was down."""
 
 
 def _struck(fleet: Fleet, number: int, what: str) -> Callable[[], object]:
@@ -122,7 +124,7 @@ def _struck(fleet: Fleet, number: int, what: str) -> Callable[[], object]:
 
 def _strikes(fleet: Fleet, chance: random.Random) -> Iterator[str]:
     """Deal strikes as from a pack of cards: in any order, each as often as the others."""
-    pack = (*STRIKES, "server") if fleet.file_server else STRIKES
+    pack = STRIKES if fleet.file_server is None else MACHINES_STRIKES
     while True:
         yield from chance.sample(pack, len(pack))
 
