@@ -52,9 +52,13 @@ class Crowds:
 
 
 def shares_of(crowd: Collection[Job]) -> Iterator[Share]:
-    """Return who of a crowd can use the request of another job."""
+    """Return who of a crowd can use the request of another job.
+
+    Not one whose open intent was for another account: what came of it is found out first, or nobody would
+    know later on that it went there.
+    """
     holders = [job for job in crowd if job.submission is not None]
-    queued = (job for job in crowd if job.state is JobState.QUEUED)
+    queued = (job for job in crowd if job.state is JobState.QUEUED and job.posted_to is None)
     return (share for job in queued if (share := _share(job, holders)) is not None)
 
 

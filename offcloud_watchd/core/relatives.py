@@ -88,9 +88,11 @@ def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
     return frozenset(held - {""})
 
 
-def _are_apart(one: Job, other: Job) -> bool:
-    forgotten = JobState.REMOVED in (one.state, other.state)
-    return one.destination.way != other.destination.way or (
+def _are_apart(one: Job, job: Job) -> bool:
+    """Tell whether what one had sent is none of a job's: neither of its open intent nor of the next."""
+    forgotten = JobState.REMOVED in (one.state, job.state)
+    ways = (job.destination.way, job.posted_way)
+    return any(one.destination.way != way for way in ways) or (
         forgotten and one.destination.route is Route.REMOTE
     )
 

@@ -64,6 +64,14 @@ def test_what_another_has_done_with_is_not_ours() -> None:
     assert held_by_others(job, [replace(same, destination=ftp)]) == {"R1", "R2"}
 
 
+def test_what_another_had_sent_is_not_what_our_post_to_a_former_account_did() -> None:
+    """That job goes where ours goes now: what it had sent did not go where our open intent was for."""
+    job = a_job(id="a", route="remote", unsure=True, posted_to=RemoteTarget("ftp"))
+    now_alike = a_job(JobState.CLOUD, id="b", route="remote", submission=Submission("R2"), sent=("R2",))
+    assert held_by_others(job, [job, now_alike]) == {"R2"}
+    assert held_by_others(replace(job, posted_to=None), [now_alike]) == set()
+
+
 def test_who_is_removed_is_no_twin() -> None:
     """Only another job for the same content and category that still stands for it."""
     job = a_job(JobState.FAILED, id="a")
