@@ -32,6 +32,11 @@ from offcloud_watchd.journal import Repair, Report, compact, export, repair, ver
 MOST_NAMED: Final = 20
 """So many jobs are named in a sentence; ``--json`` names all."""
 
+_TO_DROP_AGAIN: Final = (
+    "what `offcloud-watchd jobs` misses now can be dropped again: the files lie in the drop folders' "
+    "processed/, or, where drops are deleted (`after: delete`), their bytes lie in the spool"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
@@ -156,6 +161,8 @@ def _told(report: Repair) -> list[str]:
             lines.append(f"{what}: {', '.join(ids[:MOST_NAMED])}{more}")
     if report.listed_jobs_lost:
         lines.append(f"jobs that are lost without a trace: {report.listed_jobs_lost} at the most")
+    if report.lost or report.cut or report.listed_jobs_lost:
+        lines.append(_TO_DROP_AGAIN)
     if report.spool_aside:
         lines.append(
             f"{len(report.spool_aside)} accepted drops belong to no job any more; they are kept in "

@@ -16,7 +16,7 @@ from offcloud_watchd.core.model import Delivery, Destination, Drop, Link, Public
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A link was accepted; its bytes are safe in the spool."""
+    """A link was accepted; what its drop holds besides is safe in the spool."""
 
     job_id: str
     at: float

@@ -438,7 +438,7 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """One drop that was read and whose bytes are safe: what it holds and where it goes.
+    """One drop that was read, and of which is safe what no record holds: what is in it and where it goes.
 
     ``unusable`` is what a refused drop is known by, where an *arr tool may wait for it: there are no good
     links then, and the first bad one says why.

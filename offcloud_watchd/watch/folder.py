@@ -56,7 +56,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A drop that was taken, its bytes safe, and how it leaves the folder once it is recorded.
+    """A drop that was taken, what no record holds of it safe, and how it leaves once it is recorded.
 
     One that was refused is here where an *arr tool waits for it.
     """
@@ -111,7 +111,7 @@ class _Later:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A drop that was read and understood; its bytes are not yet safe."""
+    """A drop that was read and understood; nothing of it is safe yet."""
 
     path: str
     stamp: Stamp

@@ -33,8 +33,21 @@ def test_repair_says_exactly_what_became_of_it(place: Place, damaged: bytes) -> 
     assert str(copy) in ended.out
     assert copy.read_bytes() == damaged
     assert "1 lost; 1 jobs" in ended.out or "2 lost; 1 jobs" in ended.out
+    assert "the files lie in the drop folders' processed/" in ended.out
     assert place.run("journal", "verify").code == 0
     assert "nothing was touched" in place.run("journal", "repair").out
+
+
+def test_repair_without_a_loss_asks_for_nothing(place: Place) -> None:
+    """Whoever has lost no record need not drop anything again."""
+    for number in range(3):
+        place.record([queued(f"{number:012}", f"url:https://e.org/{number}", kind="url")])
+    path = place.state / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:-3], lines[-2], lines[-3], lines[-1]]))
+    ended = place.run("journal", "repair")
+    assert "0 lost; 3 jobs" in ended.out
+    assert "dropped again" not in ended.out
 
 
 def test_repair_as_json(place: Place, damaged: bytes) -> None:

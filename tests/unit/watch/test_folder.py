@@ -60,7 +60,7 @@ def test_drop_is_read_spooled_and_archived(yard) -> None:
             "a.txt",
             b"https://example.org/a\nhttps://example.org/b\nfile:///etc/passwd\n",
             After.ARCHIVE,
-            False,
+            0,
         ),
         ("a.torrent", MAGNET.encode(), After.ARCHIVE, 0),
         ("a.magnet", TORRENT, After.ARCHIVE, 1),
