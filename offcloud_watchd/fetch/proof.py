@@ -80,6 +80,7 @@ class Proof:
     def __init__(
         self, metainfo: Metainfo | None, placing: Placing | None, subjects: Sequence[Subject]
     ) -> None:
+        self._called = "" if metainfo is None else safe_component(metainfo.name)
         self._files = () if metainfo is None else metainfo.files
         self._pieces = FilePieces((), 1) if metainfo is None else pieces_of(metainfo)
         self._placing = placing
@@ -271,7 +272,8 @@ class Proof:
     def _remark(self, call: RollCall) -> None:
         remarks = tuple(self._differences(call))
         if remarks and remarks != self.remarks:
-            log.warning("the service's files are not those of the torrent: %s", "; ".join(remarks))
+            told = "the service's files are not those of the torrent %s: %s"
+            log.warning(told, self._called, "; ".join(remarks))
         self.remarks = remarks
 
     def _differences(self, call: RollCall) -> Iterator[str]:

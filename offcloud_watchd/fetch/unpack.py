@@ -108,6 +108,8 @@ class _Unpacking:
                     self._staged.prune({*self._files, *self._made})
         gone_bytes = sum(self._staged.size_of(archive) or 0 for archive in spent)
         files, more_bytes = len(self._made) - len(spent), self._made_bytes - gone_bytes
+        if refused:
+            log.warning("%s: zip files stay as they came: %s", self._staged.name, few(refused))
         return Unpacked(tuple(spent), files, more_bytes, tuple(_words(spent, refused)))
 
     def _unpack(self, archive: Parts) -> None:
@@ -233,5 +235,4 @@ def _words(spent: Iterable[Parts], refused: Sequence[str]) -> list[str]:
     words = [f"unpacked: {few(parts[-1] for parts in spent)}"] if spent else []
     if refused:
         words.append(f"not unpacked: {few(refused)}")
-        log.warning("zip files stay as they came: %s", few(refused))
     return words
