@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from offcloud_watchd.watch.names import (
 from offcloud_watchd.watch.reading import made, read_settled, stamp_at
 
 MAX_REASON_BYTES: Final = 1 << 20
+
+_ASIDE: Final = re.compile(re.escape(OWN_PREFIX) + r"[0-9a-f]+--?[0-9a-f]+-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,33 @@ def archive(source: Source) -> None:
 def delete(source: Source) -> None:
     """Delete an accepted drop. Raises ``OSError``.
 
-    It gets a name of our own first, so that a file that takes the drop's name meanwhile is not deleted.
+    It gets a name of our own first, so that a file that takes the drop's name meanwhile is not deleted. That
+    name tells which file is meant: ``deleted_after_all`` goes on from a crash in between.
     """
-    aside = f"{OWN_PREFIX}{secrets.token_hex(8)}"
+    aside = f"{_aside(source.stamp)}{secrets.token_hex(8)}"
     _moved(source, source.directory, aside)
     with contextlib.suppress(FileNotFoundError):  # it was another file and went back
         os.unlink(aside, dir_fd=source.directory)
+
+
+def deleted_after_all(root: int, directory: int, name: str) -> None:
+    """Do what a crash has kept ``delete`` from: the drop of such a name goes, another file goes back.
+
+    For the thread that deletes alone. Safe to repeat; what is no such name stays. Raises ``OSError``.
+    """
+    found = stamp_at(directory, name) if _ASIDE.fullmatch(name) else None
+    if found is None:
+        return
+    if name.startswith(_aside(found)):
+        os.unlink(name, dir_fd=directory)
+        return
+    stray = Source(root, directory, name, found)
+    next(back for back in alternatives(name.removeprefix(OWN_PREFIX)) if _moved(stray, directory, back))
+
+
+def _aside(stamp: Stamp) -> str:
+    """Begin the name of a file that is to be deleted; without the inode, which a rename may change."""
+    return f"{OWN_PREFIX}{stamp.size_bytes:x}-{stamp.mtime_ns:x}-"
 
 
 def refuse(source: Source, reason: str) -> None:

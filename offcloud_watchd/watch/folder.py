@@ -192,6 +192,7 @@ class Folder:
         began_s = self._clock.monotonic()
         found = self._scanned(root)
         scanned_s, status = self._clock.monotonic(), os.fstat(root)
+        self.outgoing.go_on(root, found.own)
         files = self.outgoing.again(root, found.files)
         settled = settle(self._seen, files, scanned_s, self.settings.settle_s)
         self._seen = settled.seen

@@ -111,6 +111,20 @@ class Outgoing:
             self.problem = ""
         return {path: stamp for path, stamp in files.items() if path not in gone and path not in self._kept}
 
+    def go_on(self, root: int, paths: Iterable[str]) -> None:
+        """Do away with what a crash has left of drops that were being deleted."""
+        for path in paths:
+            subfolder, name = parted(path)
+            try:
+                with (
+                    nullcontext(root)
+                    if not subfolder
+                    else opened_directory(subfolder, within=root) as directory
+                ):
+                    archive.deleted_after_all(root, directory, name)
+            except OSError as error:  # nobody misses it: the next visit tries again
+                log.debug("%s/%s: %s", self._folder, path, error.strerror)
+
     def paths(self) -> set[str]:
         """Return the paths of the drops that are held up."""
         return set(self._kept)

@@ -11,6 +11,7 @@ from typing import Final
 from offcloud_watchd.core.settle import Stamp
 from offcloud_watchd.watch.names import (
     FAILED,
+    OWN_PREFIX,
     PROCESSED,
     inside,
     is_ignored,
@@ -20,6 +21,7 @@ from offcloud_watchd.watch.names import (
 from offcloud_watchd.watch.reading import opened_directory, stamp_of
 
 MAX_SUBFOLDERS: Final = 1_000
+MAX_OWN: Final = 100
 
 _KINDS: Final = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -35,7 +37,7 @@ class Scan:
 
     ``odd`` says of entries that are left alone what they are; ``subfolders`` are those that are categories
     and can be listed; ``counted`` is how many of the files count towards the limit, ``is_whole`` that none
-    was left out for it.
+    was left out for it. ``own`` are, within bounds, the entries that have a name of ours.
     """
 
     files: dict[str, Stamp] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Scan:
     subfolders: dict[str, Stamp] = field(default_factory=dict)
     counted: int = 0
     is_whole: bool = True
+    own: list[str] = field(default_factory=list)
 
 
 def scan(root: int, *, with_subfolders: bool, limit: int, uncounted: Container[str] = ()) -> Scan:
@@ -53,7 +56,7 @@ def scan(root: int, *, with_subfolders: bool, limit: int, uncounted: Container[s
     """
     found = Scan()
     noted = _Noted(found, limit, uncounted)
-    for entry in _entries(root):
+    for entry in _entries(root, "", found.own):
         if entry.name in {PROCESSED, FAILED}:
             continue
         if with_subfolders and entry.is_dir(follow_symlinks=False):
@@ -64,18 +67,20 @@ def scan(root: int, *, with_subfolders: bool, limit: int, uncounted: Container[s
         try:
             with opened_directory(subfolder, within=root) as directory:
                 found.subfolders[subfolder] = stamp_of(os.fstat(directory))
-                for entry in _entries(directory):
+                for entry in _entries(directory, subfolder, found.own):
                     noted.file(subfolder, entry)
         except OSError as error:
             noted.odd(subfolder, f"a directory that cannot be listed ({error.strerror})")
     return found
 
 
-def _entries(directory: int) -> Iterator[os.DirEntry[str]]:
+def _entries(directory: int, subfolder: str, own: list[str]) -> Iterator[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
         for entry in entries:
             if not is_ignored(entry.name):
                 yield entry
+            elif entry.name.startswith(OWN_PREFIX) and len(own) < MAX_OWN:
+                own.append(inside(subfolder, entry.name))
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -50,6 +50,49 @@ def test_delete_leaves_nothing(tmp_path: Path) -> None:
     assert listed(tmp_path) == []
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def left_by_a_crash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Die while a drop is being deleted; return what is left of it."""
+    with source_of(drop(folder, "a.magnet")) as source, monkeypatch.context() as dying:
+        dying.setattr(archive.os, "unlink", _killed)
+        with pytest.raises(Killed):
+            archive.delete(source)
+    (left,) = folder.iterdir()
+    return left
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_a_crash_while_a_drop_is_deleted_leaves_nothing_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a hidden name by then, under which it goes; and what looks like it is left alone."""
+    left = left_by_a_crash(tmp_path, monkeypatch)
+    others = [tmp_path / ".offcloud-watchd-0123456789abcdef", tmp_path / ".offcloud-watchd-1-1-x"]
+    for path in others:
+        path.write_text("x")
+    with opened_directory(tmp_path) as root:
+        for _ in range(2):
+            for path in (left, *others):
+                archive.deleted_after_all(root, root, path.name)
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+def test_a_crash_deletes_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that took the drop's name at the last moment is a drop of its own: it can be seen again."""
+    left = left_by_a_crash(tmp_path, monkeypatch)
+    left.write_text("another")
+    with opened_directory(tmp_path) as root:
+        archive.deleted_after_all(root, root, left.name)
+    (back,) = tmp_path.iterdir()
+    assert (back.name, back.read_text()) == (left.name.removeprefix(".offcloud-watchd-"), "another")
+
+
 def test_refuse_puts_the_reason_beside(tmp_path: Path) -> None:
     """A refused drop lies in failed/ with its reason; the same name again gets a number with its own."""
     for text in ("one", "two"):

@@ -14,7 +14,7 @@ import pytest
 
 from offcloud_watchd.core.model import Command, Destination, Intake
 from offcloud_watchd.errors import BadDrop
-from offcloud_watchd.watch import After
+from offcloud_watchd.watch import After, archive
 from offcloud_watchd.watch.folder import MAX_CANDIDATES
 
 MAGNET = "magnet:?xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567"
@@ -209,6 +209,33 @@ def test_taken_again_under_the_same_id_until_it_is_settled(yard) -> None:
     (after_restart,) = yard.accept()
     assert first.what.drop == again.what.drop == after_restart.drop
     assert yard.names() == ["processed"]
+
+
+def test_what_a_crash_left_of_a_deleted_drop_goes_with_the_next_visit(
+    open_yard, unprivileged: Rights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of the folder and its subfolders, as soon as they can be written to; nothing else waits for it."""
+    yard = open_yard
+    yard.configure(after=After.DELETE, subfolder_destination=lambda name: Destination(name, f"/out/{name}"))
+    (yard.drop / "tv").mkdir()
+    for name in ("a.magnet", "tv/b.magnet"):
+        (yard.drop / name).write_text(MAGNET)
+    os.utime(yard.drop / "a.magnet", (-9, -9))
+    with monkeypatch.context() as dying:
+        dying.setattr(archive.os, "unlink", lambda *_, **__: None)  # it does not come to that
+        assert len(yard.accept()) == 2
+    assert len(list(yard.drop.rglob(".offcloud-watchd-*"))) == 2
+    yard.restart()
+    yard.configure(after=After.ARCHIVE)
+    (yard.drop / "c.magnet").write_text(MAGNET)
+    for directory in (yard.drop, yard.drop / "tv"):
+        directory.chmod(0o555)
+    with unprivileged():
+        assert len(yard.take()) == 1
+    for directory in (yard.drop, yard.drop / "tv"):
+        directory.chmod(0o755)
+    yard.look(after_s=30.0)
+    assert not list(yard.drop.rglob(".offcloud-watchd-*"))
 
 
 def test_change_of_rights_does_not_start_the_settle_time_anew(yard) -> None:
