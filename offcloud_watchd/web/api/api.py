@@ -44,7 +44,9 @@ _JOBS_QUERY: Final = Record(
     {
         "state": documents.STATE,
         "category": Text(most=200),
-        "text": Text("words that stand in its name, id, key, path or reason", most=500),
+        "text": Text(
+            "words: each stands in its name, path, address or reason, or begins its id or info hash", most=500
+        ),
         "limit": Whole(f"at most {MAX_PAGE}; 100 where it is not told", least=1, most=MAX_PAGE),
         "offset": Whole(least=0, most=10**9),
     },
