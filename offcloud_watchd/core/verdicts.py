@@ -286,5 +286,5 @@ def searched(job: Job, found: Submission | None, as_of: float, now: float, polic
     if job.doubted_at + policy.history_lag_s <= as_of <= now:
         return NotFound(job.id, now)
     wait_s = min(max(policy.history_lag_s / 4, 1.0), 30.0)
-    reason = "the submission was not answered and is not in the account's history yet; looking again"
+    reason = "it may have been submitted before and is not in the account's history yet; looking again"
     return Deferred(job.id, now, reason, retry_at=now + wait_s, charged=False)
