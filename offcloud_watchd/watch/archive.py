@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -174,12 +175,17 @@ def _same_content(one: Stamp, other: Stamp) -> bool:
 
 
 def _told(shelf: int, name: str, reason: str) -> bool:
-    """Write the reason for a name, durably; False when another reason stands there already."""
+    """Write the reason for a name, durably; False when another reason stands there already.
+
+    The draft is named by what it says, so that one that a crash has left is used up by the next try.
+    """
     text = reason.encode("utf-8", "backslashreplace")[:MAX_REASON_BYTES]
     target = name + REASON_SUFFIX
     if _exists(shelf, target):
         return _content(shelf, target) == text
-    beside = f"{OWN_PREFIX}{secrets.token_hex(8)}"
+    beside = OWN_PREFIX + hashlib.sha256(os.fsencode(target) + b"\0" + text).hexdigest()[:16]
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(beside, dir_fd=shelf)
     descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o664, dir_fd=shelf)
     try:
         with os.fdopen(descriptor, "wb") as file:

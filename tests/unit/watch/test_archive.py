@@ -83,6 +83,20 @@ def test_a_crash_while_a_drop_is_deleted_leaves_nothing_for_ever(
     assert sorted(tmp_path.iterdir()) == sorted(others)
 
 
+@pytest.mark.parametrize("dies_at", ["fsync", "rename"])
+def test_a_crash_while_a_reason_is_written_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: str
+) -> None:
+    """Whoever refuses the drop again, as after every crash, uses it up."""
+    with source_of(drop(tmp_path, "a.torrent")) as source:
+        with monkeypatch.context() as dying, pytest.raises(Killed):
+            dying.setattr(archive.os, dies_at, _killed)
+            archive.refuse(source, "because")
+        assert len(listed(tmp_path / "failed")) == 1
+        archive.refuse(source, "because")
+    assert listed(tmp_path / "failed") == ["a.torrent", "a.torrent.reason.txt"]
+
+
 def test_a_crash_deletes_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that took the drop's name at the last moment is a drop of its own: it can be seen again."""
     left = left_by_a_crash(tmp_path, monkeypatch)
