@@ -15,7 +15,7 @@ from offcloud_watchd.core.model import JobState
 from offcloud_watchd.sandbox import Sandbox
 from tests.e2e.machine import FileServer
 from tests.e2e.process import Daemon, wait_until
-from tests.fakes.network import Network
+from tests.fakes.network import Network, OneNetwork
 
 LEASE_S = 3.0
 SETTINGS = {
@@ -40,7 +40,7 @@ class Fleet:
         drop: Path,
         daemons: Sequence[Daemon],
         sandbox: Sandbox,
-        network: Network,
+        network: Network | OneNetwork,
         file_server: FileServer | None = None,
     ) -> None:
         self.drop = drop
@@ -94,6 +94,8 @@ class Fleet:
 
 
 STRIKES = ("kill", "stop", "cut", "unplug", "outage")
+ONE_NETWORKS_STRIKES = ("kill", "stop", "outage")
+STRIKES_ON_ALL = frozenset({"outage", "server"})
 MACHINES_STRIKES = ("kill", "stop", "cut", "outage", "server")
 """The network card of User Mode Linux does not work again after its wire was down."""
 
@@ -108,10 +110,10 @@ def _struck(fleet: Fleet, number: int, what: str) -> Callable[[], object]:
         case "stop":
             daemon.send(signal.SIGSTOP)
             return lambda: daemon.send(signal.SIGCONT)
-        case "cut":
+        case "cut" if isinstance(network, Network):
             network.cut(number)
             return lambda: network.mend(number)
-        case "unplug":
+        case "unplug" if isinstance(network, Network):
             network.unplug(number)
             return lambda: network.mend(number)
         case "server" if fleet.file_server is not None:
@@ -124,7 +126,10 @@ def _struck(fleet: Fleet, number: int, what: str) -> Callable[[], object]:
 
 def _strikes(fleet: Fleet, chance: random.Random) -> Iterator[str]:
     """Deal strikes as from a pack of cards: in any order, each as often as the others."""
-    pack = STRIKES if fleet.file_server is None else MACHINES_STRIKES
+    if isinstance(fleet.network, OneNetwork):
+        pack = ONE_NETWORKS_STRIKES
+    else:
+        pack = STRIKES if fleet.file_server is None else MACHINES_STRIKES
     while True:
         yield from chance.sample(pack, len(pack))
 
@@ -132,8 +137,14 @@ def _strikes(fleet: Fleet, chance: random.Random) -> Iterator[str]:
 def _strike(fleet: Fleet, strikes: Iterator[str], chance: random.Random) -> list[str]:
     """Strike one host, or two at once; let them come back, and say what it was."""
     victims = chance.sample(range(len(fleet.daemons)), chance.choice([1, 1, 2]))
-    told = [next(strikes) for _ in victims]
-    ends = [_struck(fleet, *one) for one in zip(victims, told, strict=True)]
+    told: list[str] = []
+    ends = []
+    for victim in victims:
+        strike = next(strikes)
+        if strike in STRIKES_ON_ALL.intersection(told):
+            continue  # what hits all hits the second, too
+        told.append(strike)
+        ends.append(_struck(fleet, victim, strike))
     threading.Event().wait(chance.choice([0.0, 0.5, LEASE_S * chance.uniform(1.2, 2.5)]))
     for end in ends:
         end()

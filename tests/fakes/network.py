@@ -160,6 +160,27 @@ class Network:
         self._switch.ip(f"link set wire{number} master switch up")
 
 
+class OneNetwork:
+    """The loopback for all: where networks of their own are not permitted. Nothing of it can be cut."""
+
+    address: Final = "127.0.0.1"
+
+    def __enter__(self) -> Self:
+        """There is nothing to build."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        """Nor to take away."""
+
+    def inside(self, act: Callable[[], Made]) -> Made:
+        """Make a server where the hosts reach it, by ``address``."""
+        return act()
+
+    def entrance(self, _number: int) -> Sequence[str]:
+        """What stands before a command that is to run on a host."""
+        return ()
+
+
 @functools.cache
 def may_have_networks() -> bool:
     """Tell whether a process here may have networks of its own, with bridges and wires."""
