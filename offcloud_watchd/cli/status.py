@@ -124,7 +124,7 @@ def plain(seen: Mapping[str, Any]) -> list[str]:
         problem = f", {missed} found by looking that no event told of" if missed else ""
         problem += f", {folder['refused']} refused: see failed/ in it" if folder.get("refused") else ""
         hosts = folder.get("hosts", [])
-        problem += f", shared as {hosts[0]} with {len(hosts) - 1} living hosts" if hosts else ""
+        problem += f", shared as {hosts[0]} beside {len(hosts) - 1} others that live" if hosts else ""
         problem += f", {printable(folder['problem'])}" if folder["problem"] else ""
         lines.append(
             f"folder {printable(folder['path'])} ({printable(folder['category'])}, {folder['watch']}): "

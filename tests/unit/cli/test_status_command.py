@@ -129,7 +129,7 @@ def test_a_shared_folder_is_told_with_its_hosts():
     """By which name this host is known there, and how many others live."""
     folder = {**RUNNING["folders"][1], "hosts": ["nas-1", "attic-2", "cellar-3"]}
     lines = plain({**RUNNING, "running": True, "folders": [folder]})
-    assert "folder /more (film, poll): 0 waiting, shared as nas-1 with 2 living hosts" in lines
+    assert "folder /more (film, poll): 0 waiting, shared as nas-1 beside 2 others that live" in lines
 
 
 def test_plain_lines_tell_everything_and_nothing_raw():
