@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -58,6 +58,7 @@ class Agenda:
             (self.to_discard, _owes_discard),
         )
         self._groups: dict[Group, dict[str, Job]] = {}
+        self._searched: dict[Group, dict[str, Job]] = {}
         self._sharing: dict[Group, None] = {}
         for job in sorted(jobs, key=lambda job: (job.changed_at, job.id)):
             self.replace(None, job)
@@ -69,7 +70,11 @@ class Agenda:
 
     def relatives(self, job: Job) -> Collection[Job]:
         """Return the jobs that want or have a request for the same content on the same route."""
-        return self._groups.get((job.link.key, job.destination.route), {}).values()
+        return self._groups.get(_group_of(job), {}).values()
+
+    def searched(self, job: Job) -> Collection[Job]:
+        """Return the ``doubtful`` jobs whose search of the account may find the request of this one."""
+        return self._searched.get(_group_of(job), {}).values()
 
     def __iter__(self) -> Iterator[Job]:
         return (job for line in self.lines.values() for job in line.values())
@@ -95,24 +100,40 @@ class Agenda:
                 debtors[job.id] = after
             else:
                 debtors.pop(job.id, None)
-        self._regroup(job, present=after is not None and _wants_request(after))
+        if before is not None and _group_of(before) != _group_of(job):  # it goes another way now
+            self._regroup(before, present=False, searched=False)
+        wants_request = after is not None and _wants_request(after)
+        self._regroup(job, present=wants_request, searched=after is not None and _is_doubtful(after))
 
     def _line_of(self, job: Job | None) -> dict[str, Job] | None:
         return None if job is None or job.remembered else self.lines.get(job.state)
 
-    def _regroup(self, job: Job, *, present: bool) -> None:
-        group = (job.link.key, job.destination.route)
-        members = self._groups.setdefault(group, {})
-        if present:
-            members[job.id] = job
-        else:
-            members.pop(job.id, None)
+    def _regroup(self, job: Job, *, present: bool, searched: bool) -> None:
+        group = _group_of(job)
+        _moved(self._searched, group, job, present=searched)
+        members = _moved(self._groups, group, job, present=present)
         if len(members) > 1 and _may_share(members.values()):
             self._sharing[group] = None
         else:
             self._sharing.pop(group, None)
-        if not members:
-            del self._groups[group]
+
+
+def _group_of(job: Job) -> Group:
+    return job.link.key, job.destination.route
+
+
+def _moved(
+    groups: dict[Group, dict[str, Job]], group: Group, job: Job, *, present: bool
+) -> Mapping[str, Job]:
+    """Put a job into a group or out of it; return who is in it now."""
+    members = groups.setdefault(group, {})
+    if present:
+        members[job.id] = job
+    else:
+        members.pop(job.id, None)
+    if not members:
+        del groups[group]
+    return members
 
 
 def _owes_clear(job: Job) -> bool:

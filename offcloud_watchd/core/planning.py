@@ -164,7 +164,8 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
 
 def _behind_clears(agenda: Agenda, busy: Collection[str]) -> set[str]:
     """Find which jobs wait until their content is out of the account, so that no search finds it going."""
-    return {job.id for one in _among(agenda.to_clear, busy) for job in agenda.relatives(one)}
+    clearing = _among(agenda.to_clear, busy)
+    return {job.id for one in clearing for job in (*agenda.relatives(one), *agenda.searched(one))}
 
 
 def _among(debtors: Mapping[str, Job], busy: Collection[str]) -> list[Job]:
@@ -185,13 +186,14 @@ def _but(line: Mapping[str, Job], left_out: Callable[[Job], bool]) -> Iterator[J
 def _unneeded(
     agenda: Agenda, line: Iterable[Job], places: int, gate: _Gate, busy: Collection[str]
 ) -> list[Act]:
-    """Find what can be taken out of the account: no open job has it or is about to look for it."""
+    """Find what can be taken out of the account: no other job has it or is about to look for it."""
     taken: list[Act] = []
     going = {request_id_of(job) for job in _among(agenda.to_clear, busy)}
     for job in line:
         if len(taken) >= places:
             break
-        unneeded = not agenda.relatives(job) and request_id_of(job) not in going
+        sought = any(one.id != job.id for one in agenda.searched(job))
+        unneeded = not sought and not agenda.relatives(job) and request_id_of(job) not in going
         if unneeded and gate.due_at(job) <= gate.now:
             taken.append(Clear(job))
             going.add(request_id_of(job))

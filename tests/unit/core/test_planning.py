@@ -344,6 +344,28 @@ def test_what_nobody_needs_is_cleared() -> None:
     ) == ["Clear a", "Clear b"]
 
 
+def test_what_a_search_may_find_stays_until_it_has_ended() -> None:
+    """A cancelled job whose POST was lost may have that very request; nor is that sought while it goes."""
+    done = a_job(JobState.DONE, id="a", to_clear=True)
+    cancelled = a_job(JobState.FAILED, id="b", category="film", unsure=True, posted_at=NOW - 5)
+    assert names(planned(done, cancelled).effects) == ["Adopt b"]
+    assert names(planned(done, replace(cancelled, retry_at=NOW + 60)).effects) == []
+    assert names(planned(done, cancelled, busy=["a"]).effects) == []
+    assert names(planned(done, replace(cancelled, unsure=False)).effects) == ["Clear a"]
+    assert names(planned(replace(done, state=JobState.FAILED, unsure=True)).effects) == ["Adopt a"]
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.FAILED])
+def test_who_goes_another_way_keeps_nobody_waiting_on_the_former(state: JobState) -> None:
+    """Neither by what it wants nor by what it is searched for."""
+    before = a_job(state, id="b", category="film", unsure=True, posted_at=NOW - 5)
+    after = replace(before, destination=replace(before.destination, route=Route.INSTANT), unsure=False)
+    done = a_job(JobState.DONE, id="a", to_clear=True)
+    agenda = Agenda([done, before])
+    agenda.replace(before, after)
+    assert [*agenda.relatives(done), *agenda.searched(done)] == []
+
+
 IMPORTS = Policy(remove=Removal.IMPORTED, reported=frozenset({"tv"}))
 
 
