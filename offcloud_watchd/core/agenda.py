@@ -179,3 +179,11 @@ def withdraws(job: Job) -> bool:
     Whoever wants room does not wait for an account or a tool. In turns, so that what fails holds up nothing.
     """
     return job.state is JobState.REMOVED and job.remove_files and job.attempts % 2 == 0
+
+
+def tells(job: Job) -> bool:
+    """Tell whether an *arr tool is to be told of a job before its account is turned to.
+
+    In turns as well, and in step with ``withdraws``: a tool or an account that is down holds up nothing.
+    """
+    return _owes_report(job) and job.attempts % 4 < 2

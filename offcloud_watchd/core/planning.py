@@ -6,6 +6,7 @@ Rules of this file:
   running are one code path.
 * One request for one content: of the jobs that want the same, one submits and the others wait for it. One
   transfer for one request: of the jobs that fetch it one goes ahead, and the others are given its files.
+* A plan names no job twice: whoever owes several things gets them one after the other, by turns.
 * First come, first served, and before them what is cached where that was asked for (``cachelooks``); polls go
   together, in rounds. A line is read no further than there are places in its lane, so a hundred thousand jobs
   that wait cost nothing; see ``agenda``.
@@ -21,7 +22,7 @@ from itertools import filterfalse
 from typing import Final
 
 from offcloud_watchd.core import cachelooks, imports, rounds
-from offcloud_watchd.core.agenda import Agenda, withdraws
+from offcloud_watchd.core.agenda import Agenda, tells, withdraws
 from offcloud_watchd.core.crowds import Crowds, FetchRank, shares_of
 from offcloud_watchd.core.effects import (
     Act,
@@ -89,6 +90,10 @@ class _Gate:
             self.next_due_at = due_at
         return math.inf
 
+    def close(self, effects: Iterable[Effect]) -> None:
+        """Let nobody through again who has an effect in this plan."""
+        self.closed.update(effect.job.id for effect in effects)
+
     def shut_out(self) -> set[str]:
         """Return the ids of all that are not to be touched; for who must look at every job anyway."""
         return {*self.busy, *self.closed}
@@ -129,12 +134,14 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     shares = [share for crowd in agenda.sharing for share in shares_of(crowd) if share.job.id not in busy]
     crowds = Crowds(agenda.relatives, lambda job: _fetch_rank(job, busy, vain, now))
     gate = _Gate(now, busy, _behind_clears(agenda, busy), not_before, crowds)
+    leaves = [Leave(job) for job in agenda.leaving.values() if gate.is_over(job.leaves_at)]
+    gate.close(leaves)
     places = {lane: max(0, free.get(lane, 0)) for lane in Lane}
     polls, poll_due_at = _round(agenda.lines[JobState.CLOUD], places[Lane.API], gate, rhythm)
     api_places = places[Lane.API] - bool(polls)
     consults, look_due_at = _look(agenda.choosy, api_places, gate, cache)
     api_places -= bool(consults)
-    gate.closed.update(consult.job.id for consult in consults)
+    gate.close(consults)
     queue = cachelooks.in_order(agenda.lines[JobState.QUEUED], cache, now)
     submits = _first(queue, api_places, gate, _submission)
     line = agenda.lines[JobState.FETCHING]
@@ -145,16 +152,17 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
         gate.next_due_at = min(gate.next_due_at, rested_at)
     inspects = _first(agenda.lines[JobState.CHECKING].values(), places[Lane.DISK], gate, Inspect)
     goes_first = withdraws if places[Lane.DISK] else _no_job
-    reports = _first(_but(agenda.to_report, goes_first), places[Lane.ARR], gate, Report)
     discards = _first(agenda.to_discard.values(), places[Lane.DISK], gate, Discard)
     disk = [*inspects, *discards][: places[Lane.DISK]]
-    unneeded = _unneeded(agenda, _but(agenda.to_clear, goes_first), api_places, gate, busy)
-    searches = _first(_but(agenda.doubtful, goes_first), api_places, gate, Adopt)
+    told_first = tells if places[Lane.ARR] else _no_job
+    unneeded = _unneeded(agenda, _but(agenda.to_clear, goes_first, told_first), api_places, gate, busy)
+    searches = _first(_but(agenda.doubtful, goes_first, told_first), api_places, gate, Adopt)
     api = _in_turns(submits, _in_turns(unneeded, searches))[:api_places]
+    gate.close(api)  # not whom there was no place for: the tools are told meanwhile
+    reports = _first(_but(agenda.to_report, goes_first), places[Lane.ARR], gate, Report)
     lanes = {Lane.DISK: places[Lane.DISK] - len(disk), Lane.ARR: places[Lane.ARR] - len(reports)}
     traces = _traces(agenda, lanes, busy, gate, rhythm.policy) if tracing else []
     next_due_at = min(poll_due_at, look_due_at)
-    leaves = [Leave(job) for job in agenda.leaving.values() if gate.is_over(job.leaves_at)]
     return Plan(
         (*shares, *leaves, *polls, *consults, *api, *fetches, *disk, *reports, *traces),
         min(next_due_at, gate.next_due_at),
@@ -179,8 +187,8 @@ def _no_job(_job: Job) -> bool:
     return False
 
 
-def _but(line: Mapping[str, Job], left_out: Callable[[Job], bool]) -> Iterator[Job]:
-    return (job for job in line.values() if not left_out(job))
+def _but(line: Mapping[str, Job], *left_out: Callable[[Job], bool]) -> Iterator[Job]:
+    return (job for job in line.values() if not any(is_left_out(job) for is_left_out in left_out))
 
 
 def _unneeded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -428,6 +429,36 @@ def test_a_failure_is_reported_and_only_then_forgotten() -> None:
     assert names(planned(removed, replace(told, state=JobState.REMOVED)).effects) == ["Discard b", "Report a"]
     assert names(planned(replace(removed, to_report=False)).effects) == ["Discard a"]
     assert names(planned(failed, free={Lane.ARR: 0}).effects) == []
+
+
+def test_who_owes_several_things_gets_them_by_turns() -> None:
+    """A tool that is down keeps no search from being made, nor the account a failure from being told."""
+    failed = a_job(JobState.FAILED, to_report=True, unsure=True, posted_at=NOW - 5)
+    tried = [names(planned(replace(failed, attempts=attempts)).effects) for attempts in range(5)]
+    assert tried == [["Report job"], ["Report job"], ["Adopt job"], ["Adopt job"], ["Report job"]]
+    assert names(planned(failed, free={**PLENTY, Lane.ARR: 0}).effects) == ["Adopt job"]
+    in_turn = replace(failed, attempts=2)
+    assert names(planned(in_turn, free={**PLENTY, Lane.API: 0}).effects) == ["Report job"]
+    queued = a_job(id="q", key="q")
+    assert names(planned(in_turn, queued, free={**PLENTY, Lane.API: 1}).effects) == ["Submit q", "Report job"]
+    removed = replace(failed, state=JobState.REMOVED, unsure=False, to_clear=True, remove_files=True)
+    tried = [names(planned(replace(removed, attempts=attempts)).effects) for attempts in range(4)]
+    assert tried == [["Discard job"], ["Report job"], ["Discard job"], ["Clear job"]]
+
+
+DEBTS = ("to_report", "to_clear", "to_import", "unsure", "remove_files", "leaves_at")
+
+
+@pytest.mark.parametrize("route", [Route.CLOUD, Route.REMOTE])
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.CHECKING, JobState.FAILED, JobState.REMOVED])
+def test_a_plan_names_no_job_twice(state: JobState, route: Route) -> None:
+    """Whatever it owes; only what was sent elsewhere is never taken out of the account."""
+    for owed in product((False, True), repeat=len(DEBTS)):
+        debts = dict(zip(DEBTS, owed, strict=True))
+        debts["to_clear"] &= route is Route.CLOUD
+        for attempts in range(4):
+            job = a_job(state, route=route, posted_at=NOW, attempts=attempts, **debts)
+            assert len(planned(job, policy=IMPORTS).effects) <= 1, job
 
 
 def test_nothing_is_looked_for_while_it_is_taken_away() -> None:

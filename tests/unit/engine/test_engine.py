@@ -53,7 +53,7 @@ from offcloud_watchd.core.model import (
 from offcloud_watchd.core.picture import Overview
 from offcloud_watchd.core.ports import Look
 from offcloud_watchd.engine.standing import UNRECORDABLE_MOST
-from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Transient
+from offcloud_watchd.errors import Blocked, Cancelled, Gone, NoRoom, Permanent, Transient
 from tests.fakes.jobs import NOW, a_job, a_link, an_intake
 from tests.unit.engine.desk import POLICY, RESCAN_S, Desk
 
@@ -522,6 +522,23 @@ def test_a_failure_is_reported_once() -> None:
     desk.later(36_000)
     assert (desk.take(), desk.engine.picture().to_report) == ([], 0)
     assert kinds(desk) == ["Failed", "Deferred", "Reported"]
+
+
+def test_who_failed_in_doubt_is_reported_and_searched_for_one_after_the_other() -> None:
+    """Never both at once, or the answer to the first would be passed over and its place be lost."""
+    doubt = {"unsure": True, "posted_at": NOW - 1000, "doubted_at": NOW - 1000}
+    desk = Desk(a_job(link=TORRENT, **doubt), policy=REPORTS)
+    desk.turn()
+    search, _ = desk.begun()
+    desk.turn(Outcome(search, error=Permanent("it cannot be searched for")))
+    assert (desk.job().state, desk.job().doubtful) == (JobState.FAILED, True)
+    report, _ = desk.begun()
+    assert isinstance(report, Report)
+    desk.turn(Outcome(report, Reported("job", NOW)))
+    again, _ = desk.begun()
+    assert isinstance(again, Adopt)
+    desk.turn(Outcome(again, NotFound("job", NOW)), desk.wish(an_intake("two", "three")))
+    assert [type(act) for act in desk.take()] == [Submit, Submit], "both places are free"
 
 
 def test_a_failure_is_reported_also_when_the_tool_has_it_removed_first() -> None:
