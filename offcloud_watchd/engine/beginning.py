@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from offcloud_watchd.core.effects import Act, Adopt, Clear, Effect, Fetch, Leave, Report, Share, Submit, Trace
-from offcloud_watchd.core.events import Cleared, Removed, Reported, Submitted, Submitting
+from offcloud_watchd.core.events import Cleared, Failed, Removed, Reported, Submitted, Submitting
 from offcloud_watchd.core.lifecycle import Policy
-from offcloud_watchd.core.model import Job, Removal
+from offcloud_watchd.core.model import Job, LinkKind, Removal
 from offcloud_watchd.core.relatives import (
     donors_of,
     held_by_others,
@@ -15,8 +17,10 @@ from offcloud_watchd.core.relatives import (
     twin_of,
 )
 from offcloud_watchd.core.rounds import ready_at_once
-from offcloud_watchd.core.verdicts import name_for_tools, recalled, shared
+from offcloud_watchd.core.verdicts import name_for_tools, recalled, shared, with_report
 from offcloud_watchd.engine.ledger import Ledger
+
+UNUSABLE: Final = "there was no link in the drop that could be used: failed/ in the drop folder says why"
 
 
 class Beginning:
@@ -29,6 +33,10 @@ class Beginning:
     def begin(self, effect: Effect, now: float) -> Act | None:  # noqa: PLR0911 - flat, one case an effect
         """Decide that an effect begins; return what a lane is to do, None when no outside act is needed."""
         match effect:
+            case Submit(job=job) if job.link.kind is LinkKind.FILE:
+                # Of the records of a refused drop a torn journal kept the first alone.
+                self._ledger.add(with_report(Failed(job.id, now, UNUSABLE), job, self._policy))
+                return None
             case Submit(job=job):
                 doubt = recalled(job, self._ledger.same_content(job.link), now)
                 after = self._ledger.add(doubt or Submitting(job.id, now))

@@ -505,6 +505,16 @@ def test_a_refused_drop_is_told_of_and_put_away() -> None:
     assert [type(act) for act in desk.take()] == [Report]
 
 
+def test_a_refused_drop_whose_failure_was_torn_off_is_not_submitted() -> None:
+    """Of its two records a power cut kept the first alone: the next start has it fail again."""
+    unusable = replace(a_link("file"), kind=LinkKind.FILE, url="")
+    desk = Desk(a_job(link=unusable), policy=REPORTS)
+    desk.turn()
+    assert (desk.job().state, desk.job().to_report) == (JobState.FAILED, True)
+    desk.turn()
+    assert [type(act) for act in desk.take()] == [Report]
+
+
 def test_a_failure_is_reported_once() -> None:
     """It is owed from the failure on until it is done, whatever becomes of the process."""
     desk = Desk(a_job(CLOUD, link=TORRENT), policy=REPORTS)
