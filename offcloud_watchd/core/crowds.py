@@ -4,6 +4,8 @@ Rules of this file:
 
 * One request for one content: one of a crowd submits, and the others wait for it.
 * One transfer for one request: of those that fetch it one goes ahead, and the others are given its files.
+* Of what is sent to remote accounts one answer is open at a time: the history does not tell where it sends a
+  request, and by the clocks alone one that shows late could be anybody's.
 * A crowd is looked at when a plan comes to one of its jobs, and once in a plan: there may be as many crowds
   as jobs, and most plans come to none of them.
 """
@@ -21,19 +23,27 @@ FetchRank = tuple[bool, bool, int, float, str]
 class Crowds:
     """What one plan has to know of crowds; made for it and thrown away with it.
 
-    ``relatives`` gives the open jobs for the content of a job, itself among them. The smallest ``rank``
-    fetches first.
+    ``relatives`` gives the open jobs for the content of a job, itself among them, ``searched`` the ended ones
+    of which nobody knows yet whether their POST was taken. The smallest ``rank`` fetches first.
     """
 
-    def __init__(self, relatives: Callable[[Job], Collection[Job]], rank: Callable[[Job], FetchRank]) -> None:
+    def __init__(
+        self,
+        relatives: Callable[[Job], Collection[Job]],
+        searched: Callable[[Job], Collection[Job]],
+        rank: Callable[[Job], FetchRank],
+    ) -> None:
         self._relatives = relatives
+        self._searched = searched
         self._rank = rank
         self._ahead: dict[tuple[str, Route], set[str]] = {}
 
     def follows(self, job: Job) -> bool:
-        """Tell whether a job must wait for another of its crowd."""
+        """Tell whether a job must wait for another of its crowd, or for the search for what one left."""
         if job.state not in (JobState.QUEUED, JobState.FETCHING):
             return False
+        if self._waits_for_search(job):
+            return True
         crowd = self._relatives(job)
         if len(crowd) < 2:
             return False
@@ -41,6 +51,10 @@ class Crowds:
         if group not in self._ahead:
             self._ahead[group] = {*_submitting(crowd), *self._fetching(crowd)}
         return job.id not in self._ahead[group]
+
+    def _waits_for_search(self, job: Job) -> bool:
+        sends_next = job.state is JobState.QUEUED and not job.unsure
+        return sends_next and any(one.posted_way != job.posted_way for one in self._searched(job))
 
     def _fetching(self, crowd: Collection[Job]) -> Iterator[str]:
         """Find who fetches ahead of the others that have the same request."""

@@ -132,7 +132,7 @@ def plan(  # noqa: PLR0913 - each is another thing that is looked at
     left: the others are looked at again when an effect of theirs has ended.
     """
     shares = [share for crowd in agenda.sharing for share in shares_of(crowd) if share.job.id not in busy]
-    crowds = Crowds(agenda.relatives, lambda job: _fetch_rank(job, busy, vain, now))
+    crowds = Crowds(agenda.relatives, agenda.searched, lambda job: _fetch_rank(job, busy, vain, now))
     gate = _Gate(now, busy, _behind_clears(agenda, busy), not_before, crowds)
     leaves = [Leave(job) for job in agenda.leaving.values() if gate.is_over(job.leaves_at)]
     gate.close(leaves)

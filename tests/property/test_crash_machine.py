@@ -260,6 +260,40 @@ def test_a_post_that_was_lost_is_not_taken_for_one_to_another_account(*, arrives
     assert sent == Counter([there, *([ROUTES["away"][1]] if arrives else [])])
 
 
+def test_a_transfer_that_shows_late_is_nobody_elses() -> None:
+    """A POST is cancelled on its way, the clock is set, and the same content is to go to another folder.
+
+    The history tells when a transfer was made and not where to; by this clock it may be either's.
+    """
+    cancelled: list[str] = []
+
+    def meanwhile() -> None:
+        if cancelled:
+            return
+        cancelled.extend(world.engine.jobs)
+        world.command(Verb.CANCEL, cancelled)
+        world.run_disk()
+        world.turn()
+        world.clock.time_s += 100.0
+        world.clock.advance(10.0)
+
+    world = World(meanwhile=meanwhile)
+    world.cloud.lag_s = LAG_S
+    world.fate.glitches["submit"] = "lost"
+    world.drop(["one"], "afar")
+    world.run(1.0)
+    world.fate.doom("send before")
+    world.drop(["one"], "away")
+    for _ in range(30):
+        world.survive(world.step)
+    world.fate.doom("")
+    world.run(3600.0, until_ended=True)
+    world.check()
+    world.check_end()
+    made = sorted((item.created_at, item.target) for item in world.cloud.items.values())
+    assert [target for _, target in made] == [ROUTES["afar"][1], ROUTES["away"][1]]
+
+
 def live_through(medium: Medium, steps: Sequence[Step], dice: random.Random) -> Counter[str]:
     """Live through a schedule in a world of its own; return the deaths by place."""
     with medium.journal() as make_journal:
