@@ -32,6 +32,7 @@ SAME = {
     "linkat": "link",
     "mkdirat": "mkdir",
     "unlinkat": "unlink",
+    "fchmodat": "chmod",
     "pwritev64": "pwritev",
     "ftruncate64": "ftruncate",
     "fallocate64": "fallocate",

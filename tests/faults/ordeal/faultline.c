@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { SYNC = 1, SPACE = 2, NAME = 4, OTHER = 8, NET = 16, TAG = 32, THREAD = 64, DESCRIPTOR = 128 };
@@ -372,6 +373,36 @@ static int made(int directory, const char *name, mode_t mode)
 
 int mkdir(const char *name, mode_t mode) { return made(AT_FDCWD, name, mode); }
 int mkdirat(int directory, const char *name, mode_t mode) { return made(directory, name, mode); }
+
+int chmod(const char *name, mode_t mode)
+{
+    char path[PATH_MAX];
+    if (!watched() || !path_at(AT_FDCWD, name, path))
+        return syscall(SYS_fchmodat, AT_FDCWD, name, mode);
+    begin();
+    int code = step(OTHER, "chmod", path);
+    if (code)
+        FAIL(code);
+    int result = syscall(SYS_fchmodat, AT_FDCWD, name, mode);
+    end();
+    return result;
+}
+
+/* A socket that has a name. */
+int bind(int s, const struct sockaddr *to, socklen_t size)
+{
+    char path[PATH_MAX];
+    const char *name = ((const struct sockaddr_un *)to)->sun_path;
+    if (!watched() || to->sa_family != AF_UNIX || size <= sizeof to->sa_family || !path_at(AT_FDCWD, name, path))
+        return syscall(SYS_bind, s, to, size);
+    begin();
+    int code = step(NAME, "bind", path);
+    if (code)
+        FAIL(code);
+    int result = syscall(SYS_bind, s, to, size);
+    end();
+    return result;
+}
 
 /* Speaking to the network; nothing of it is under the lock, because it may wait. */
 #define ON_SOCKET(type, name, parameters, arguments)                                                          \
