@@ -36,10 +36,11 @@ from offcloud_watchd.fetch.engines.settings import EngineSettings
 from offcloud_watchd.journal import JOURNAL_NAME, lock_state, open_journal, read_history
 from offcloud_watchd.key import KeySource
 from offcloud_watchd.lanes import Ports, Workers
-from offcloud_watchd.loop import LockKeeper, Loop, Signals, StatusWriter
+from offcloud_watchd.loop import LockKeeper, Loop, StatusWriter
 from offcloud_watchd.metrics.tally import Tally
 from offcloud_watchd.offcloud import Client
 from offcloud_watchd.offcloud.places import Proxy, RemoteAccount
+from offcloud_watchd.signals import Signals
 from offcloud_watchd.systemd import Notifier, Patience, Watchdog
 from offcloud_watchd.watch import Watcher, sweep_spool
 from offcloud_watchd.watch.commands import write_command

@@ -2,8 +2,6 @@
 
 Rules of this file:
 
-* A signal handler only sets a flag and wakes the inbox; the main thread does the rest. The handlers stand
-  before the configuration is read, so no signal ends a start half way and no reload is lost in one.
 * A stop goes before a reload, up to the last moment, and is never taken back.
 * Who is told (readers, the service manager) can fail or be slow to hear: the work goes on.
 """
@@ -12,23 +10,21 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from types import FrameType
+from queue import Empty
 from typing import Final
 
 from offcloud_watchd import status
-from offcloud_watchd.core.messages import Asked, LookAgain, Looked, Message, Stopping
+from offcloud_watchd.core.messages import Asked, Looked, Message, Stopping
 from offcloud_watchd.core.model import JobState
 from offcloud_watchd.core.picture import Picture
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.engine import Engine
 from offcloud_watchd.errors import JournalUnwritable, StateLocked
 from offcloud_watchd.journal import StateLock
+from offcloud_watchd.signals import Signals
 from offcloud_watchd.systemd import Notifier, Watchdog
 
 log = logging.getLogger(__name__)
@@ -38,62 +34,6 @@ STOP_WITHIN_S: Final = 17.0  # a POST in flight may end; the rest of the promise
 STATUS_EVERY_S: Final = 0.5
 LOCK_EVERY_S: Final = 5.0
 MESSAGES_A_TURN: Final = 1000
-HEEDED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
-
-
-@dataclass(slots=True)
-class Signals:
-    """What the process was told from outside. Handlers run in the main thread, between any two steps of it.
-
-    ``stop`` is never taken back. ``inbox`` is what the main thread waits for.
-    """
-
-    inbox: SimpleQueue[Message] = field(default_factory=SimpleQueue)
-    stop: bool = False
-    reload: bool = False
-    look: bool = False
-
-    def listen(self) -> None:
-        """Take over SIGTERM, SIGINT (a second one ends the process at once), SIGHUP and SIGUSR1."""
-        handlers = {
-            signal.SIGTERM: self.on_stop,
-            signal.SIGINT: self.on_stop,
-            signal.SIGHUP: self.on_reload,
-            signal.SIGUSR1: self.on_look,
-        }
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
-
-    @contextmanager
-    def for_the_main_thread(self) -> Iterator[None]:
-        """Let no thread that is started within ever take a signal of the daemon; its children neither.
-
-        A thread that still hangs at a reload could else take a stop that the kernel is to hold back over
-        ``exec``, and the stop would be lost with it. A new thread has the mask of the one that starts it.
-        """
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def on_stop(self, number: int, _frame: FrameType | None) -> None:
-        """Ask for an orderly end. A service manager may repeat itself; a person who does is in a hurry."""
-        if self.stop and number == signal.SIGINT:
-            os._exit(128 + number)  # the journal is safe at any moment
-        self.stop = True
-        self.inbox.put(LookAgain())
-
-    def on_reload(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask for a reload."""
-        self.reload = True
-        self.inbox.put(LookAgain())
-
-    def on_look(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask for a look at every folder."""
-        self.look = True
-        self.inbox.put(LookAgain())
 
 
 @dataclass(slots=True)

@@ -94,6 +94,27 @@ def test_a_stop_is_not_lost_in_a_storm_of_reloads(classic, run_daemon):
     assert daemon.stop() == 0
 
 
+def _mask(directory: Path, name: str) -> int:
+    return int(re.search(rf"{name}:\s+([0-9a-f]+)", (directory / "status").read_text())[1], 16)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_what_comes_while_the_program_is_loaded(classic, run_daemon, number):
+    """A reload is no end, which a service manager would take for a wanted one; a stop is an orderly one."""
+    _, place = classic
+    daemon = run_daemon(place)
+    process = Path(f"/proc/{daemon.pid}")
+    bit = 1 << number - 1
+    wait_until(lambda: bool(_mask(process, "SigBlk") & bit), within_s=20, why=lambda: daemon.log)
+    assert "starts" not in daemon.log, "it is loaded already"
+    daemon.send(number)
+    if number == signal.SIGHUP:
+        wait_until(lambda: "reloading" in daemon.log, within_s=20, why=lambda: daemon.log)
+        _wait_ready(daemon)
+        daemon.send(signal.SIGTERM)
+    assert daemon.ended(within_s=20) == 0, daemon.log
+
+
 def test_only_the_main_thread_takes_signals(classic, run_daemon):
     """Any other that still hangs at a reload could take a stop that the kernel holds back over ``exec``."""
     _, place = classic
@@ -102,7 +123,7 @@ def test_only_the_main_thread_takes_signals(classic, run_daemon):
     heeded = sum(1 << number - 1 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1))
     unheeded = 0
     for thread in Path(f"/proc/{daemon.pid}/task").iterdir():
-        blocked = int(re.search(r"SigBlk:\s+([0-9a-f]+)", (thread / "status").read_text())[1], 16)
+        blocked = _mask(thread, "SigBlk")
         unheeded += blocked & heeded == heeded
         assert blocked & heeded == (0 if thread.name == str(daemon.pid) else heeded), thread.name
     assert unheeded > 3  # lanes, watchers
