@@ -9,6 +9,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import pairwise
 
 import pytest
 
@@ -357,10 +358,13 @@ def test_visit_stops_at_its_byte_limit(yard) -> None:
         with (yard.drop / f"{number}.torrent").open("wb") as file:
             file.truncate(31 << 20)
     yard.look()
-    assert yard.look(after_s=60.0).more
-    assert len(yard.names("processed") + yard.names("failed")) == 2 * 3
-    assert not yard.look().more
-    assert len(yard.names("failed")) == 2 * 4
+    put_away = [0]
+    while yard.look(after_s=60.0).more:  # where others are busy the limit of time may come first
+        put_away.append(len(yard.names("failed")) // 2)
+    put_away.append(len(yard.names("failed")) // 2)
+    assert put_away[-1] == 4
+    assert len(put_away) > 2
+    assert all(0 < after - before <= 3 for before, after in pairwise(put_away))
 
 
 def test_list_with_bad_lines_goes_on_with_its_good_ones(yard, caplog) -> None:
