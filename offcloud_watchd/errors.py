@@ -78,6 +78,10 @@ class EngineDown(Waits):
     """The program that moves the bytes of this job cannot: it does not answer, refuses us, or has no disk."""
 
 
+class Astray(Waits):
+    """The place of one job is in no setting any more, and it cannot be used: others have places of theirs."""
+
+
 class Held(OffcloudWatchdError):  # noqa: N818 - the state of the job
     """Another host has the turn, or it cannot be told who has: the job waits ``wait_s``, nothing is charged.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,7 @@ from typing import Final
 from offcloud_watchd.core.model import Job, JobState, Lane, Publication, RemoteFile
 from offcloud_watchd.core.ports import Clock, ListFiles, OnProgress, Stop
 from offcloud_watchd.core.story import about
-from offcloud_watchd.errors import Blocked, Cancelled, EngineDown, NoRoom, Permanent, Transient
+from offcloud_watchd.errors import Astray, Blocked, Cancelled, EngineDown, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk, kept, release, staging
 from offcloud_watchd.fetch.agreed import agreed
 from offcloud_watchd.fetch.disk import on_disk
@@ -31,7 +32,7 @@ from offcloud_watchd.fetch.naming import name_of
 from offcloud_watchd.fetch.note import Note
 from offcloud_watchd.fetch.owners import ownerless
 from offcloud_watchd.fetch.room import Room
-from offcloud_watchd.fetch.settings import ShelfSettings
+from offcloud_watchd.fetch.settings import STAGING_NAME, ShelfSettings
 from offcloud_watchd.fetch.staging import Place, Rights, Round
 from offcloud_watchd.fetch.sweep import Sweeps
 from offcloud_watchd.fetch.traffic import Traffic
@@ -59,6 +60,8 @@ class DiskShelf:
         self._traffic = Traffic(settings)
         self._seen: set[str] = set()
         self._sweeps = Sweeps(clock)
+        roots = {str(Path(root, STAGING_NAME)) for root in settings.roots}
+        self._set_up = roots.union(map(settings.staging_root, settings.outputs))
 
     @property
     def received(self) -> tuple[int, int]:
@@ -76,11 +79,12 @@ class DiskShelf:
         if job.submission is None:
             raise Permanent("the job has no request id, so there is nothing to fetch; retry it")
         place = self._place(job)
-        self._check_mounted(place.staging_root)
+        ask = partial(list_files, job.submission, stop)
+        around = Around(self._settings, self._clock, self._room, self._traffic, on_progress, stop)
         try:
-            ask = partial(list_files, job.submission, stop)
-            around = Around(self._settings, self._clock, self._room, self._traffic, on_progress, stop)
-            return self._fetch_in_room(job, place, ask, around)
+            with self._alone_if_astray(place.staging_root):
+                self._check_mounted(place.staging_root)
+                return self._fetch_in_room(job, place, ask, around)
         except NoRoom:
             # Where nothing fits at all it is the operator's affair.
             self._check_room()
@@ -99,31 +103,26 @@ class DiskShelf:
         None where that cannot be done, or where a call before has got too far: then ``fetch`` goes on.
         """
         place = self._place(job)
-        self._check_mounted(place.staging_root)
-        with staging.opened(place, self._rights) as staged:
-            self._seen.add(place.staging_root)
-            if staged.note() is not None:
-                return None
-            with on_disk(f"to link files in {place.staging_root}"):
-                staged.check_same_disk()
-                there = [one for one in donors if not self._sweeps.silent(self._place(one).staging_root)]
-                note = next(filter(None, (_linked(job, donor, staged, stop) for donor in there)), None)
-            if note is None:
-                return None
-            with on_disk(f"to publish {note.name} in {place.directory}"):
-                publication = staged.publish(note)
-        self._let_go(place.staging_root, job.id)
+        with self._alone_if_astray(place.staging_root):
+            self._check_mounted(place.staging_root)
+            publication = self._link(job, place, donors, stop)
+        if publication is not None:
+            self._let_go(place.staging_root, job.id)
         return publication
 
     def holds(self, publication: Publication) -> bool:
-        """Tell whether a release still has at least the files and the bytes that were published."""
+        """Tell whether a release still has at least the files and the bytes that were published.
+
+        Where a place is not there any more and in no setting either, nothing is.
+        """
         staging_root = self._settings.staging_root(str(Path(publication.path).parent))
         try:
-            self._check_answers(staging_root)
-            with on_disk(f"to look at {publication.path}"):
-                there = release.holds(publication)
-            if not there:
-                self._check_mounted(staging_root, was_here=True)
+            with self._alone_if_astray(staging_root):
+                self._check_answers(staging_root)
+                with on_disk(f"to look at {publication.path}"):
+                    there = release.holds(publication)
+                if not there and staging_root in self._set_up:
+                    self._check_mounted(staging_root, was_here=True)
         except Blocked as error:
             # Only what is dropped again waits for it: what is new may go elsewhere.
             raise Blocked("disk", str(error)) from error
@@ -173,7 +172,7 @@ class DiskShelf:
 
     def probe(self) -> None:
         """Raise ``Blocked`` while an output directory is missing or read-only, or all are full."""
-        for staging_root in self._staging_roots():
+        for staging_root in self._places_set_up():
             self._check_mounted(staging_root)
             root = str(Path(staging_root).parent)
             with on_disk(f"to use the output directory {root}"):
@@ -233,9 +232,26 @@ class DiskShelf:
     def _staging_roots(self) -> list[str]:
         return sorted({*map(self._settings.staging_root, self._settings.outputs), *self._seen})
 
+    def _places_set_up(self) -> list[str]:
+        """Return the staging directories that concern everybody: not those of settings of another life."""
+        return [one for one in self._staging_roots() if one in self._set_up]
+
+    @contextmanager
+    def _alone_if_astray(self, staging_root: str) -> Iterator[None]:
+        """Let a job wait alone whose place the settings do not name any more: a lane would wait for ever."""
+        try:
+            yield
+        except Blocked as error:
+            if error.lane != Lane.FETCH or staging_root in self._set_up:
+                raise
+            raise Astray(
+                f"{error} (no setting leads to {Path(staging_root).parent} any more: what is dropped again "
+                "after `offcloud-watchd forget` goes where it goes now)"
+            ) from error
+
     def _check_room(self) -> None:
         with on_disk("to look for room on the output disk"):
-            answering = [one for one in self._staging_roots() if not self._sweeps.silent(one)]
+            answering = [one for one in self._places_set_up() if not self._sweeps.silent(one)]
             outputs = [str(Path(one).parent) for one in answering]
             try:
                 self._room.check(outputs)
@@ -273,6 +289,20 @@ class DiskShelf:
             if not self._let_go(place.staging_root):
                 raise
         return self._fetch(job, place, ask, around)
+
+    def _link(self, job: Job, place: Place, donors: Sequence[Job], stop: Stop) -> Publication | None:
+        with staging.opened(place, self._rights) as staged:
+            self._seen.add(place.staging_root)
+            if staged.note() is not None:
+                return None
+            with on_disk(f"to link files in {place.staging_root}"):
+                staged.check_same_disk()
+                there = [one for one in donors if not self._sweeps.silent(self._place(one).staging_root)]
+                note = next(filter(None, (_linked(job, donor, staged, stop) for donor in there)), None)
+            if note is None:
+                return None
+            with on_disk(f"to publish {note.name} in {place.directory}"):
+                return staged.publish(note)
 
     def _fetch(
         self, job: Job, place: Place, ask: Callable[[], Sequence[RemoteFile]], around: Around

@@ -148,8 +148,12 @@ def test_a_stop_ends_it(bench: Bench) -> None:
 def test_a_missing_output_directory_blocks(bench: Bench) -> None:
     """As with every fetch."""
     donor = done(bench)
-    elsewhere = film(bench, destination=Destination("film", str(bench.root.parent / "no" / "film")))
-    assert blocked_lane(lambda: bench.shelf().link(elsewhere, [donor], bench.stop)) == "fetch"
+    directory = str(bench.root.parent / "no" / "film")
+    shelf, elsewhere = (
+        bench.shelf(outputs=(directory,)),
+        film(bench, destination=Destination("film", directory)),
+    )
+    assert blocked_lane(lambda: shelf.link(elsewhere, [donor], bench.stop)) == "fetch"
 
 
 def test_the_links_staged_by_others_are_not_published(bench: Bench) -> None:

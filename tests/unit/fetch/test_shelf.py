@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from offcloud_watchd.core.model import JobState, Publication, RemoteFile
-from offcloud_watchd.errors import Blocked, Cancelled, NoRoom, Permanent, Transient
+from offcloud_watchd.core.model import Destination, JobState, Publication, RemoteFile
+from offcloud_watchd.errors import Astray, Blocked, Cancelled, NoRoom, Permanent, Transient
 from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.listing import Listing
@@ -443,6 +443,31 @@ def test_an_output_directory_that_is_not_mounted_at_the_start_blocks(bench: Benc
     bench.root.rmdir()
     bench.root.with_name("unmounted").rename(bench.root)
     shelf.fetch(bench.job(), lambda *_: files, bench.progress.append, bench.stop)
+
+
+def test_a_place_of_former_settings_that_is_gone_holds_up_its_own_job_alone(bench: Bench) -> None:
+    """The output directory was changed and the old one deleted, with jobs for it under way."""
+    files = bench.put(("R/a", b"1"))
+    donor = bench.job(id="donor", state=JobState.DONE, publication=bench.fetch(files, id="donor"))
+    now = bench.root.with_name("now")
+    now.mkdir()
+    shelf = bench.shelf(outputs=(str(now / "tv"),), roots=(str(now),))
+    shelf.sweep({"donor": donor, "c0ffee": bench.job()})
+    shutil.rmtree(bench.root)
+    for _ in range(2):
+        with pytest.raises(Astray, match="no setting leads to"):
+            shelf.fetch(bench.job(), lambda *_: files, bench.progress.append, bench.stop)
+        with pytest.raises(Astray, match="no setting leads to"):
+            shelf.link(bench.job(), [donor], bench.stop)
+        shelf.probe()
+    assert donor.publication is not None
+    assert not shelf.holds(donor.publication)
+    job = bench.job(id="other", destination=Destination("tv", str(now / "tv")))
+    assert shelf.fetch(job, lambda *_: files, bench.progress.append, bench.stop).files == 1
+    bench.root.mkdir()
+    again = bench.shelf(outputs=(str(now / "tv"),), roots=(str(now),))
+    again.fetch(bench.job(), lambda *_: files, bench.progress.append, bench.stop)
+    assert bench.visible() == {"Some.Release.2020/a": b"1"}
 
 
 def test_an_output_directory_that_was_emptied_is_no_reason_to_wait(bench: Bench) -> None:
