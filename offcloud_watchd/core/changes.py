@@ -115,14 +115,15 @@ def changed(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0
             return replace(cleared, to_clear=False, to_import=False)
         case Delivered(delivery=delivery):
             return entered(delivery=delivery)
-        case DroppedAgain(drop=drop):
+        case DroppedAgain(drop=drop, destination=moves_to):
             # Whoever drops it again is to have it: its entry stays until that was imported, too.
             to_import = job.to_import or job.leaves_at > 0
             to_clear = job.to_clear and not to_import
             drops = _with_drop(job, drop)
-            return entered(drops=drops, to_import=to_import, to_clear=to_clear, leaves_at=0.0)
+            owed = partial(entered, to_import=to_import, to_clear=to_clear, leaves_at=0.0)
+            return owed(drops=drops, moves_to=moves_to)
         case Kept(command=command):
-            return entered(commands=_with_command(job, command))
+            return entered(commands=_with_command(job, command), moves_to=None)
         case Deferred():
             return _deferred(job, event)
         case Resumed(command=command):
@@ -245,9 +246,14 @@ def _deferred(job: Job, event: Deferred) -> Job:
 
 
 def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
+    goes_to = event.destination or job.destination
+    # On another way nothing was posted yet, unless an open intent is for just another account.
+    is_new = goes_to.way != job.destination.way and not job.unsure
+    posted_at = None if is_new else job.posted_at
     return entered(
         drops=job.drops if event.drop is None else _with_drop(job, event.drop),
-        destination=event.destination or job.destination,
+        destination=goes_to,
+        moves_to=None,
         submission=None,
         publication=None,
         delivery=None,
@@ -255,12 +261,15 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
         to_report=False,
         to_import=False,
         leaves_at=0.0,
-        spent=_spent_of(job, event.destination or job.destination),
+        spent=_spent_of(job, goes_to),
+        # The service would go on the way that request was for.
+        failed_request=job.failed_request if goes_to.way == job.destination.way else "",
         published_at=0.0,
         # The account may hold the content still: it is searched before anything is posted again. An answered
         # POST shows in the history since long; of one that was not, nobody knows when it had its effect.
-        unsure=job.posted_at is not None and job.destination.route.makes_items,
-        posted_to=_posted_to(job, event.destination or job.destination),
+        posted_at=posted_at,
+        unsure=posted_at is not None and goes_to.route.makes_items,
+        posted_to=_posted_to(job, goes_to),
         doubted_at=event.at if job.unsure else min(job.doubted_at, event.at),
         commands=_with_command(job, event.command),
         round=job.round + 1,
@@ -270,9 +279,9 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
 
 def _spent_of(job: Job, goes_to: Destination) -> tuple[str, ...]:
     """Return what is never taken for the next round's: what was delivered, and what went another way."""
-    done = [job.submission.request_id] if job.delivery is not None and job.submission is not None else []
-    astray = [] if goes_to.way == job.destination.way else job.sent
-    return _with_spent(job.spent, *done, *astray)
+    is_astray = goes_to.way != job.destination.way
+    its = [job.submission.request_id] if job.submission is not None and (job.delivery or is_astray) else []
+    return _with_spent(job.spent, *its, *(job.sent if is_astray else ()))
 
 
 def _posted_to(job: Job, goes_to: Destination) -> RemoteTarget | None:

@@ -175,11 +175,15 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class DroppedAgain:
-    """A further drop wants what is done already: the release is looked at before anything is done."""
+    """A further drop wants what is done already: the release is looked at before anything is done.
+
+    ``destination`` is where it goes if it is gone, where that is not where the job went before.
+    """
 
     job_id: str
     at: float
     drop: Drop
+    destination: Destination | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from offcloud_watchd.core.events import (
     Resumed,
 )
 from offcloud_watchd.core.lifecycle import OWES, bounded
-from offcloud_watchd.core.model import Command, Intake, Job, JobState, Link, LinkKind, Verb, job_id
+from offcloud_watchd.core.model import Command, Drop, Intake, Job, JobState, Link, LinkKind, Verb, job_id
 
 MAX_NAME_CHARS: Final = 1024
 """What is kept of a name: a torrent may call itself by megabytes, and every record must fit the journal."""
@@ -33,6 +33,7 @@ def accept(intake: Intake, same_content: Callable[[Link], Collection[Job]], now:
     """Decide what a drop means for the jobs there are. Safe to repeat: a drop already recorded gives nothing.
 
     ``same_content`` returns the jobs of any category with the link's key. What a drop repeats counts once.
+    What ``held_up_by`` tells of is left out: the drop comes again.
     Of one that was refused a failed job tells: it is the *arr tool that may wait for it that is to know.
     """
     if intake.unusable is not None:
@@ -57,17 +58,13 @@ def _accepted(
     # In any category: what came of it may have been moved to another one since.
     if any(drop.id == known.id for job in relatives for known in job.drops):
         return None
-    twins = [job for job in relatives if job.destination.category == intake.destination.category]
-    living = [job for job in twins if job.state is not JobState.REMOVED]
+    living = _living(intake, relatives)
     for job in living:
-        if job.state in OWES:
+        # What is looked at has come to its end: that may not be where this drop is to go.
+        if job.state in OWES and (job.state is not JobState.CHECKING or _is_wanted(intake, job)):
             return Attached(job.id, now, drop)
     if living:
-        newest = max(living, key=lambda job: job.changed_at)
-        if newest.state is JobState.DONE and (newest.publication or newest.delivery) is not None:
-            return DroppedAgain(newest.id, now, drop)
-        moved = intake.destination if intake.destination != newest.destination else None
-        return Requeued(newest.id, now, drop=drop, destination=moved)
+        return _again(intake, drop, _newest(living), now)
     return Queued(
         job_id(drop.id, link.key),
         now,
@@ -78,16 +75,59 @@ def _accepted(
     )
 
 
+def _living(intake: Intake, relatives: Collection[Job]) -> list[Job]:
+    """Return the jobs of a drop's category that were not removed."""
+    twins = (job for job in relatives if job.destination.category == intake.destination.category)
+    return [job for job in twins if job.state is not JobState.REMOVED]
+
+
+def _newest(jobs: Collection[Job]) -> Job:
+    return max(jobs, key=lambda job: job.changed_at)
+
+
+def _again(intake: Intake, drop: Drop, job: Job, now: float) -> Event | None:
+    """Decide about a job that has ended: what it came to may be what is wanted, or go elsewhere by now."""
+    wanted, had = intake.destination, job.destination
+    moved = wanted if wanted != had else None
+    is_done = job.state is JobState.DONE and (job.publication or job.delivery) is not None
+    if is_done and _is_wanted(intake, job):
+        return DroppedAgain(job.id, now, drop, moved)
+    return None if _is_in_doubt(intake, job) else Requeued(job.id, now, drop=drop, destination=moved)
+
+
+def _is_wanted(intake: Intake, job: Job) -> bool:
+    """Tell whether what a job comes to is what a drop asks for: files here, or in that account."""
+    return intake.destination.remote == job.destination.remote
+
+
+def held_up_by(intake: Intake, same_content: Callable[[Link], Collection[Job]]) -> Job | None:
+    """Return a job of which must be found out first what came of its POST; ``accept`` leaves its link out.
+
+    What a drop asks for goes another way than that POST: the account is searched on one way alone.
+    """
+    for link in intake.links.found:
+        relatives = same_content(link)
+        living = _living(intake, relatives)
+        known = any(intake.drop.id == one.id for job in relatives for one in job.drops)
+        if living and not known and _is_in_doubt(intake, _newest(living)):
+            return _newest(living)
+    return None
+
+
+def _is_in_doubt(intake: Intake, job: Job) -> bool:
+    return job.doubtful and job.destination.way != intake.destination.way
+
+
 def _refused(intake: Intake, link: Link, relatives: Collection[Job], now: float) -> list[Event]:
     drop = replace(intake.drop, name=intake.drop.name[:MAX_NAME_CHARS])
     twins = [job for job in relatives if job.destination.category == intake.destination.category]
-    living = [job for job in twins if job.state is not JobState.REMOVED]
+    living = _living(intake, relatives)
     known = any(drop.id == one.id for job in twins for one in job.drops)
     if known or any(job.state is not JobState.FAILED for job in living):
         return []  # another drop of the same is well
     reason = bounded(intake.links.bad[0].reason)
     if living:
-        newest = max(living, key=lambda job: job.changed_at)
+        newest = _newest(living)
         return [Requeued(newest.id, now, drop=drop), Failed(newest.id, now, reason)]
     release = intake.stem[:MAX_NAME_CHARS] or None
     known_as = replace(link, name=link.name and link.name[:MAX_NAME_CHARS])

@@ -348,6 +348,7 @@ class Job:
     ``to_report``: the job has failed, and the *arr tools of its category are still to be told. That is owed
     also when it is removed: a tool that has it removed may not have made a note of the failure yet.
     ``sent`` are the ids of the newest transfers it had made to a remote account: they are no other job's.
+    ``moves_to`` is where it goes if what was dropped again is gone (None: where it went).
     ``posted_to`` is the remote account for which its open intent was, where it is to go to another one by now
     (None: it is for its own destination).
     ``remembered``: it is gone for everybody but those who search the account for the same content, where what
@@ -387,6 +388,7 @@ class Job:
     sent: tuple[str, ...] = ()
     remembered: bool = False
     posted_to: RemoteTarget | None = None
+    moves_to: Destination | None = None
 
     @property
     def posted_way(self) -> tuple[Route, RemoteTarget | None]:

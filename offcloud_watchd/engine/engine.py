@@ -306,7 +306,7 @@ class Engine:
             case Intake() as intake:
                 events = decisions.accept(intake, self._ledger.same_content, now)
                 recorded = [self._record(event) for event in events]  # each, whatever the others come to
-                return all(recorded)
+                return all(recorded) and not self._is_held_up(intake)
             case Command() as command:
                 self._commanded(command, now)
                 return True
@@ -316,6 +316,15 @@ class Engine:
                 return True
             case _:  # pragma: no cover - the type checker proves it
                 assert_never(wish.what)
+
+    def _is_held_up(self, intake: Intake) -> bool:
+        job = decisions.held_up_by(intake, self._ledger.same_content)
+        if job is not None:
+            text = (
+                "job %s: dropped again to go another way; first it is seen what came of its last submission"
+            )
+            log.info(text, job.id, extra=about(job, Lane.DISK))
+        return job is not None
 
     def _commanded(self, command: Command, now: float) -> None:
         if command.verb is Verb.RETRY:  # the operator has mended something: do not wait for the next probe

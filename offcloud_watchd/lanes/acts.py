@@ -175,4 +175,4 @@ def _inspected(effect: Inspect, ports: Ports) -> Outcome:
         return Outcome(effect, Kept(job.id, ports.clock.now()))
     if publication is not None and ports.shelf.holds(publication):
         return Outcome(effect, Kept(job.id, ports.clock.now(), publication.path))
-    return Outcome(effect, Requeued(job.id, ports.clock.now()))
+    return Outcome(effect, Requeued(job.id, ports.clock.now(), destination=job.moves_to))

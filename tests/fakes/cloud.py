@@ -105,6 +105,10 @@ class FakeCloud:
             self.removed.append(submission.request_id)
         self._listings.clear()
 
+    def forget_listings(self) -> None:
+        """Let the next search ask anew, as a client does that has begun a life."""
+        self._listings.clear()
+
     def _made(self, link: Link, target: RemoteTarget | None) -> Submission:
         self._check_key()
         self.posts += 1

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from offcloud_watchd.core.events import Cleared, Event, Imported, Kept, Removed, Requeued
+from offcloud_watchd.core.events import Cleared, DroppedAgain, Event, Imported, Kept, Removed, Requeued
 from offcloud_watchd.core.imports import lane_of
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
@@ -128,6 +128,8 @@ class World:
         remove: Removal = Removal.NEVER,
     ) -> None:
         self.policy = replace(POLICY, remove=remove)
+        self.ways = dict(ROUTES)
+        self.output = "/out"
         self.fate = Fate()
         self.clock = FakeClock()
         self.cloud = FakeCloud(
@@ -142,6 +144,7 @@ class World:
         self.forgotten: set[str] = set()
         self.forgotten_keys: set[str] = set()
         self.deleted_keys: set[str] = set()
+        self.wished: dict[str, Destination] = {}
         self._meanwhile = meanwhile
         self._inside = False
         self._numbers = iter(range(1, 1_000_000))
@@ -152,6 +155,26 @@ class World:
         self.tools = MortalTools(self.fate, self._check_report)
         ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, self.policy, file_of=_file_of)
         self._ports = replace(ports, tools=self.tools)
+        self.live()
+
+    def reconfigure(self, what: str, value: object) -> None:
+        """Change a setting; it holds from the next life on, which begins at once."""
+        match what, value:
+            case "remove", Removal() as remove:
+                self.policy = replace(self.policy, remove=remove)
+                self._ports = replace(self._ports, policy=self.policy)
+            case "output", str(directory):
+                self.output = directory
+            case "account", None:  # never back to the former one: what is nowhere in this one is posted anew
+                self.deleted_keys |= {item.key for item in self.cloud.items.values()}
+                self.cloud.items = {}
+                self.cloud.forget_listings()
+            case str(category), None:
+                self.ways.pop(category, None)
+            case str(category), (Route(), None | RemoteTarget()) as way:
+                self.ways[category] = way
+            case _:
+                raise AssertionError(what, value)
         self.live()
 
     # --- lives ---
@@ -195,8 +218,9 @@ class World:
         links = tuple(
             Link(LinkKind.URL, key, f"https://example.invalid/{key}", key, _info_hash(key)) for key in keys
         )
-        way = ROUTES.get(category, (Route.CLOUD, None))
-        destination = Destination(category, f"/out/{category}", *way, CHOOSY.get(category, Cached.ANY))
+        way = self.ways.get(category, (Route.CLOUD, None))
+        choice = CHOOSY.get(category, Cached.ANY)
+        destination = Destination(category, f"{self.output}/{category}", *way, choice)
         drop = Drop(drop_id, f"{drop_id}.txt", "" if by_client else f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
         return drop_id
@@ -274,6 +298,8 @@ class World:
         """Tell whether an import waits to be seen."""
         if not job.to_import or job.publication is None:
             return False
+        if self.policy.remove is not Removal.IMPORTED:
+            return True  # nobody waits for it any more, and the next look puts an end to that
         match lane_of(job, self.policy):
             case Lane.DISK:
                 return job.publication.path not in self.shelf.there
@@ -413,12 +439,15 @@ class World:
             assert not job.to_report, f"never reported: {job}"
             assert not job.to_clear, f"never taken out of the account: {job}"
             assert not self._was_imported(job), f"nobody saw that it was imported: {job}"
-            assert not job.leaves_at, f"its entry never went: {job}"
+            assert job.remembered or not job.leaves_at, f"its entry never went: {job}"
             assert job.to_import <= (self.policy.remove is Removal.IMPORTED)
             assert not job.doubtful, f"nobody knows what came of its POST: {job}"
             assert job.remembered or job.state in (JobState.DONE, JobState.FAILED), (
                 f"stuck: {job} {vars(self.engine)} {self.clock}"
             )
+            wished = self.wished.get(job.id)
+            if job.state is JobState.DONE and wished is not None:
+                assert job.destination.remote == wished.remote, f"it was to go to {wished}: {job}"
             if job.state is JobState.FAILED:
                 excused = (
                     job.link.key in self.cloud.dead_keys | self.deleted_keys
@@ -524,8 +553,10 @@ class World:
             and job is not None
             and job.publication is not None
         ):
-            assert event.drop is None, "begun anew without a look at what is there"
-            assert job.publication.path not in self.shelf.there, "begun anew although it is still there"
+            goes_away = event.destination is not None and event.destination.remote is not None
+            assert event.drop is None or goes_away, "begun anew without a look at what is there"
+            is_gone = job.publication.path not in self.shelf.there
+            assert is_gone or goes_away, "begun anew although it is still there"
         if isinstance(event, Kept) and event.path:
             assert event.path in self._mortal_shelf.seen, "nobody saw that it is still there"
         if isinstance(event, Cleared) and not event.reason and job is not None:
@@ -534,6 +565,10 @@ class World:
         if isinstance(event, Imported) and job is not None and job.publication is not None:
             gone = job.publication.path not in self.shelf.there
             assert gone or (job.id, job.round) in self.tools.has, f"nobody has imported it: {job}"
+        if isinstance(event, (DroppedAgain, Requeued)) and event.drop is not None:
+            intake = self.drops.get(event.drop.id)
+            assert intake is not None
+            self.wished[event.job_id] = intake.destination
         if isinstance(event, Removed) and job is not None:
             self.forgotten |= {drop.id for drop in job.drops}
             self.forgotten_keys.add(job.link.key)

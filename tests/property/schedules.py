@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.model import Verb
+from offcloud_watchd.core.model import RemoteTarget, Removal, Route, Verb
 from tests.fakes import journal_memory, journal_on_disk
 from tests.fakes.clock import FakeClock
 from tests.fakes.fate import Fate, Manner
@@ -25,6 +25,8 @@ TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now", "picky": "tv"
 """The other category on the same route."""
 USUAL = (*CATEGORIES[:2] * 6, *CATEGORIES[2:])
 """The same, as often as each is dropped into."""
+TARGETS = (RemoteTarget("drive", "f1"), RemoteTarget("drive", "f2"))
+"""Remote accounts that a category can be sent to."""
 DEAD = "dead"
 CACHED = "cached"
 KEYS = ("one", "two", "three", DEAD, CACHED)
@@ -223,6 +225,18 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
     return ("fault", *dice.choice(faults))
 
 
+def _reconfigure(dice: random.Random, _medium: Medium) -> Step:
+    """Change the settings: what is under way was recorded by the old ones."""
+    ways = [None, (Route.INSTANT, None), (Route.REMOTE, TARGETS[0]), (Route.REMOTE, TARGETS[1])]
+    changes: list[Step] = [
+        ("remove", dice.choice(list(Removal))),
+        ("output", dice.choice(["/out", "/elsewhere"])),
+        ("account", None),
+        *((category, dice.choice(ways)) for category in dice.sample(CATEGORIES[:6], 3)),
+    ]
+    return ("reconfigure", *dice.choice(changes))
+
+
 Maker = Callable[[random.Random, Medium], Step]
 
 WEIGHTS: dict[Maker, int] = {
@@ -241,6 +255,7 @@ WEIGHTS: dict[Maker, int] = {
     _die_renewing: 1,
     _die_between: 1,
     _fault: 5,
+    _reconfigure: 1,
 }
 MAKERS = [maker for maker, weight in WEIGHTS.items() for _ in range(weight)]
 

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.model import JobState, RemoteTarget, Removal, Verb
+from offcloud_watchd.core.model import JobState, RemoteTarget, Removal, Route, Verb
 from tests.fakes.fate import Manner
 from tests.fakes.mortal import POST_TAKES_S
 from tests.fakes.world import LAG_S, RESCAN_S, ROUTES, MakeJournal, World
@@ -105,7 +105,7 @@ class Story:
         if lose and job.publication is not None:
             world.shelf.lost.add(job.publication.path)
         own = job.destination.category
-        world.drop([job.link.key], TWINS[own] if elsewhere else own)
+        world.drop([job.link.key], TWINS.get(own, own) if elsewhere else own)
 
     def _suffer(self, step: Step) -> None:
         world = self.world
@@ -129,6 +129,8 @@ class Story:
                 world.fate.doom("")
             case ("refuse", str(category)):
                 world.refuse(category)
+            case ("reconfigure", str(what), value):
+                world.reconfigure(what, value)
             case ("fault", str(fault), amount):
                 world.suffer(fault, amount)
             case _:
@@ -258,6 +260,34 @@ def test_a_post_that_was_lost_is_not_taken_for_one_to_another_account(*, arrives
     assert world.cloud.items[job.submission.request_id].target == there
     sent = Counter(item.target for item in world.cloud.items.values())
     assert sent == Counter([there, *([ROUTES["away"][1]] if arrives else [])])
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("way", [ROUTES["away"], ROUTES["now"]])
+def test_a_post_that_was_lost_is_found_before_its_job_goes_another_way(
+    way: tuple[Route, RemoteTarget | None], *, arrives: bool
+) -> None:
+    """It is cancelled in doubt, the settings name another route, and it is dropped again, with another."""
+    world = World()
+    world.cloud.lag_s = LAG_S
+    world.fate.glitches["submit"] = "lost"
+    world.drop(["one"], "tv")
+    world.run(1.0)
+    if not arrives:
+        world.cloud.items.clear()
+    world.command(Verb.CANCEL, list(world.engine.jobs))
+    world.run(RESCAN_S)
+    world.reconfigure("tv", way)
+    again = world.drop(["one", "two"], "tv")
+    world.run(RESCAN_S)
+    assert again in world.drops, "it waits in its folder"
+    assert {job.link.key: job.state for job in world.engine.jobs.values()}["two"] is not JobState.FAILED
+    world.run(3600.0, until_ended=True)
+    world.check()
+    world.check_end()
+    assert {job.destination.way for job in world.engine.jobs.values()} == {way}
+    sent = Counter(item.target for item in world.cloud.items.values())
+    assert sent == Counter([None] * arrives + [way[1]] * 2 * (way[1] is not None))
 
 
 def test_a_transfer_that_shows_late_is_nobody_elses() -> None:

@@ -48,6 +48,7 @@ from offcloud_watchd.core.messages import Advanced, Heard, Looked, Message, Outc
 from offcloud_watchd.core.model import (
     PAUSING,
     Delivery,
+    Destination,
     Job,
     JobState,
     Lane,
@@ -399,6 +400,8 @@ def test_inspect_says_whether_it_is_still_there() -> None:
     rig.shelf.lost.add(published.publication.path)
     assert rig.perform(Inspect(job)).event == Requeued("job", NOW)
     assert rig.perform(Inspect(replace(job, publication=None))).event == Requeued("job", NOW)
+    moves = replace(job, moves_to=Destination("tv", "/new/tv"))
+    assert rig.perform(Inspect(moves)).event == Requeued("job", NOW, destination=moves.moves_to)
 
 
 def test_discard_takes_away() -> None:

@@ -19,7 +19,7 @@ from offcloud_watchd.core.events import (
     Requeued,
     Resumed,
 )
-from offcloud_watchd.core.intake import MAX_NAME_CHARS, accept, obey
+from offcloud_watchd.core.intake import MAX_NAME_CHARS, accept, held_up_by, obey
 from offcloud_watchd.core.lifecycle import OWES, evolve, fold
 from offcloud_watchd.core.model import (
     BadLine,
@@ -169,6 +169,51 @@ def test_a_failed_job_that_is_dropped_again_goes_where_the_settings_say_now() ->
     failed = a_job(JobState.FAILED, route="remote")
     (event,) = accepted(an_intake("one", drop_id="d2"), failed)
     assert event == Requeued("job", NOW, drop=a_drop("d2"), destination=Destination("tv", "/out/tv"))
+
+
+def test_what_was_done_elsewhere_is_not_what_is_wanted_here() -> None:
+    """The folder's route was changed: what is here is sent, what was sent is brought home."""
+    here, there = an_intake("one", drop_id="d2"), a_job(JobState.DONE, route="remote").destination
+    sent = a_job(JobState.DONE, route="remote", publication=None, delivery=Delivery("googledrive"))
+    assert accepted(here, sent) == [Requeued("job", NOW, drop=a_drop("d2"), destination=here.destination)]
+    away = replace(here, destination=there)
+    for state in (JobState.DONE, JobState.CHECKING):
+        assert accepted(away, a_job(state)) == [Requeued("job", NOW, drop=a_drop("d2"), destination=there)]
+    given = replace(here, destination=replace(here.destination, route=Route.INSTANT))
+    again = DroppedAgain("job", NOW, a_drop("d2"), given.destination)
+    assert accepted(given, a_job(JobState.DONE)) == [again], "files here are files here"
+
+
+def test_what_is_gone_is_begun_anew_where_the_settings_say_now() -> None:
+    """The output directory was changed: what is still there stays, what is not comes to the new one."""
+    moved = replace(an_intake("one", drop_id="d2"), destination=Destination("tv", "/new/tv"))
+    [event] = accepted(moved, a_job(JobState.DONE))
+    assert event == DroppedAgain("job", NOW, a_drop("d2"), moved.destination)
+    looked_at = evolve(a_job(JobState.DONE), event)
+    assert looked_at is not None
+    assert (looked_at.destination.directory, looked_at.moves_to) == ("/out/tv", moved.destination)
+    for after in (Kept("job", NOW), Requeued("job", NOW)):
+        job = evolve(looked_at, after)
+        assert job is not None
+        assert job.moves_to is None
+
+
+def test_a_job_in_doubt_goes_no_other_way() -> None:
+    """What came of its POST is found out on its own way: the drop waits, and its other links go on."""
+    lost = a_job(JobState.FAILED, route="remote", unsure=True, posted_at=NOW - 9)
+    intake = an_intake("one", "two", drop_id="d2")
+
+    def held(job: Job) -> Job | None:
+        return held_up_by(intake, lambda link: [job] if link.key == job.link.key else [])
+
+    assert [type(event) for event in accepted(intake, lost)] == [Queued]
+    assert held(lost) == lost
+    known = replace(lost, unsure=False)
+    assert [type(event) for event in accepted(intake, known)] == [Requeued, Queued]
+    assert held(known) is None
+    assert held(replace(lost, destination=intake.destination)) is None, "the same way is searched anyway"
+    assert held(replace(lost, drops=(a_drop("d2"),))) is None, "it was taken already"
+    assert held(replace(lost, state=JobState.REMOVED)) is None
 
 
 def test_a_drop_remembers_the_line_of_the_link() -> None:

@@ -166,6 +166,25 @@ def test_what_went_another_way_is_no_request_of_this_one() -> None:
     assert same.spent == ()
 
 
+def test_on_another_way_nothing_was_posted_yet() -> None:
+    """No request is looked for there, none is adopted from the other way, and none tried again."""
+    given = a_job(JobState.FAILED, route="instant", posted_at=NOW - 9)
+    failed = a_job(JobState.FAILED, posted_at=NOW - 9, submission=Submission("R1"), failed_request="R1")
+    for job, goes_to in (
+        (given, DESTINATION),
+        (failed, DRIVE),
+        (failed, replace(DESTINATION, route=Route.INSTANT)),
+    ):
+        moved = evolve(job, Requeued("job", NOW, destination=goes_to))
+        same = evolve(job, Requeued("job", NOW, destination=replace(job.destination, directory="/new")))
+        assert moved is not None
+        assert same is not None
+        assert (moved.posted_at, moved.unsure, moved.failed_request) == (None, False, "")
+        assert moved.spent == (("R1",) if job is failed else ())
+        assert (same.posted_at, same.failed_request) == (NOW - 9, job.failed_request)
+        assert (same.unsure, same.spent) == (job is failed, ())
+
+
 FTP = Destination("tv", "/out/tv", Route.REMOTE, RemoteTarget("ftp"))
 DRIVE = replace(FTP, remote=RemoteTarget("drive"))
 
