@@ -44,7 +44,7 @@ from offcloud_watchd.core.events import (
     Withdrawn,
 )
 from offcloud_watchd.core.frozen import changer, maker
-from offcloud_watchd.core.model import Destination, Drop, Job, JobState, RemoteTarget, Route
+from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Route
 
 if TYPE_CHECKING:  # the type checker knows their arguments
     from dataclasses import replace
@@ -89,7 +89,7 @@ def changed(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0
         case Submitting(at=at):
             unsure = job.destination.route.makes_items
             posted_at = _later(at, job.posted_at)
-            return replace(job, posted_at=posted_at, unsure=unsure, doubted_at=at, posted_to=None)
+            return replace(job, posted_at=posted_at, unsure=unsure, doubted_at=at)
         case Answered():
             return _answered(job, event)
         case Submitted() | Granted():
@@ -105,7 +105,7 @@ def changed(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0
         case Recalled(at=at, posted_at=posted_at):
             return replace(job, posted_at=posted_at, unsure=True, doubted_at=at)
         case NotFound():
-            return replace(job, unsure=False, retry_at=0.0, posted_to=None)
+            return replace(job, unsure=False, retry_at=0.0)
         case Stirred(at=at, mark=mark):
             return replace(job, attempts=0, retry_at=0.0, reason="", mark=mark, stirred_at=at)
         case Vanished():
@@ -175,7 +175,6 @@ def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted
         submission=event.submission,
         posted_at=posted_at,
         unsure=False,
-        posted_to=None,
         doubted_at=event.at,
         failed_request="",
         mark="",
@@ -186,13 +185,10 @@ def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted
 
 def _answered(job: Job, event: Answered) -> Job:
     request_id = event.submission.request_id
-    if job.state is JobState.QUEUED or job.posted_to is not None:
-        # It goes another way by now, on which that transfer is none of its own.
+    if job.state is JobState.QUEUED:
+        # So in older journals: it went another way by then, on which that transfer was none of its own.
         sent = (*job.sent[-(MAX_SENT - 1) :], request_id)
-        unsure = job.unsure and job.posted_to is None  # else this was the answer to the open intent
-        return replace(
-            job, sent=sent, spent=_with_spent(job.spent, request_id), unsure=unsure, posted_to=None
-        )
+        return replace(job, sent=sent, spent=_with_spent(job.spent, request_id))
     return replace(
         job,
         submission=event.submission,
@@ -247,9 +243,8 @@ def _deferred(job: Job, event: Deferred) -> Job:
 
 def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
     goes_to = event.destination or job.destination
-    # On another way nothing was posted yet, unless an open intent is for just another account.
-    is_new = goes_to.way != job.destination.way and not job.unsure
-    posted_at = None if is_new else job.posted_at
+    # On another way nothing was posted yet.
+    posted_at = job.posted_at if goes_to.way == job.destination.way else None
     return entered(
         drops=job.drops if event.drop is None else _with_drop(job, event.drop),
         destination=goes_to,
@@ -269,7 +264,6 @@ def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
         # POST shows in the history since long; of one that was not, nobody knows when it had its effect.
         posted_at=posted_at,
         unsure=posted_at is not None and goes_to.route.makes_items,
-        posted_to=_posted_to(job, goes_to),
         doubted_at=event.at if job.unsure else min(job.doubted_at, event.at),
         commands=_with_command(job, event.command),
         round=job.round + 1,
@@ -282,15 +276,6 @@ def _spent_of(job: Job, goes_to: Destination) -> tuple[str, ...]:
     is_astray = goes_to.way != job.destination.way
     its = [job.submission.request_id] if job.submission is not None and (job.delivery or is_astray) else []
     return _with_spent(job.spent, *its, *(job.sent if is_astray else ()))
-
-
-def _posted_to(job: Job, goes_to: Destination) -> RemoteTarget | None:
-    """Return the remote account for which an open intent was, where the next round goes to another one.
-
-    What a search finds then is not the next round's.
-    """
-    meant = job.posted_to or job.destination.remote
-    return meant if job.unsure and goes_to.remote not in (None, meant) else None
 
 
 def _with_spent(spent: tuple[str, ...], *request_ids: str) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Crowds:
 
     def _waits_for_search(self, job: Job) -> bool:
         sends_next = job.state is JobState.QUEUED and not job.unsure
-        return sends_next and any(one.posted_way != job.posted_way for one in self._searched(job))
+        return sends_next and any(one.destination.way != job.destination.way for one in self._searched(job))
 
     def _fetching(self, crowd: Collection[Job]) -> Iterator[str]:
         """Find who fetches ahead of the others that have the same request."""
@@ -66,13 +66,9 @@ class Crowds:
 
 
 def shares_of(crowd: Collection[Job]) -> Iterator[Share]:
-    """Return who of a crowd can use the request of another job.
-
-    Not one whose open intent was for another account: what came of it is found out first, or nobody would
-    know later on that it went there.
-    """
+    """Return who of a crowd can use the request of another job."""
     holders = [job for job in crowd if job.submission is not None]
-    queued = (job for job in crowd if job.state is JobState.QUEUED and job.posted_to is None)
+    queued = (job for job in crowd if job.state is JobState.QUEUED)
     return (share for job in queued if (share := _share(job, holders)) is not None)
 
 

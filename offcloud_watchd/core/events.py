@@ -74,7 +74,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of a POST of a job that has ended since, or goes another way: the request is there, and ours.
+    """What came of a POST of a job that has ended since: the request is there, and ours.
 
     Told by its answer, which came too late, or found in the account.
     """

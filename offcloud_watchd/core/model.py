@@ -349,8 +349,6 @@ class Job:
     also when it is removed: a tool that has it removed may not have made a note of the failure yet.
     ``sent`` are the ids of the newest transfers it had made to a remote account: they are no other job's.
     ``moves_to`` is where it goes if what was dropped again is gone (None: where it went).
-    ``posted_to`` is the remote account for which its open intent was, where it is to go to another one by now
-    (None: it is for its own destination).
     ``remembered``: it is gone for everybody but those who search the account for the same content, where what
     it had sent still stands.
     """
@@ -387,13 +385,7 @@ class Job:
     leaves_at: float = 0.0
     sent: tuple[str, ...] = ()
     remembered: bool = False
-    posted_to: RemoteTarget | None = None
     moves_to: Destination | None = None
-
-    @property
-    def posted_way(self) -> tuple[Route, RemoteTarget | None]:
-        """What its open intent asked of the service; without one, what the next will."""
-        return (self.destination.route, self.posted_to or self.destination.remote)
 
     @property
     def doubtful(self) -> bool:

@@ -89,12 +89,10 @@ def held_by_others(job: Job, relatives: Iterable[Job]) -> frozenset[str]:
 
 
 def _are_apart(one: Job, job: Job) -> bool:
-    """Tell whether what one had sent is none of a job's: neither of its open intent nor of the next."""
+    """Tell whether what one had sent is none of a job's."""
     forgotten = JobState.REMOVED in (one.state, job.state)
-    ways = (job.destination.way, job.posted_way)
-    return any(one.destination.way != way for way in ways) or (
-        forgotten and one.destination.route is Route.REMOTE
-    )
+    is_elsewhere = one.destination.way != job.destination.way
+    return is_elsewhere or (forgotten and one.destination.route is Route.REMOTE)
 
 
 def rivals_of(job: Job, relatives: Iterable[Job]) -> frozenset[float]:
@@ -105,6 +103,6 @@ def rivals_of(job: Job, relatives: Iterable[Job]) -> frozenset[float]:
     return frozenset(
         one.posted_at
         for one in relatives
-        if one.destination.route is job.destination.route and one.posted_way != job.posted_way
+        if one.destination.route is job.destination.route and one.destination.way != job.destination.way
         if one.unsure and one.posted_at is not None
     )

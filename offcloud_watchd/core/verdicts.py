@@ -185,7 +185,7 @@ def recalled(job: Job, relatives: Iterable[Job], now: float) -> Event | None:
     posted = [
         one.posted_at
         for one in relatives
-        if one.posted_at is not None and one.id != job.id and one.posted_way == job.destination.way
+        if one.posted_at is not None and one.id != job.id and one.destination.way == job.destination.way
         if not one.remembered  # what it had sent is known, and not for others
     ]
     if posted and (job.posted_at is None or max(posted) > job.posted_at):
@@ -214,9 +214,8 @@ def too_late(effect: Submit, outcome: Outcome, job: Job, now: float) -> Event | 
     if isinstance(answer, Submitted):
         if job.state is JobState.QUEUED and job.destination.way == posted.destination.way:
             return replace(answer, at=now)  # it began anew, and would look for just this
-        astray = job.state is JobState.QUEUED and posted.destination.route is Route.REMOTE
         ended = job.state in (JobState.FAILED, JobState.REMOVED)
-        return Answered(job.id, now, answer.submission) if astray or ended else None
+        return Answered(job.id, now, answer.submission) if ended else None
     own = (job.round, job.posted_at) == (posted.round, posted.posted_at)
     if own and job.doubtful and isinstance(outcome.error, OffcloudWatchdError):
         maybe_sent = isinstance(outcome.error, Transient) and outcome.error.maybe_sent
@@ -280,7 +279,7 @@ def searched(job: Job, found: Submission | None, as_of: float, now: float, polic
     if found is not None:
         # Without what the history tells besides: memory holds what is recorded, and no more.
         known = Submission(found.request_id, found.status, found.name, found.url, found.server)
-        if job.state is not JobState.QUEUED or job.posted_to is not None:
+        if job.state is not JobState.QUEUED:
             return Answered(job.id, now, known)
         return Submitted(job.id, now, known, adopted=True)
     if job.doubted_at + policy.history_lag_s <= as_of <= now:

@@ -189,35 +189,6 @@ FTP = Destination("tv", "/out/tv", Route.REMOTE, RemoteTarget("ftp"))
 DRIVE = replace(FTP, remote=RemoteTarget("drive"))
 
 
-def test_an_open_intent_remembers_the_account_it_was_for() -> None:
-    """However often the job is sent another way meanwhile; when it comes back that account is its own."""
-    lost = a_job(JobState.FAILED, destination=FTP, posted_at=NOW - 9, unsure=True)
-    moved = evolve(lost, Requeued("job", NOW, destination=DRIVE))
-    assert moved is not None
-    assert (moved.posted_to, moved.posted_way, moved.unsure) == (FTP.remote, FTP.way, True)
-    failed = replace(moved, state=JobState.FAILED)
-    third = evolve(failed, Requeued("job", NOW, destination=replace(FTP, remote=RemoteTarget("box"))))
-    back = evolve(failed, Requeued("job", NOW, destination=FTP))
-    known = evolve(replace(lost, unsure=False), Requeued("job", NOW, destination=DRIVE))
-    assert third is not None
-    assert back is not None
-    assert known is not None
-    assert (third.posted_to, back.posted_to, known.posted_to) == (FTP.remote, None, None)
-
-
-@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.FAILED])
-def test_what_went_to_the_other_account_closes_that_intent_and_no_more(state: JobState) -> None:
-    """It is known as sent and never taken for the present one's; nothing is left to search for."""
-    job = a_job(state, destination=DRIVE, posted_at=NOW - 9, unsure=True, posted_to=FTP.remote)
-    answered = evolve(job, EVENTS[Answered])
-    assert answered == replace(job, sent=("R2",), spent=("R2",), unsure=False, posted_to=None)
-    if state is JobState.QUEUED:
-        for event in (NotFound("job", NOW), Submitting("job", NOW), Submitted("job", NOW, Submission("R3"))):
-            after = evolve(job, event)
-            assert after is not None
-            assert after.posted_to is None
-
-
 def test_a_refused_post_leaves_no_doubt() -> None:
     """Whoever fails so owes no search."""
     job = a_job(unsure=True, posted_at=NOW - 9)

@@ -197,15 +197,6 @@ def test_a_busy_job_shares_later() -> None:
     assert names(due.effects) == ["Poll holder"]
 
 
-def test_who_had_it_sent_to_another_account_shares_later() -> None:
-    """What came of that POST is found out first, or it would be forgotten that it may have been taken."""
-    astray = a_job(id="astray", route="remote", unsure=True, posted_at=NOW - 9, posted_to=RemoteTarget("ftp"))
-    holder = a_job(JobState.CLOUD, id="holder", route="remote", category="film")
-    assert names(planned(astray, holder).effects) == ["Poll holder", "Adopt astray"]
-    known = replace(astray, unsure=False, posted_to=None)
-    assert names(planned(known, holder).effects) == ["Share astray", "Poll holder"]
-
-
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.REMOVED])
 def test_an_ended_job_shares_nothing(state: JobState) -> None:
     """A request of a job that has ended may be gone: it is searched for instead."""

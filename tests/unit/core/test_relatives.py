@@ -50,9 +50,6 @@ def test_open_intents_of_others_are_known_in_any_state() -> None:
     answered = replace(elsewhere, id="c", unsure=False, posted_at=NOW - 6)
     same = replace(job, id="d", posted_at=NOW - 7)
     assert rivals_of(job, [job, cancelled, elsewhere, answered, same]) == {NOW - 5}
-    astray = replace(same, id="e", posted_at=NOW - 8, posted_to=ftp.remote)
-    assert rivals_of(job, [astray]) == {NOW - 8}, "it goes the same way now, but its POST did not"
-    assert rivals_of(replace(astray, id="f"), [astray]) == set()
 
 
 def test_what_another_has_done_with_is_not_ours() -> None:
@@ -62,14 +59,6 @@ def test_what_another_has_done_with_is_not_ours() -> None:
     assert held_by_others(job, [job, same]) == {"R1"}
     ftp = Destination("c", "/c", Route.REMOTE, RemoteTarget("ftp"))
     assert held_by_others(job, [replace(same, destination=ftp)]) == {"R1", "R2"}
-
-
-def test_what_another_had_sent_is_not_what_our_post_to_a_former_account_did() -> None:
-    """That job goes where ours goes now: what it had sent did not go where our open intent was for."""
-    job = a_job(id="a", route="remote", unsure=True, posted_to=RemoteTarget("ftp"))
-    now_alike = a_job(JobState.CLOUD, id="b", route="remote", submission=Submission("R2"), sent=("R2",))
-    assert held_by_others(job, [job, now_alike]) == {"R2"}
-    assert held_by_others(replace(job, posted_to=None), [now_alike]) == set()
 
 
 def test_who_is_removed_is_no_twin() -> None:

@@ -29,7 +29,6 @@ from offcloud_watchd.core.model import (
     JobState,
     Lane,
     LinkKind,
-    RemoteTarget,
     Route,
     Submission,
 )
@@ -337,14 +336,6 @@ def test_what_is_found_of_a_job_that_ended_is_told_it() -> None:
     assert searched(job, found, NOW, NOW, POLICY) == Answered("job", NOW, found)
 
 
-def test_what_went_to_another_account_is_not_adopted() -> None:
-    """The job is to be sent to the one that its settings name now; that one was not."""
-    found = Submission("R9")
-    job = a_job(route="remote", unsure=True, doubted_at=NOW, posted_to=RemoteTarget("ftp"))
-    assert searched(job, found, NOW, NOW, POLICY) == Answered("job", NOW, found)
-    assert recalled(a_job(id="own", route="remote"), [replace(job, posted_at=NOW - 9)], NOW) is None
-
-
 def test_an_ended_job_is_searched_for_with_patience() -> None:
     """It cannot fail again; an account that cannot be searched at all holds nothing."""
     job = a_job(JobState.FAILED, unsure=True, posted_at=NOW - 9, attempts=POLICY.max_attempts)
@@ -368,7 +359,6 @@ def test_an_answer_that_comes_too_late_still_counts() -> None:
     assert late(a_job(JobState.REMOVED, **doubt)) == Answered("job", NOW, Submission("R1"))
     assert late(a_job(round=1, **doubt)) == Submitted("job", NOW, Submission("R1"))
     there = a_job(route="remote").destination
-    assert late(a_job(round=1, **doubt), destination=there) == Answered("job", NOW, Submission("R1"))
     assert late(a_job(round=1, destination=there, **doubt)) is None, "the cloud's request is no transfer"
     assert late(a_job(JobState.DONE)) is None
 
