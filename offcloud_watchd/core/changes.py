@@ -10,8 +10,6 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from offcloud_watchd.core.events import (
@@ -48,10 +46,12 @@ from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Route
 
 if TYPE_CHECKING:  # the type checker knows their arguments
     from dataclasses import replace
+    from dataclasses import replace as _entered
 
     _made = Job
 else:
     replace, _made = changer(Job), maker(Job)
+    _entered = changer(Job, attempts=0, retry_at=0.0, reason="")
 
 MAX_DROPS: Final = 256
 MAX_COMMANDS: Final = 32
@@ -84,20 +84,17 @@ def changed(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0
     One case an event, and not a table: so the type checker proves that none is left out.
     """
     # A start does this for every record: what a job that goes well meets stands first.
-    entered = partial(replace, job, state=after, changed_at=event.at, attempts=0, retry_at=0.0, reason="")
     match event:
         case Submitting(at=at):
             unsure = job.destination.route.makes_items
             posted_at = _later(at, job.posted_at)
             return replace(job, posted_at=posted_at, unsure=unsure, doubted_at=at)
-        case Answered():
-            return _answered(job, event)
         case Submitted() | Granted():
-            return _submitted(job, entered, event)
+            return _submitted(job, after, event)
         case CloudReady(submission=submission):
-            return entered(submission=submission)
-        case Published(at=at, publication=publication, clear=clear, until_imported=later):
-            return entered(publication=publication, published_at=at, to_clear=clear, to_import=later)
+            return _entered(job, state=after, changed_at=event.at, submission=submission)
+        case Published():
+            return _published(job, after, event)
         case Imported(leaves_at=leaves_at):
             return replace(job, to_import=False, to_clear=_has_request(job), leaves_at=leaves_at)
         case Attached(drop=drop):
@@ -108,39 +105,33 @@ def changed(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0
             return replace(job, unsure=False, retry_at=0.0)
         case Stirred(at=at, mark=mark):
             return replace(job, attempts=0, retry_at=0.0, reason="", mark=mark, stirred_at=at)
+        case Answered():
+            return _answered(job, event)
         case Vanished():
-            return _vanished(job, entered, event)
+            return _vanished(job, after, event)
         case Cleared(reason=reason):
-            cleared = replace(job, attempts=0, retry_at=0.0, reason=reason)
-            return replace(cleared, to_clear=False, to_import=False)
+            return replace(job, attempts=0, retry_at=0.0, reason=reason, to_clear=False, to_import=False)
         case Delivered(delivery=delivery):
-            return entered(delivery=delivery)
-        case DroppedAgain(drop=drop, destination=moves_to):
-            # Whoever drops it again is to have it: its entry stays until that was imported, too.
-            to_import = job.to_import or job.leaves_at > 0
-            to_clear = job.to_clear and not to_import
-            drops = _with_drop(job, drop)
-            owed = partial(entered, to_import=to_import, to_clear=to_clear, leaves_at=0.0)
-            return owed(drops=drops, moves_to=moves_to)
+            return _entered(job, state=after, changed_at=event.at, delivery=delivery)
+        case DroppedAgain():
+            return _dropped_again(job, after, event)
         case Kept(command=command):
-            return entered(commands=_with_command(job, command), moves_to=None)
+            commands = _with_command(job, command)
+            return _entered(job, state=after, changed_at=event.at, commands=commands, moves_to=None)
         case Deferred():
             return _deferred(job, event)
         case Resumed(command=command):
             return replace(job, attempts=0, retry_at=0.0, reason="", commands=_with_command(job, command))
         case Failed():
-            return _failed(job, entered, event)
+            return _failed(job, after, event)
         case Reported():
             return replace(job, attempts=0, retry_at=0.0, to_report=False)
         case Requeued():
-            return _requeued(job, entered, event)
+            return _requeued(job, after, event)
         case Recategorized(destination=destination, command=command):
             return replace(job, destination=destination, commands=_with_command(job, command))
-        case Removed(files=files, command=command):
-            # A tool that imports has the entry removed, and that is all we may hear of it.
-            to_clear = job.to_clear or (job.to_import and _has_request(job))
-            commands = _with_command(job, command)
-            return entered(remove_files=files, commands=commands, to_clear=to_clear, to_import=False)
+        case Removed():
+            return _removed(job, after, event)
         case Withdrawn():
             return replace(job, attempts=0, retry_at=0.0, reason="", remove_files=False)
         case Queued() | Discarded():  # pragma: no cover - evolve deals with both
@@ -166,12 +157,15 @@ def _with_command(job: Job, command: str) -> tuple[str, ...]:
     return (*job.commands[-(MAX_COMMANDS - 1) :], command) if command else job.commands
 
 
-def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted) -> Job:
+def _submitted(job: Job, after: JobState, event: Submitted | Granted) -> Job:
     posted_at, told_at = job.posted_at, event.posted_at
     if posted_at is None or (told_at is not None and told_at > posted_at):
         posted_at = told_at
     # The POST had its effect by now: should the request be searched for later, its lag counts from here.
-    return entered(
+    return _entered(
+        job,
+        state=after,
+        changed_at=event.at,
         submission=event.submission,
         posted_at=posted_at,
         unsure=False,
@@ -180,6 +174,18 @@ def _submitted(job: Job, entered: Callable[..., Job], event: Submitted | Granted
         mark="",
         stirred_at=0.0,
         sent=_with_sent(job, event.submission.request_id),
+    )
+
+
+def _published(job: Job, after: JobState, event: Published) -> Job:
+    return _entered(
+        job,
+        state=after,
+        changed_at=event.at,
+        publication=event.publication,
+        published_at=event.at,
+        to_clear=event.clear,
+        to_import=event.until_imported,
     )
 
 
@@ -200,15 +206,46 @@ def _answered(job: Job, event: Answered) -> Job:
     )
 
 
+def _dropped_again(job: Job, after: JobState, event: DroppedAgain) -> Job:
+    # Whoever drops it again is to have it: its entry stays until that was imported, too.
+    to_import = job.to_import or job.leaves_at > 0
+    return _entered(
+        job,
+        state=after,
+        changed_at=event.at,
+        drops=_with_drop(job, event.drop),
+        to_import=to_import,
+        to_clear=job.to_clear and not to_import,
+        leaves_at=0.0,
+        moves_to=event.destination,
+    )
+
+
+def _removed(job: Job, after: JobState, event: Removed) -> Job:
+    return _entered(
+        job,
+        state=after,
+        changed_at=event.at,
+        remove_files=event.files,
+        commands=_with_command(job, event.command),
+        # A tool that imports has the entry removed, and that is all we may hear of it.
+        to_clear=job.to_clear or (job.to_import and _has_request(job)),
+        to_import=False,
+    )
+
+
 def _with_sent(job: Job, request_id: str) -> tuple[str, ...]:
     if job.destination.route is not Route.REMOTE or request_id in job.sent:
         return job.sent
     return (*job.sent[-(MAX_SENT - 1) :], request_id)
 
 
-def _failed(job: Job, entered: Callable[..., Job], event: Failed) -> Job:
+def _failed(job: Job, after: JobState, event: Failed) -> Job:
     given_up = event.request_failed and job.submission is not None
-    return entered(
+    return _entered(
+        job,
+        state=after,
+        changed_at=event.at,
         reason=event.reason,
         commands=_with_command(job, event.command),
         to_report=event.report,
@@ -217,8 +254,11 @@ def _failed(job: Job, entered: Callable[..., Job], event: Failed) -> Job:
     )
 
 
-def _vanished(job: Job, entered: Callable[..., Job], event: Vanished) -> Job:
-    return entered(
+def _vanished(job: Job, after: JobState, event: Vanished) -> Job:
+    return _entered(
+        job,
+        state=after,
+        changed_at=event.at,
         submission=None,
         # What was lost may only be hidden: the account is searched before anything is posted again.
         unsure=job.posted_at is not None and job.destination.route.makes_items,
@@ -241,11 +281,14 @@ def _deferred(job: Job, event: Deferred) -> Job:
     )
 
 
-def _requeued(job: Job, entered: Callable[..., Job], event: Requeued) -> Job:
+def _requeued(job: Job, after: JobState, event: Requeued) -> Job:
     goes_to = event.destination or job.destination
     # On another way nothing was posted yet.
     posted_at = job.posted_at if goes_to.way == job.destination.way else None
-    return entered(
+    return _entered(
+        job,
+        state=after,
+        changed_at=event.at,
         drops=job.drops if event.drop is None else _with_drop(job, event.drop),
         destination=goes_to,
         moves_to=None,

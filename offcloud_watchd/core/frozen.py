@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
+
+_SAME: Final = object()
 
 
 def blank(cls: type[T]) -> type[Any]:
@@ -26,21 +28,27 @@ def blank(cls: type[T]) -> type[Any]:
 def maker(cls: type[T]) -> Callable[..., T]:
     """Return what ``cls`` is when it is called, with names for all arguments; ``cls`` as for ``blank``."""
     members = _members(cls)
-    defaults = {f"_default_{one.name}": one.default for one in members if one.default is not MISSING}
-    parameters = [
-        f"{one.name}=_default_{one.name}" if f"_default_{one.name}" in defaults else one.name
-        for one in members
-    ]
-    values = {one.name: one.name for one in members}
-    return _compiled(cls, f"*, {', '.join(parameters)}", values, defaults)
+    return _compiled(
+        cls,
+        {one.name: one.name for one in members},
+        {one.name: one.default for one in members if one.default is not MISSING},
+    )
 
 
-def changer(cls: type[T]) -> Callable[..., T]:
-    """Return what ``dataclasses.replace`` is, for objects of one class alone; ``cls`` as for ``blank``."""
+def changer(cls: type[T], **always: object) -> Callable[..., T]:
+    """Return what ``dataclasses.replace`` is, for objects of one class alone; ``cls`` as for ``blank``.
+
+    ``always`` is what some members become where the caller does not say otherwise. Raises ``TypeError`` for
+    one that is no member.
+    """
     names = [one.name for one in _members(cls)]
-    parameters = f"_old, /, *, {', '.join(f'{name}=_same' for name in names)}"
-    values = {name: f"_old.{name} if {name} is _same else {name}" for name in names}
-    return _compiled(cls, parameters, values, {"_same": object()})
+    if unknown := always.keys() - set(names):
+        raise TypeError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
+    defaults = dict.fromkeys(names, _SAME) | always
+    values = {
+        name: name if name in always else f"_old.{name} if {name} is _same else {name}" for name in names
+    }
+    return _compiled(cls, values, defaults, first="_old, /, ")
 
 
 def _members(cls: type[T]) -> tuple[Field[Any], ...]:
@@ -48,16 +56,22 @@ def _members(cls: type[T]) -> tuple[Field[Any], ...]:
 
 
 def _compiled(
-    cls: type[T], parameters: str, values: Mapping[str, str], scope: Mapping[str, object]
+    cls: type[T], values: Mapping[str, str], defaults: Mapping[str, object], first: str = ""
 ) -> Callable[..., T]:
-    """Compile a function that makes an object; the source is made of the names of the class's own members."""
+    """Compile a function that makes an object; the source is made of the names of the class's own members.
+
+    Its arguments are given by name. They are not declared to be: each one that is left out would cost a look
+    into a dictionary, and most are.
+    """
+    parameters = (f"{name}=_default_{name}" if name in defaults else name for name in values)
     lines = [
-        f"def made({parameters}):",
+        f"def made({first}{', '.join(parameters)}):",
         " _new = _blank()",
         *(f" _new.{name} = {value}" for name, value in values.items()),
         " _new.__class__ = _cls",
         " return _new",
     ]
-    scope = {**scope, "_blank": blank(cls), "_cls": cls}
+    scope: dict[str, object] = {f"_default_{name}": default for name, default in defaults.items()}
+    scope |= {"_blank": blank(cls), "_cls": cls, "_same": _SAME}
     exec("\n".join(lines), scope)  # noqa: S102 - see the docstring
     return cast("Callable[..., T]", scope["made"])

@@ -186,20 +186,21 @@ def evolve(job: Job | None, event: Event) -> Job | None:
 
     Raises ``IllegalTransition`` and changes nothing when the event does not fit.
     """
-    if isinstance(event, Queued):
-        if job is not None:
-            raise IllegalTransition(f"Queued for job {job.id}, which exists already ({job.state})")
-        return born(event)
+    # A start does this for every record: what nearly all of them are is asked first.
+    if job is not None and (after := TRANSITIONS[job.state].get(type(event))) is not None:
+        return changed(job, event, after)
+    return _begun_or_over(job, event)
+
+
+def _begun_or_over(job: Job | None, event: Event) -> Job | None:
+    """Deal with the two events that are not in the table; refuse all others."""
     if job is None:
+        if isinstance(event, Queued):
+            return born(event)
         raise IllegalTransition(f"{type(event).__name__} for job {event.job_id}, which does not exist")
-    if isinstance(event, Discarded):
-        if job.state is not JobState.REMOVED or job.remembered:
-            raise IllegalTransition(f"Discarded for job {job.id} in state {job.state}")
+    if isinstance(event, Discarded) and job.state is JobState.REMOVED and not job.remembered:
         return discarded(job)
-    after = TRANSITIONS[job.state].get(type(event))
-    if after is None:
-        raise IllegalTransition(f"{type(event).__name__} for job {job.id} in state {job.state}")
-    return changed(job, event, after)
+    raise IllegalTransition(f"{type(event).__name__} for job {job.id} in state {job.state}")
 
 
 def fold(events: Iterable[Event]) -> dict[str, Job]:

@@ -254,7 +254,8 @@ class Fold:
                 apply(self.jobs, event)
         except IllegalTransition as error:
             raise BrokenRecord(f"the event does not fit its job: {error}", sealed=True) from None
-        self.newest_at = max(self.newest_at, event.at)
+        if event.at > self.newest_at:  # noqa: PLR1730 - a call a record
+            self.newest_at = event.at
 
 
 def _newer(version: object) -> str:

@@ -35,12 +35,22 @@ def test_what_is_changed_is_what_replace_gives(changes: dict[str, object]) -> No
     assert old == Thing("a", (1,), "old")
 
 
+def test_what_always_changes_need_not_be_said() -> None:
+    """Unless it is to become something else."""
+    change = changer(Thing, note=None, sizes=())
+    old = Thing("a", (1,), "old")
+    assert (change(old), change(old, id="b", note="new")) == (Thing("a"), Thing("b", (), "new"))
+    assert old == Thing("a", (1,), "old")
+
+
 def test_what_is_no_member_is_refused() -> None:
     """As ``__init__`` and ``replace`` refuse it."""
     with pytest.raises(TypeError):
         changer(Thing)(Thing("a"), size=1)
     with pytest.raises(TypeError):
         maker(Thing)(sizes=())
+    with pytest.raises(TypeError, match="Thing has no size"):
+        changer(Thing, size=1)
 
 
 def test_what_is_filled_becomes_its_class() -> None:
