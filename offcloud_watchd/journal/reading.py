@@ -19,7 +19,7 @@ from __future__ import annotations
 import gc
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,6 +50,7 @@ JOURNAL_NAME: Final = "journal.jsonl"
 OLDER_NAME: Final = "journal.jsonl.1"
 
 _BUFFER_BYTES: Final = 1 << 18
+_TOGETHER_BYTES: Final = 1 << 13  # so much is checked and parsed at once: more would be no faster
 
 Visit = Callable[[Record], None]
 
@@ -151,29 +152,35 @@ class Generation:
     def _read_on(self, file: BinaryIO, visit: Visit) -> None:
         file.seek(self.offset_bytes)
         self.flaw = None
-        while line := file.readline(LINE_CAP_BYTES):
-            chain = self.chain
-            seq, crc = chain.seq, chain.crc
+        while lines := _next_lines(file):
             try:
-                record = chain.open(line) if self.records else self._header_opened(line)
-                if record.get("v") != VERSION:
-                    raise BrokenRecord(_newer(record.get("v")), sealed=True)  # noqa: TRY301 - a call a record
-                visit(record)
+                for record, line in zip(self._opened(lines), lines, strict=True):
+                    if record.get("v") != VERSION:
+                        raise BrokenRecord(_newer(record.get("v")), sealed=True)  # noqa: TRY301 - a call a record
+                    visit(record)
+                    self.records += 1
+                    self.offset_bytes += len(line)
+                    if not self.base_bytes and record.get("kind") == END:
+                        self.base_bytes = self.offset_bytes
             except BrokenRecord as error:
-                self.chain = Chain(seq, crc)
                 self._stop_at(file, error)
                 return
-            self.records += 1
-            self.offset_bytes += len(line)
-            if not self.base_bytes and record.get("kind") == END:
-                self.base_bytes = self.offset_bytes
         if not self.base_bytes:
             self._stop_at(file, BrokenRecord("the file ends before its list of jobs does"))
 
     def _stop_at(self, file: BinaryIO, error: BrokenRecord) -> None:
         self.flaw = Flaw(self.records + 1, self.offset_bytes, str(error), self._is_torn(file, error))
 
-    def _header_opened(self, line: bytes) -> Record:
+    def _opened(self, lines: Sequence[bytes]) -> Iterator[Record]:
+        return self.chain.opened(lines) if self.records else self._opened_from_the_first(lines)
+
+    def _opened_from_the_first(self, lines: Sequence[bytes]) -> Iterator[Record]:
+        record, chain = self._header_opened(lines[0])
+        yield record
+        self.chain = chain
+        yield from chain.opened(lines[1:])
+
+    def _header_opened(self, line: bytes) -> tuple[Record, Chain]:
         record = parsed(line)
         if record is None or type(data := record.get("data")) is not dict:
             raise BrokenRecord("the file does not begin with the record of its generation")
@@ -185,8 +192,8 @@ class Generation:
             raise BrokenRecord("the record of the generation is not complete")
         chain = Chain.start(journal_id, number, seq - 1)
         record = chain.open(line)
-        self.chain, self.number, self.journal_id, self.first_seq = chain, number, journal_id, seq
-        return record
+        self.number, self.journal_id, self.first_seq = number, journal_id, seq
+        return record, chain
 
     def _is_torn(self, file: BinaryIO, error: BrokenRecord) -> bool:
         """Tell whether a write that was cut short explains the flaw: then nobody ever relied on it."""
@@ -256,6 +263,16 @@ class Fold:
             raise BrokenRecord(f"the event does not fit its job: {error}", sealed=True) from None
         if event.at > self.newest_at:  # noqa: PLR1730 - a call a record
             self.newest_at = event.at
+
+
+def _next_lines(file: BinaryIO) -> list[bytes]:
+    """Read some dozens of lines, fewer where they are long; none at the end."""
+    lines: list[bytes] = []
+    size_bytes = 0
+    while size_bytes < _TOGETHER_BYTES and (line := file.readline(LINE_CAP_BYTES)):
+        lines.append(line)
+        size_bytes += len(line)
+    return lines
 
 
 def _newer(version: object) -> str:

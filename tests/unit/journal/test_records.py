@@ -12,6 +12,7 @@ from offcloud_watchd.journal.records import (
     EVENT_KINDS,
     BrokenRecord,
     Chain,
+    Record,
     Translator,
     later_batch,
     misfit,
@@ -97,6 +98,68 @@ def test_a_sealed_line_of_a_wrong_number_is_no_torn_write() -> None:
     with pytest.raises(BrokenRecord) as caught:
         chain().open(line)
     assert caught.value.sealed
+
+
+def one_by_one(given: list[bytes]) -> tuple[list[Record], str, int]:
+    """Open lines by ``open``: the records, why the next one is none, and where the chain stays."""
+    reading, records = chain(), []
+    try:
+        for line in given:
+            records.append(reading.open(line))  # noqa: PERF401 - those before the one that is bad are wanted, too
+    except BrokenRecord as error:
+        return records, f"{error} {error.sealed}", reading.seq
+    return records, "", reading.seq
+
+
+def together(given: list[bytes]) -> tuple[list[Record], str, int]:
+    """Open lines by ``opened``; the same is told."""
+    reading, records = chain(), []
+    try:
+        for record in reading.opened(given):
+            records.append(record)  # noqa: PERF402 - as above
+    except BrokenRecord as error:
+        return records, f"{error} {error.sealed}", reading.seq
+    return records, "", reading.seq
+
+
+def sealed(*texts: str) -> list[bytes]:
+    """Seal whatever stands behind the batch, record or not."""
+    writing = chain()
+    return [writing.seal_text(1, text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        THREE,
+        THREE[:1],
+        THREE[1:],
+        [THREE[0], THREE[2]],
+        [*THREE, THREE[2]],
+        [*THREE[:2], THREE[2][:-1]],
+        [*THREE[:2], b"\xff\n"],
+        [THREE[0], THREE[1].replace(b'"b"', b'"z"'), THREE[2]],
+        sealed('"at":1', '"at":', '"at":1'),
+        sealed('"at":1', '"at":1}{"at":1', '"at":1'),
+        sealed('"at":1', '"at":1},{"at":1', '"at":1'),
+        sealed('"at":1}]', '"at":1'),
+        sealed('"at":NaN', '"at":1'),
+        sealed('"at":1', '"at":1,"seq":7', '"at":1'),
+        sealed('"at":1', '"at":' + "[" * 100_000),
+    ],
+)
+def test_lines_are_opened_together_as_one_by_one(given: list[bytes]) -> None:
+    """The same records, the same refusal at the same place, and the chain stands behind the same record."""
+    assert together(given) == one_by_one(given)
+
+
+def test_a_record_counts_when_the_next_one_is_asked_for() -> None:
+    """Who finds that it is of no use leaves the chain before it."""
+    for given in (THREE, [*THREE[:2], b"x"]):
+        reading = chain()
+        records = reading.opened(given)
+        assert [next(records)["job"], next(records)["job"], reading.seq] == ["a", "b", 1]
 
 
 def test_what_json_cannot_hold_is_a_bug() -> None:
