@@ -50,6 +50,8 @@ class Route(StrEnum):
     INSTANT = "instant"
     REMOTE = "remote"
 
+    __hash__ = str.__hash__  # that of an enumeration is a function of Python's, and this is a key everywhere
+
     @property
     def makes_items(self) -> bool:
         """Whether a submission makes what must not be made twice; links that are given are nothing."""
@@ -62,6 +64,8 @@ class Cached(StrEnum):
     ANY = "any"
     FIRST = "first"
     ONLY = "only"
+
+    __hash__ = str.__hash__  # that of an enumeration is a function of Python's, and this is a key everywhere
 
 
 class Removal(StrEnum):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from typing import Final, NoReturn, Protocol, TypeVar, cast
@@ -30,7 +30,8 @@ Decode = Callable[[object], object]
 
 
 _SCALARS: Final = (str, int, float, bool)
-_RECENT: Final = 1024  # how many decoded values are remembered to be shared
+_RECENT: Final = 1024  # how many decoded values of a kind are remembered to be shared
+_STRIDE: Final = 4  # after so many members it is looked whether others are there
 
 
 class WrongMember(ValueError):  # noqa: N818 - the noun says it
@@ -62,7 +63,9 @@ class Codec:
     def __init__(self, shared: Collection[type] = (), shared_members: Collection[str] = ()) -> None:
         self._shared = shared
         self._shared_members = frozenset(shared_members)
-        self._recent: dict[object, object] = {}
+        self._recent: dict[str, dict[object, object]] = {
+            f"_recent_{kind}": {} for kind in ("str", "int", "float", "objects")
+        }
         self._encoders: dict[type, Encode] = {}
         self._decoders: dict[type, Decode] = {}
 
@@ -141,9 +144,9 @@ class Codec:
         scope: dict[str, object] = {
             "_cls": cls,
             "_blank": blank(cls),
-            "_recent": self._recent,
-            "_share": self._recent.setdefault,
             "_wrong": _wrong(dict, whose),
+            "_missing": _missing(cls),
+            **self._recent,
         }
         for one in fields(cls):
             scope[f"_default_{one.name}"] = one.default
@@ -161,23 +164,60 @@ def _hints(cls: type) -> dict[str, object]:
 
 @functools.cache
 def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.CodeType:  # noqa: FBT001 - a cache's key
+    required = [one.name for one in fields(cls) if one.default is MISSING]
+    optional = [one.name for one in fields(cls) if one.default is not MISSING]
+    kinds = {_kind(_hints(cls)[name]) for name in shared_members.intersection(required + optional)}
+    taken = functools.partial(_taken, cls, shared_members)
     lines = [
         "def _decode(_value):",
         " if _value.__class__ is not dict: _wrong(_value)",
-        f" if len(_recent) > {_RECENT}: _recent.clear()",
+        *(f" if len(_recent_{kind}) > {_RECENT}: _recent_{kind}.clear()" for kind in sorted(kinds)),
         " _made = _blank()",
+        " try:",
+        *(f"  {line}" for name in required for line in taken(name)),
+        "  pass",
+        " except KeyError as error: _missing(error.args[0])",
+        f" _left = len(_value) - {len(required)}",
+        *(f" {line}" for line in _optional_taken(optional, taken)),
+        " _made.__class__ = _cls",
     ]
-    for one in fields(cls):
-        name, required = one.name, one.default is MISSING
-        lines += [f" if {name!r} in _value:", f"  {name} = _value[{name!r}]"]
-        lines.append(f"  {_conversion(name, _hints(cls)[name])}")
-        if name in shared_members:
-            lines.append(f"  {name} = _share({name}, {name})")
-        lines.append(f"  _made.{name} = {name}")
-        lines.append(f" else: _made.{name} = {f'_decode_{name}' if required else ''}(_default_{name})")
-    lines.append(" _made.__class__ = _cls")
-    lines.append(" return _share(_made, _made)" if shared else " return _made")
+    if shared:
+        key = ", ".join(f"_made.{name}" for name in required + optional)
+        lines.append(f" if len(_recent_objects) > {_RECENT}: _recent_objects.clear()")
+        lines.append(f" return _recent_objects.setdefault((_cls, {key}), _made)")
+    lines.append(" return _made")
     return compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec")
+
+
+def _taken(cls: type, shared_members: frozenset[str], name: str) -> list[str]:
+    """Return the lines that take over a member which is there."""
+    annotation = _hints(cls)[name]
+    lines = [f"{name} = _value[{name!r}]", _conversion(name, annotation)]
+    if name in shared_members:
+        lines.append(f"{name} = _recent_{_kind(annotation)}.setdefault({name}, {name})")
+    return [*lines, f"_made.{name} = {name}"]
+
+
+def _optional_taken(names: Sequence[str], taken: Callable[[str], list[str]]) -> list[str]:
+    """Return the lines for the members that may be absent.
+
+    Most of a job's are. Every few of them it is looked whether all that is there was found: then the rest
+    have their defaults, and no more is looked for.
+    """
+    if not names:
+        return []
+    lines = ["if _left:"]
+    for name in names[:_STRIDE]:
+        found = ["_left -= 1", *taken(name)]
+        lines += [f" if {name!r} in _value:", *(f"  {line}" for line in found)]
+        lines.append(f" else: _made.{name} = _default_{name}")
+    lines += [f" {line}" for line in _optional_taken(names[_STRIDE:], taken)]
+    return [*lines, "else:", *(f" _made.{name} = _default_{name}" for name in names)]
+
+
+def _kind(annotation: object) -> str:
+    """Name what a shared member is: 5 and 5.0 are equal, and are not to be shared for each other."""
+    return cast("type", _optional(annotation) or annotation).__name__
 
 
 def _conversion(name: str, annotation: object) -> str:
@@ -217,7 +257,7 @@ def _scalar(annotation: object) -> type:
 
 def _tuple_decoder(item: Decode, whose: str) -> Decode:
     wrong = _wrong(list, whose)
-    return lambda value: tuple([item(one) for one in value]) if type(value) is list else wrong(value)
+    return lambda value: tuple(map(item, value)) if type(value) is list else wrong(value)
 
 
 def _enum_decoder(cls: type[StrEnum], whose: str) -> Decode:
@@ -249,8 +289,13 @@ def _wrong(wanted: type, whose: str) -> Callable[[object], NoReturn]:
     """Return the function that says which member does not hold what."""
 
     def wrong(value: object) -> NoReturn:
-        if value is MISSING:
-            raise WrongMember(f"{whose}: missing")
         raise WrongMember(f"{whose}: {_WORDS[wanted]} is expected, this is {_WORDS[type(value)]}")
 
     return wrong
+
+
+def _missing(cls: type) -> Callable[[str], NoReturn]:
+    def missing(name: str) -> NoReturn:
+        raise WrongMember(f"{cls.__name__}.{name}: missing") from None
+
+    return missing

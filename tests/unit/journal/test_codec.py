@@ -178,6 +178,13 @@ def test_shared_values_are_one_object() -> None:
     assert ones[0].destination == DESTINATION
 
 
+def test_numbers_are_shared_with_their_like_only() -> None:
+    """5 and 5.0 are equal; one in the place of the other would be a record that cannot be read again."""
+    codec = Codec(shared_members={"size", "share"})
+    decoded = codec.decode(Shapes, {"words": [], "size": 5, "share": 5.0})
+    assert (type(decoded.size), type(decoded.share)) == (int, float)
+
+
 def test_sharing_does_not_remember_for_ever() -> None:
     """Values that stand far apart are equal still, though no longer the same object."""
     codec = Codec(shared={Destination})
