@@ -146,11 +146,17 @@ def test_repeating_ends_when_stopped(play: Play) -> None:
     """A raised flag ends the pause between two tries and the tries (a trap of tenacity)."""
     client, server = play(Turn(ending="reset"), retry_wait_s=30.0)
     stopping = threading.Event()
-    timer = threading.Timer(0.1, stopping.set)
-    timer.start()
+
+    def stop_when_asked() -> None:
+        while not server.asked:
+            threading.Event().wait(0.02)
+        stopping.set()
+
+    operator = threading.Thread(target=stop_when_asked)
+    operator.start()
     with pytest.raises(Cancelled):
         client.status(ITEM, stopping)
-    timer.join()
+    operator.join()
     assert len(server.asked) == 1
 
 
