@@ -19,7 +19,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
-from typing import Final, NoReturn, Protocol, TypeVar, cast
+from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
 
 from offcloud_watchd.core.frozen import blank
 
@@ -67,7 +67,7 @@ class Codec:
             f"_recent_{kind}": {} for kind in ("str", "int", "float", "objects")
         }
         self._encoders: dict[type, Encode] = {}
-        self._decoders: dict[type, Decode] = {}
+        self._decoders: dict[type, Callable[[object], Any]] = {}
 
     def encode(self, value: _Dataclass) -> dict[str, object]:
         """Return the members of a dataclass that differ from their defaults, in the order of the class."""
@@ -80,10 +80,9 @@ class Codec:
 
     def decoder(self, cls: type[T]) -> Callable[[object], T]:
         """Return the function that ``decode`` calls for a class: for whoever decodes many of it."""
-        decoder = self._decoders.get(cls)
-        if decoder is None:
-            decoder = self._decoders[cls] = self._record_decoder(cls, cls.__name__)
-        return cast("Callable[[object], T]", decoder)
+        if cls not in self._decoders:
+            self._decoders[cls] = self._record_decoder(cls, cls.__name__)
+        return self._decoders[cls]
 
     # --- writing ---
 
@@ -172,20 +171,25 @@ def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.
         "def _decode(_value):",
         " if _value.__class__ is not dict: _wrong(_value)",
         *(f" if len(_recent_{kind}) > {_RECENT}: _recent_{kind}.clear()" for kind in sorted(kinds)),
-        " _made = _blank()",
         " try:",
         *(f"  {line}" for name in required for line in taken(name)),
         "  pass",
         " except KeyError as error: _missing(error.args[0])",
         f" _left = len(_value) - {len(required)}",
         *(f" {line}" for line in _optional_taken(optional, taken)),
-        " _made.__class__ = _cls",
     ]
     if shared:
-        key = ", ".join(f"_made.{name}" for name in required + optional)
-        lines.append(f" if len(_recent_objects) > {_RECENT}: _recent_objects.clear()")
-        lines.append(f" return _recent_objects.setdefault((_cls, {key}), _made)")
-    lines.append(" return _made")
+        lines += [
+            f" _key = (_cls, {', '.join(required + optional)})",
+            " if _key in _recent_objects: return _recent_objects[_key]",
+            f" if len(_recent_objects) > {_RECENT}: _recent_objects.clear()",
+        ]
+    lines += [" _made = _blank()", *(f" _made.{name} = {name}" for name in required + optional)]
+    lines += [
+        " _made.__class__ = _cls",
+        *([" _recent_objects[_key] = _made"] if shared else []),
+        " return _made",
+    ]
     return compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec")
 
 
@@ -195,7 +199,7 @@ def _taken(cls: type, shared_members: frozenset[str], name: str) -> list[str]:
     lines = [f"{name} = _value[{name!r}]", _conversion(name, annotation)]
     if name in shared_members:
         lines.append(f"{name} = _recent_{_kind(annotation)}.setdefault({name}, {name})")
-    return [*lines, f"_made.{name} = {name}"]
+    return lines
 
 
 def _optional_taken(names: Sequence[str], taken: Callable[[str], list[str]]) -> list[str]:
@@ -210,9 +214,9 @@ def _optional_taken(names: Sequence[str], taken: Callable[[str], list[str]]) -> 
     for name in names[:_STRIDE]:
         found = ["_left -= 1", *taken(name)]
         lines += [f" if {name!r} in _value:", *(f"  {line}" for line in found)]
-        lines.append(f" else: _made.{name} = _default_{name}")
+        lines.append(f" else: {name} = _default_{name}")
     lines += [f" {line}" for line in _optional_taken(names[_STRIDE:], taken)]
-    return [*lines, "else:", *(f" _made.{name} = _default_{name}" for name in names)]
+    return [*lines, "else:", *(f" {name} = _default_{name}" for name in names)]
 
 
 def _kind(annotation: object) -> str:
