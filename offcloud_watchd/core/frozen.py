@@ -8,7 +8,8 @@ not frozen, and then is given its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final, TypeVar, cast
 
@@ -22,7 +23,28 @@ def blank(cls: type[T]) -> type[Any]:
 
     ``cls`` is a frozen dataclass with slots and no ancestors. Every member must be set before.
     """
-    return type(f"Blank{cls.__name__}", (), {"__slots__": tuple(one.name for one in _members(cls))})
+    return _blank(cls)  # type: ignore[arg-type] # classes are hashable
+
+
+@functools.cache
+def _blank(cls: type) -> type[Any]:
+    names = tuple(one.name for one in _members(cls))
+    own = {name: one for name, one in vars(cls).items() if name not in names and not name.startswith("__")}
+    return type(f"Blank{cls.__name__}", (), {"__slots__": names, **own})
+
+
+def thaw(one: object) -> None:
+    """Let what a ``changer`` makes of an object be the object itself, changed in place, until ``freeze``.
+
+    Only for who is the only one that has it: all others would see it change.
+    """
+    object.__setattr__(one, "__class__", blank(type(one)))
+
+
+def freeze(one: object, cls: type[object]) -> None:
+    """Give an object its class again, if it was thawed."""
+    if type(one) is not cls:
+        one.__class__ = cls
 
 
 def maker(cls: type[T]) -> Callable[..., T]:
@@ -38,8 +60,8 @@ def maker(cls: type[T]) -> Callable[..., T]:
 def changer(cls: type[T], **always: object) -> Callable[..., T]:
     """Return what ``dataclasses.replace`` is, for objects of one class alone; ``cls`` as for ``blank``.
 
-    ``always`` is what some members become where the caller does not say otherwise. Raises ``TypeError`` for
-    one that is no member.
+    One that was thawed is changed in place. ``always`` is what some members become where the caller does not
+    say otherwise. Raises ``TypeError`` for one that is no member.
     """
     names = [one.name for one in _members(cls)]
     if unknown := always.keys() - set(names):
@@ -48,7 +70,12 @@ def changer(cls: type[T], **always: object) -> Callable[..., T]:
     values = {
         name: name if name in always else f"_old.{name} if {name} is _same else {name}" for name in names
     }
-    return _compiled(cls, values, defaults, first="_old, /, ")
+    in_place = [
+        " if _old.__class__ is _blank:",
+        *(f"  if {name} is not _same: _old.{name} = {name}" for name in names),
+        "  return _old",
+    ]
+    return _compiled(cls, values, defaults, first="_old, /, ", before=in_place)
 
 
 def _members(cls: type[T]) -> tuple[Field[Any], ...]:
@@ -56,7 +83,12 @@ def _members(cls: type[T]) -> tuple[Field[Any], ...]:
 
 
 def _compiled(
-    cls: type[T], values: Mapping[str, str], defaults: Mapping[str, object], first: str = ""
+    cls: type[T],
+    values: Mapping[str, str],
+    defaults: Mapping[str, object],
+    *,
+    first: str = "",
+    before: Sequence[str] = (),
 ) -> Callable[..., T]:
     """Compile a function that makes an object; the source is made of the names of the class's own members.
 
@@ -66,6 +98,7 @@ def _compiled(
     parameters = (f"{name}=_default_{name}" if name in defaults else name for name in values)
     lines = [
         f"def made({first}{', '.join(parameters)}):",
+        *before,
         " _new = _blank()",
         *(f" _new.{name} = {value}" for name, value in values.items()),
         " _new.__class__ = _cls",

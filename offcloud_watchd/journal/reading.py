@@ -27,6 +27,7 @@ from typing import Any, BinaryIO, Final
 
 from offcloud_watchd.core.categories import renamed
 from offcloud_watchd.core.events import CategoryDropped, CategoryMade, Recorded
+from offcloud_watchd.core.frozen import freeze, thaw
 from offcloud_watchd.core.lifecycle import IllegalTransition, apply
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.errors import JournalDamaged
@@ -212,16 +213,29 @@ class Generation:
 class Fold:
     """What the records of a generation leave: the jobs, and the categories that were named.
 
-    ``newest_at`` is the latest time in any of them.
+    ``newest_at`` is the latest time in any of them. Until ``jobs`` is looked at nobody else has the jobs, and
+    an event changes its job in place. From then on it makes another one, as everywhere.
     """
 
     def __init__(self, translator: Translator) -> None:
-        self.jobs: dict[str, Job] = {}
         self.categories: frozenset[str] = frozenset()
         self.newest_at = 0.0
         self._translator = translator
+        self._jobs: dict[str, Job] = {}
+        self._seen = False
+        self._any_thawed = False
         self._ended = False
         self._last_id = ""
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """The jobs, by id; more records change this mapping, and no job in it."""
+        self._seen = True
+        if self._any_thawed:
+            for job in self._jobs.values():
+                freeze(job, Job)
+            self._any_thawed = False
+        return self._jobs
 
     def take(self, record: Record) -> None:
         """Let one record have its effect; raise ``BrokenRecord`` when it does not fit."""
@@ -232,8 +246,9 @@ class Fold:
         if kind == JOB:
             job = self._translator.job(record)
             self._last_id = job.id
-            self.jobs[job.id] = job
-            self.newest_at = max(self.newest_at, job.changed_at)
+            self._jobs[job.id] = job
+            if job.changed_at > self.newest_at:  # noqa: PLR1730 - a call a record
+                self.newest_at = job.changed_at
         elif kind == DROPS:
             self._take_drops(record)
         elif kind == END:
@@ -242,15 +257,15 @@ class Fold:
             raise BrokenRecord("an event stands within the list of jobs", sealed=True)
 
     def _take_drops(self, record: Record) -> None:
-        job = self.jobs.get(self._last_id)
+        job = self._jobs.get(self._last_id)
         if job is None or record.get("job") != self._last_id:
             raise BrokenRecord("drops stand behind a job that is not theirs", sealed=True)
-        self.jobs[job.id] = replace(job, drops=job.drops + self._translator.drops(record))
+        self._jobs[job.id] = replace(job, drops=job.drops + self._translator.drops(record))
 
     def _end(self, record: Record) -> None:
         data = record.get("data")
-        if type(data) is not dict or data.get("jobs") != len(self.jobs):
-            raise BrokenRecord(f"{len(self.jobs)} jobs are there, another number was written", sealed=True)
+        if type(data) is not dict or data.get("jobs") != len(self._jobs):
+            raise BrokenRecord(f"{len(self._jobs)} jobs are there, another number was written", sealed=True)
         self._ended = True
 
     def _take_event(self, event: Recorded) -> None:
@@ -258,7 +273,10 @@ class Fold:
             if isinstance(event, (CategoryMade, CategoryDropped)):
                 self.categories = renamed(self.categories, event)
             else:
-                apply(self.jobs, event)
+                job = apply(self._jobs, event)
+                if type(job) is Job and not self._seen:  # made just now: nobody else can have it
+                    thaw(job)
+                    self._any_thawed = True
         except IllegalTransition as error:
             raise BrokenRecord(f"the event does not fit its job: {error}", sealed=True) from None
         if event.at > self.newest_at:  # noqa: PLR1730 - a call a record

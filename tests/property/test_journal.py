@@ -12,15 +12,17 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offcloud_watchd.core.events import Event
-from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Job
+from offcloud_watchd.core.events import Discarded, Event
+from offcloud_watchd.core.frozen import freeze, thaw
+from offcloud_watchd.core.lifecycle import TRANSITIONS, evolve, fold
+from offcloud_watchd.core.model import Job, JobState
 from offcloud_watchd.errors import JournalDamaged
 from offcloud_watchd.journal import Follower, open_journal, read_jobs, verify
-from offcloud_watchd.journal.records import Chain, Translator
+from offcloud_watchd.journal.reading import Fold
+from offcloud_watchd.journal.records import END, GENERATION, Chain, Translator
 from tests.fakes.clock import FakeClock
 from tests.fakes.disk import quick
-from tests.property.strategies import events, histories, jobs
+from tests.property.strategies import events, histories, jobs, of
 
 CLOCK = FakeClock()
 
@@ -85,6 +87,42 @@ def test_the_journal_is_the_fold(happened: list[Event], acts: list[str], batch: 
         journal.close()
         assert follower.jobs() == started(directory) == fold(happened)
         assert verify(directory).problems == ()
+
+
+@unhurried
+@given(jobs, st.data())
+def test_a_job_changed_in_place_is_the_changed_copy(job: Job, data: st.DataObject) -> None:
+    """For every event that fits, whatever the job and the event hold; the copy leaves the job as it was."""
+    goes = [Discarded] if job.state is JobState.REMOVED and not job.remembered else []
+    for kind in (*TRANSITIONS[job.state], *goes):
+        event = replace(data.draw(of(kind)), job_id=job.id)
+        before, own = replace(job), replace(job)
+        changed = evolve(job, event)
+        assert (job, job is changed) == (before, False)
+        thaw(own)
+        assert evolve(own, event) is (None if changed is None else own)
+        freeze(own, Job)
+        assert own == (changed or before)
+
+
+@unhurried
+@given(histories(), st.data())
+def test_jobs_that_were_looked_at_do_not_change(happened: list[Event], data: st.DataObject) -> None:
+    """A reader that looks in between keeps what it saw; and all that it is given is frozen."""
+    translator = Translator()
+    fold_of_records = Fold(translator)
+    for record in ({"kind": GENERATION}, {"kind": END, "data": {"jobs": 0}}):
+        fold_of_records.take(record)
+    looks = data.draw(st.sets(st.integers(0, len(happened))))
+    seen: list[tuple[dict[str, Job], dict[str, Job]]] = []
+    for number, event in enumerate(happened):
+        if number in looks:
+            seen.append((dict(fold_of_records.jobs), fold(happened[:number])))
+        fold_of_records.take(json.loads(json.dumps(translator.event_record(event, 1))))
+    seen.append((fold_of_records.jobs, fold(happened)))
+    for given_out, folded in seen:
+        assert given_out == folded
+        assert all(type(job) is Job for job in given_out.values())
 
 
 @unhurried

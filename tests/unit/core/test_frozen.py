@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, dataclass, replace
 
 import pytest
 
-from offcloud_watchd.core.frozen import blank, changer, maker
+from offcloud_watchd.core.frozen import blank, changer, freeze, maker, thaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,11 @@ class Thing:
     id: str
     sizes: tuple[int, ...] = ()
     note: str | None = None
+
+    @property
+    def count(self) -> int:
+        """Something that follows from the members."""
+        return len(self.sizes)
 
 
 def test_what_is_made_is_like_any_other() -> None:
@@ -59,3 +64,18 @@ def test_what_is_filled_becomes_its_class() -> None:
     one.id, one.sizes, one.note = "a", (), None
     one.__class__ = Thing
     assert one == Thing("a")
+
+
+def test_what_was_thawed_is_changed_itself_until_it_is_frozen() -> None:
+    """Before and after that a change gives another one, and nothing else sets a member."""
+    one = Thing("a", (1,), "old")
+    change = changer(Thing, note=None)
+    thaw(one)
+    assert change(one, sizes=(1, 2)) is one
+    assert (one.id, one.sizes, one.note, one.count) == ("a", (1, 2), None, 2)
+    freeze(one, Thing)
+    assert (one, type(one), hash(one)) == (Thing("a", (1, 2)), Thing, hash(Thing("a", (1, 2))))
+    assert change(one, id="b") == Thing("b", (1, 2))
+    assert one == Thing("a", (1, 2))
+    with pytest.raises(FrozenInstanceError):
+        one.note = "x"  # type: ignore[misc] # that it cannot be is what is tested
