@@ -6,6 +6,7 @@ from tests.bench import (
     fetching,
     idle,
     intake,
+    job_memory,
     journal_fold,
     polling,
     scale,
@@ -14,6 +15,7 @@ from tests.bench import (
 )
 
 BENCHES = (
+    job_memory,
     journal_fold,
     intake,
     polling,
