@@ -3,7 +3,8 @@
 ``__init__`` of a frozen dataclass sets each member by a call, and ``dataclasses.replace`` looks all of them
 up first: for a job that is 2.5 and 5 µs, and a start makes hundreds of thousands of jobs. What is made here
 goes another way and comes to the same: it is filled while it belongs to a class of the same layout that is
-not frozen, and then is given its own.
+not frozen, and then is given its own. Who alone has an object may give it that other class once more
+(``thaw``), and it is changed itself until it has its own again.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from tests.bench import (
 )
 
 BENCHES = (
-    job_memory,
     journal_fold,
+    job_memory,
     intake,
     polling,
     thousands,
