@@ -146,7 +146,8 @@ def _later(at: float, known: float | None) -> float:
 
 
 def _has_request(job: Job) -> bool:
-    return job.destination.route is Route.CLOUD
+    """Tell whether something of it is in the account; a repair may have lost what."""
+    return job.destination.route is Route.CLOUD and job.submission is not None
 
 
 def _with_drop(job: Job, drop: Drop) -> tuple[Drop, ...]:
@@ -184,7 +185,7 @@ def _published(job: Job, after: JobState, event: Published) -> Job:
         changed_at=event.at,
         publication=event.publication,
         published_at=event.at,
-        to_clear=event.clear,
+        to_clear=event.clear and _has_request(job),
         to_import=event.until_imported,
     )
 

@@ -17,20 +17,23 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from offcloud_watchd.core.categories import renamed
 from offcloud_watchd.core.events import (
     CategoryDropped,
     CategoryMade,
+    Delivered,
     Discarded,
     Event,
     Queued,
     Recalled,
     Recorded,
     Requeued,
+    Vanished,
 )
 from offcloud_watchd.core.lifecycle import TRANSITIONS, IllegalTransition, evolve
-from offcloud_watchd.core.model import Job, JobState
+from offcloud_watchd.core.model import Job, JobState, RemoteTarget, Route
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import JournalDamaged
 from offcloud_watchd.journal.aside import copied_aside, spool_moved_aside
@@ -57,6 +60,8 @@ from offcloud_watchd.journal.records import (
 )
 from offcloud_watchd.journal.salvage import Line, Run, Salvage, claimed, line_after_first, number_of, salvaged
 from offcloud_watchd.journal.writing import Place, begin
+
+_OPEN: Final = (JobState.QUEUED, JobState.CLOUD, JobState.FETCHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +226,19 @@ class _Finding:
 
     def recall(self, at: float) -> tuple[str, ...]:
         """Have the account searched for whatever may have been posted; return the ids of those jobs."""
-        gap = self.lost or self.cut
-        searched = [job for job in self.jobs.values() if job.state is JobState.QUEUED and gap]
+        if not (self.lost or self.cut):
+            return ()
+        searched = [job for job in self.jobs.values() if job.state is JobState.QUEUED]
+        for job in self.jobs.values():
+            if job.posted_at is None and job.destination.route.makes_items:
+                # It may have been: whoever wants the same, or this job anew, is to look for that. And what
+                # was sent to an account by it is nobody else's.
+                unsure = job.unsure or (job.submission is None and job.destination.remote is not None)
+                posted_at = job.queued_at
+                self.jobs[job.id] = replace(job, posted_at=posted_at, doubted_at=at, unsure=unsure)
         for job in searched:
             posted_at = at if job.posted_at is None else max(at, job.posted_at)
-            self.jobs[job.id] = _after(job, Recalled(job.id, at, posted_at))
+            self.jobs[job.id] = _after(self.jobs[job.id], Recalled(job.id, at, posted_at))
         return tuple(sorted(job.id for job in searched))
 
 
@@ -316,6 +329,7 @@ class _Reading:
         if job is None and not isinstance(event, Queued):
             self._finding.unknown.add(event.job_id)
             return False
+        job = _sent_as_told(job, event)
         for possible in (job, _proven_before(job, event)):
             try:
                 after = evolve(possible, event)
@@ -324,13 +338,20 @@ class _Reading:
             if after is None:
                 del jobs[event.job_id]
             else:
-                jobs[event.job_id] = after
+                jobs[event.job_id] = self._with_request(after, event.at)
             return True
         if job is not None and job.state in (JobState.DONE, JobState.FAILED):
             # It was open again, in a state that is lost: it begins anew, as if by the operator's wish.
             jobs[job.id] = _after(job, Requeued(job.id, event.at))
             self._finding.begun_anew.add(job.id)
         return False
+
+    def _with_request(self, job: Job, at: float) -> Job:
+        """Let a job begin anew of which nobody knows any more by which request it came so far."""
+        if job.submission is not None or job.state not in (JobState.CLOUD, JobState.FETCHING):
+            return job
+        self._finding.begun_anew.add(job.id)
+        return _after(job, Vanished(job.id, at))
 
 
 def _after(job: Job, event: Event) -> Job:
@@ -356,7 +377,18 @@ def _proven_before(job: Job | None, event: Event) -> Job | None:
         states = [JobState.REMOVED]
     if job is None or len(states) != 1:
         return job
+    if states[0] in _OPEN and Requeued in TRANSITIONS[job.state]:
+        # It had ended, and was open again: what it came to before is none of what it comes to by this.
+        job = _after(job, Requeued(job.id, event.at))
     return replace(job, state=states[0])
+
+
+def _sent_as_told(job: Job | None, event: Event) -> Job | None:
+    """Return the job with the remote account to which it was sent: that it was to go there may be lost."""
+    if job is None or not isinstance(event, Delivered) or job.destination.remote is not None:
+        return job
+    target = RemoteTarget(event.delivery.account, event.delivery.folder)
+    return replace(job, destination=replace(job.destination, route=Route.REMOTE, remote=target))
 
 
 def _jobs_of(records: Iterable[Record]) -> set[str]:

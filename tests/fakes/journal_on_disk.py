@@ -7,6 +7,7 @@ is there, and of the append that was under way, or failed, a beginning at the mo
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from offcloud_watchd.core.events import Event
 from offcloud_watchd.core.lifecycle import apply
 from offcloud_watchd.core.model import Job
 from offcloud_watchd.core.ports import Clock
-from offcloud_watchd.errors import JournalUnwritable
-from offcloud_watchd.journal import Follower, Journal, open_journal
+from offcloud_watchd.errors import JournalDamaged, JournalUnwritable
+from offcloud_watchd.journal import JOURNAL_NAME, Follower, Journal, open_journal, repair
 from tests.fakes.disk import PowerDisk
 from tests.fakes.fate import Fate
 
@@ -74,12 +75,18 @@ class CrashDisk(PowerDisk):
         left = {name: _KINDS[kind](self._synced[file], self._written(file)) for name, file in names.items()}
         for path in directory.iterdir():
             path.unlink()
+        for name, content in left.items():
+            (directory / name).write_bytes(content)
+        self.adopt_all(directory)
+
+    def adopt_all(self, directory: Path) -> None:
+        """Take all files that are there for durable, and forget whatever was there before."""
         self.forget()
         for known in (self._files, self._synced, self._names, self._pending):
             known.clear()
-        for name, content in left.items():
-            (directory / name).write_bytes(content)
-            self.adopt(directory / name)
+        for path in directory.iterdir():
+            if path.is_file():
+                self.adopt(path)
 
     def _written(self, file: int) -> bytes:
         descriptor = self._files[file]
@@ -187,6 +194,31 @@ class DiskJournal:
         self._found(jobs)
         self._fate.at("started")
         return jobs
+
+    def damage(self, where: float, lines: int) -> dict[str, Job]:
+        """Lose some lines of the file and repair it; return the jobs that were. What is left counts from now.
+
+        ``where`` is their place in the file, between 0 and 1. Not those of the last append: what is wrong in
+        that may be a write that was cut short.
+        """
+        assert self._journal is not None
+        self._journal.close()
+        file = self._directory / JOURNAL_NAME
+        whole = file.read_bytes().splitlines(keepends=True)
+        batches = [json.loads(line)["batch"] if line.endswith(b'"}\n') else -1 for line in whole]
+        last = batches.index(batches[-1]) if batches[-1] >= 0 else 0
+        start = int(where * last)
+        file.write_bytes(b"".join(whole[:start] + whole[min(start + lines, last) :]))
+        before = dict(self._acknowledged)
+        try:
+            repair(self._directory, self._clock)
+        except JournalDamaged:  # not even its first lines are left: there is a backup
+            file.write_bytes(b"".join(whole))
+        self._disk.adopt_all(self._directory)
+        self._act, self._failing = "start", frozenset()
+        self._journal, jobs = open_journal(self._directory, self._clock, disk=self._disk)
+        self._acknowledged, self._under_way = dict(jobs), []
+        return before
 
     def break_renewals(self, call: str) -> None:
         """Let a call of each renewal fail, or (empty) none."""

@@ -237,6 +237,11 @@ def _reconfigure(dice: random.Random, _medium: Medium) -> Step:
     return ("reconfigure", *dice.choice(changes))
 
 
+def _damage(dice: random.Random, _medium: Medium) -> Step:
+    """Lose lines of the journal, and repair it."""
+    return ("damage", dice.choice([dice.random(), 0.9, 0.97]), dice.choice([1, 1, 2, 3, 8]))
+
+
 Maker = Callable[[random.Random, Medium], Step]
 
 WEIGHTS: dict[Maker, int] = {
@@ -256,6 +261,7 @@ WEIGHTS: dict[Maker, int] = {
     _die_between: 1,
     _fault: 5,
     _reconfigure: 1,
+    _damage: 1,
 }
 MAKERS = [maker for maker, weight in WEIGHTS.items() for _ in range(weight)]
 

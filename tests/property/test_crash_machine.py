@@ -131,6 +131,8 @@ class Story:
                 world.refuse(category)
             case ("reconfigure", str(what), value):
                 world.reconfigure(what, value)
+            case ("damage", float(where), int(lines)):
+                world.damage(where, lines)
             case ("fault", str(fault), amount):
                 world.suffer(fault, amount)
             case _:

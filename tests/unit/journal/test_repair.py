@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,36 @@ from offcloud_watchd.core.events import (
     Attached,
     CategoryMade,
     Deferred,
+    Delivered,
     Discarded,
     Event,
+    Failed,
+    Imported,
     NotFound,
+    Published,
+    Recalled,
     Removed,
+    Reported,
     Requeued,
     Resumed,
+    Stirred,
+    Submitted,
     Submitting,
 )
-from offcloud_watchd.core.lifecycle import fold
-from offcloud_watchd.core.model import Drop, Job, JobState
+from offcloud_watchd.core.lifecycle import evolve, fold
+from offcloud_watchd.core.model import (
+    Delivery,
+    Destination,
+    Drop,
+    Job,
+    JobState,
+    Publication,
+    RemoteTarget,
+    Route,
+    Submission,
+)
+from offcloud_watchd.core.relatives import rivals_of
+from offcloud_watchd.core.verdicts import recalled
 from offcloud_watchd.errors import JournalDamaged, JournalUnwritable
 from offcloud_watchd.journal import Repair, lock_state, open_journal, read_jobs, repair
 from tests.fakes.clock import FakeClock
@@ -36,15 +57,18 @@ def unreadable(line: bytes) -> bytes:
     return b"?" * (len(line) - 20) + line[-20:]
 
 
-def without(state_dir: Path, lost: int, events: Sequence[Event]) -> tuple[Repair, dict[str, Job]]:
-    """Write events, make one of them unreadable, repair; return the report and the jobs."""
+def without(
+    state_dir: Path, lost: int, events: Sequence[Event], *, more: int = 0
+) -> tuple[Repair, dict[str, Job]]:
+    """Write events, make one of them (and some ``more``) unreadable, repair; return report and jobs."""
     journal, _ = open_journal(state_dir, CLOCK, disk=quick())
     for event in events:
         journal.append([event])
     journal.close()
     path = state_dir / "journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    lines[2 + lost] = unreadable(lines[2 + lost])
+    for place in range(2 + lost, 3 + lost + more):
+        lines[place] = unreadable(lines[place])
     path.write_bytes(b"".join(lines))
     with pytest.raises(JournalDamaged):
         open_journal(state_dir, CLOCK, disk=quick())
@@ -73,6 +97,69 @@ def test_a_job_that_was_open_again_begins_anew(tmp_path: Path) -> None:
         assert jobs["a"].state is JobState.QUEUED
         assert jobs["a"].unsure
         assert jobs["a"].round == 1
+
+
+def test_a_job_whose_request_is_lost_begins_anew(tmp_path: Path) -> None:
+    """It was in the cloud, and nobody knows by which request: that is searched for."""
+    events = [*life("a")[:4], Stirred("a", T0 + 12, "mark"), queued("b")]
+    report, jobs = without(tmp_path, 3, events)
+    assert (report.begun_anew, report.searched) == (("a",), ("a", "b"))
+    assert (jobs["a"].state, jobs["a"].unsure, jobs["a"].submission) == (JobState.QUEUED, True, None)
+
+
+def test_what_was_published_by_a_lost_request_owes_nothing_to_the_account(tmp_path: Path) -> None:
+    """There is no telling what would have to be taken out of it."""
+    for number, (clear, later) in enumerate(((True, False), (False, True))):
+        published = Published("a", T0 + 13, Publication("/out/tv/a", 2, 7, "size"), clear, later)
+        events = [*life("a")[:5], published, queued("b")]
+        _, jobs = without(tmp_path / str(number), 1, events, more=3)
+        assert (jobs["a"].state, jobs["a"].submission, jobs["a"].to_clear) == (JobState.DONE, None, False)
+        for event in (Imported("a", T0 + 20, "seen", T0 + 30), Removed("a", T0 + 20)):
+            after = evolve(jobs["a"], event)
+            assert after is not None
+            assert not after.to_clear
+
+
+def test_what_was_begun_anew_is_none_of_what_was_before(tmp_path: Path) -> None:
+    """A submission proves that a finished job was open again."""
+    events = [*life("a"), Requeued("a", T0 + 30), Submitting("a", T0 + 31), queued("b")]
+    _, jobs = without(tmp_path, 6, events)
+    assert (jobs["a"].state, jobs["a"].round) == (JobState.QUEUED, 1)
+    assert (jobs["a"].submission, jobs["a"].publication) == (None, None)
+
+
+def test_what_may_have_been_posted_is_searched_for_though_its_job_has_failed(tmp_path: Path) -> None:
+    """Neither the job itself, when it begins anew, nor another one for the same posts blindly."""
+    lost = [Requeued("a", T0 + 2), Submitting("a", T0 + 3), Failed("a", T0 + 4, "y")]
+    events = [queued("a"), Failed("a", T0 + 1, "x"), *lost, Reported("a", T0 + 5), queued("b")]
+    _, jobs = without(tmp_path, 2, events, more=2)
+    assert (jobs["a"].state, jobs["a"].posted_at) == (JobState.FAILED, T0)
+    again = evolve(jobs["a"], Requeued("a", T0 + 50))
+    assert again is not None
+    assert (again.unsure, again.doubted_at) == (True, CLOCK.now())
+    other = replace(jobs["b"], link=jobs["a"].link, posted_at=None)
+    assert isinstance(recalled(other, [jobs["a"]], T0 + 50), Recalled)
+
+
+AWAY = Destination("tv", "/out/tv", Route.REMOTE, RemoteTarget("drive", "f1"))
+
+
+def test_where_it_was_sent_is_where_it_goes(tmp_path: Path) -> None:
+    """That it was to go there is lost, and what came of it tells."""
+    sent = Delivered("a", T0 + 9, Delivery("drive", "f1"))
+    events = [queued("a"), Failed("a", T0 + 1, "x"), Requeued("a", T0 + 2, destination=AWAY)]
+    events += [Submitting("a", T0 + 3), Submitted("a", T0 + 4, Submission("R1")), sent]
+    _, jobs = without(tmp_path, 2, [*events, queued("b")])
+    assert (jobs["a"].state, jobs["a"].destination) == (JobState.DONE, AWAY)
+
+
+def test_what_was_sent_by_a_lost_request_is_nobody_elses(tmp_path: Path) -> None:
+    """Whoever searches for the same knows that a transfer of that time may be this one."""
+    events = [replace(queued("a"), destination=AWAY), Submitting("a", T0 + 1)]
+    events += [Submitted("a", T0 + 2, Submission("R1")), Delivered("a", T0 + 9, Delivery("drive", "f1"))]
+    _, jobs = without(tmp_path, 1, [*events, queued("b")], more=1)
+    there = replace(AWAY, remote=RemoteTarget("box"))
+    assert rivals_of(replace(jobs["b"], destination=there), [jobs["a"]]) == {T0}
 
 
 def test_an_open_job_stays_where_it_is_known_to_be(tmp_path: Path) -> None:
