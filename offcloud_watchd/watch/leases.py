@@ -42,15 +42,22 @@ def host_name(state_dir: Path) -> str:
     It is made once and kept beside the journal: a container has another machine's name at each start. Raises
     ``OSError``.
     """
-    file = state_dir / "host"
-    with contextlib.suppress(FileNotFoundError), file.open("rb") as known:
+    known = known_host_name(state_dir)
+    if known:
+        return known
+    readable = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower())[:40].strip("-") or "host"
+    name = f"{readable}-{secrets.token_hex(6)}"
+    write_durably(state_dir / "host", f"{name}\n".encode())
+    return name
+
+
+def known_host_name(state_dir: Path) -> str:
+    """Return the name that was made before; empty where none was. Raises ``OSError``."""
+    with contextlib.suppress(FileNotFoundError), (state_dir / "host").open("rb") as known:
         name = known.read(MAX_BYTES).decode("ascii", "replace").strip()
         if _HOST.fullmatch(name):
             return name
-    readable = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower())[:40].strip("-") or "host"
-    name = f"{readable}-{secrets.token_hex(6)}"
-    write_durably(file, f"{name}\n".encode())
-    return name
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

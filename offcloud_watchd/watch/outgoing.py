@@ -72,6 +72,15 @@ class Departure:
         self.outgoing.put([self.leaving])
 
 
+def put_away(departures: Iterable[Departure]) -> None:
+    """Put drops away, those that lie in one place together."""
+    by_place: dict[int, list[Departure]] = {}
+    for departure in departures:
+        by_place.setdefault(id(departure.outgoing), []).append(departure)
+    for group in by_place.values():
+        group[0].outgoing.put(departure.leaving for departure in group)
+
+
 class Outgoing:
     """What leaves one folder. Safe to repeat; nothing here raises ``OSError``.
 

@@ -26,7 +26,7 @@ from offcloud_watchd.watch.leases import SHARED, Leases, host_name
 from offcloud_watchd.watch.mooring import Mooring
 from offcloud_watchd.watch.mounts import mount_of
 from offcloud_watchd.watch.names import shown
-from offcloud_watchd.watch.outgoing import Departure
+from offcloud_watchd.watch.outgoing import Departure, put_away
 from offcloud_watchd.watch.reading import made, opened_directory, stamp_at
 from offcloud_watchd.watch.scan import scan
 from offcloud_watchd.watch.settings import FolderSettings, WatchSettings
@@ -55,6 +55,35 @@ class _Hands:
         return stamp_at(self.taken, path) is None and moved(source, self.claimed, path)
 
 
+class Parts:
+    """What one host has of a folder: what is its own for good, and what it has claimed."""
+
+    def __init__(
+        self,
+        settings: FolderSettings,
+        host: str,
+        spool_dir: Path,
+        clock: Clock,
+        mooring: Mooring,
+        mountinfo: Callable[[], str],
+    ) -> None:
+        self._home = home = settings.path / SHARED / host
+        outside = (spool_dir, clock, mooring, mountinfo)
+        self._taken = Folder(replace(settings, settle_s=0.0), *outside, at=home / TAKEN)
+        commit = Commit(lambda paths: _committed(home, paths), self._taken.outgoing)
+        self._claimed = Folder(settings, *outside, at=home / CLAIMED, commit=commit)
+
+    @property
+    def are_there(self) -> bool:
+        """Tell whether the host has ever shared the folder."""
+        return (self._home / TAKEN).is_dir() and (self._home / CLAIMED).is_dir()
+
+    def visit(self, limit: int) -> Sequence[Visit]:
+        """Take at most ``limit`` drops of both. No ``OSError`` escapes."""
+        first = self._taken.visit(limit)
+        return first, self._claimed.visit(max(1, limit - len(first.accepted)))
+
+
 class SharedFolder:
     """A drop folder among several hosts; it is visited like a ``Folder``.
 
@@ -78,7 +107,7 @@ class SharedFolder:
         self._leases = Leases(settings.lease_s or LEASE_S, clock)
         self.turns = Turns(settings.path, self._leases, clock, watch.history_lag_s)
         self.may_claim = True
-        self._parts: tuple[Folder, Folder] | None = None
+        self._parts: Parts | None = None
         self._seen: Mapping[str, Sighting] = {}
         self._odd: set[str] = set()
         self._in_hand = 0
@@ -101,11 +130,7 @@ class SharedFolder:
 
     def put_away(self, departures: Iterable[Departure]) -> None:
         """Put accepted drops of this folder away. No ``OSError`` escapes; it may be repeated."""
-        by_place: dict[int, list[Departure]] = {}
-        for departure in departures:
-            by_place.setdefault(id(departure.outgoing), []).append(departure)
-        for group in by_place.values():
-            group[0].outgoing.put(departure.leaving for departure in group)
+        put_away(departures)
 
     def _visit(self, limit: int) -> Visit:
         began_s = self._clock.monotonic()
@@ -191,16 +216,9 @@ class SharedFolder:
     def _take(self, host: str, limit: int) -> Sequence[Visit]:
         """Visit what is this host's for good, then what it has claimed."""
         if self._parts is None:
-            self._parts = self._made_parts(self.settings.path / SHARED / host)
-        taken, claimed = self._parts
-        first = taken.visit(limit)
-        return first, claimed.visit(max(1, limit - len(first.accepted)))
-
-    def _made_parts(self, home: Path) -> tuple[Folder, Folder]:
-        outside = (self._watch.spool_dir, self._clock, self._mooring, self._mountinfo)
-        taken = Folder(replace(self.settings, settle_s=0.0), *outside, at=home / TAKEN)
-        commit = Commit(lambda paths: _committed(home, paths), taken.outgoing)
-        return taken, Folder(self.settings, *outside, at=home / CLAIMED, commit=commit)
+            outside = (self._watch.spool_dir, self._clock, self._mooring, self._mountinfo)
+            self._parts = Parts(self.settings, host, *outside)
+        return self._parts.visit(limit)
 
     def _merged(self, visits: Sequence[Visit], next_look_s: float | None, began_s: float) -> Visit:
         held = sum(visit.waiting for visit in visits)

@@ -26,6 +26,7 @@ from offcloud_watchd.core.ports import Clock, Look, Refusal, Wish
 from offcloud_watchd.watch.commands import commands_dir
 from offcloud_watchd.watch.folder import Folder, Visit
 from offcloud_watchd.watch.hints import Flag, Hints
+from offcloud_watchd.watch.leases import known_host_name
 from offcloud_watchd.watch.missed import Missed
 from offcloud_watchd.watch.mooring import Mooring
 from offcloud_watchd.watch.mounts import read_mountinfo
@@ -34,8 +35,9 @@ from offcloud_watchd.watch.orders import Orders, ensure_directories
 from offcloud_watchd.watch.outgoing import Departure
 from offcloud_watchd.watch.parking import ParkedError, Parking
 from offcloud_watchd.watch.settings import FolderSettings, WatchMode, WatchSettings
-from offcloud_watchd.watch.shared import SharedFolder
+from offcloud_watchd.watch.shared import Parts, SharedFolder
 from offcloud_watchd.watch.turns import TurnsOfJobs
+from offcloud_watchd.watch.unshared import UnsharedFolder
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class _Post:
     is known to have followed the last; ``out_since_s`` is when a visit began that has not come back.
     """
 
-    folder: Folder | SharedFolder
+    folder: Folder | SharedFolder | UnsharedFolder
     parking: Parking
     flag: Flag
     visit: Visit = field(default_factory=Visit)
@@ -376,9 +378,13 @@ def _post(
 ) -> _Post:
     flag = Flag(hint)
     mooring = Mooring(settings.state_dir, folder.path)
-    visited: Folder | SharedFolder
+    outside = (settings.spool_dir, clock, mooring, mountinfo)
+    visited: Folder | SharedFolder | UnsharedFolder
     if folder.lease_s is None:
-        visited = Folder(folder, settings.spool_dir, clock, mooring, mountinfo)
+        visited = Folder(folder, *outside)
+        with contextlib.suppress(OSError):
+            if host := known_host_name(settings.state_dir):
+                visited = UnsharedFolder(visited, Parts(folder, host, *outside))
     else:
         visited = SharedFolder(folder, settings, clock, mooring, mountinfo)
     return _Post(

@@ -121,6 +121,34 @@ def test_a_drop_goes_through_claimed_and_taken_to_processed(site: Site) -> None:
     assert host.accepted[-1].drop.folder == str(site.drop)
 
 
+def test_what_a_host_had_of_a_folder_is_not_left_there_when_it_is_shared_no_more(site: Site) -> None:
+    """The setting goes while one drop is claimed, one taken, and one not even seen."""
+    host = site.host("a")
+    site.put("taken.magnet", 1)
+    for _ in range(2):
+        assert host.look() == []
+        site.clock.advance(2.0)
+    assert host.look(settle=False) == ["taken.magnet"]
+    [recorded] = host.accepted
+    site.put("claimed.magnet", 2)
+    host.look(settle=False)
+    site.clock.advance(2.0)
+    assert host.look(settle=False) == ["taken.magnet"]
+    assert [path.name for path in (host.own / "claimed").iterdir()] == ["claimed.magnet"]
+    site.put("new.magnet", 3)
+    host.watcher.stop()
+    host.folder = replace(site.folder, lease_s=None)
+    host.begin()
+    told = site.pass_(12, host)
+    assert sorted(told) == ["claimed.magnet", "new.magnet", "taken.magnet"]
+    assert recorded.drop.id in {one.drop.id for one in host.accepted}, "it is known by its id"
+    left = [path.name for path in (site.drop / "processed").iterdir()]
+    assert sorted(left) == sorted(told)
+    assert not [*(host.own / "taken").iterdir(), *(host.own / "claimed").iterdir()]
+    assert not host.problem
+    assert host.watcher.folders[0].hosts == ()
+
+
 def test_each_drop_is_told_to_one_host_alone(site: Site) -> None:
     """Three hosts over two hundred drops: each is one host's, none is lost."""
     hosts = [site.host(name) for name in "abc"]
@@ -215,8 +243,10 @@ def test_a_host_back_from_the_dead_has_lost_its_claims(site: Site) -> None:
 
     # Between the reading and the commit: there it is held up.
     folder = away.watcher._posts[0].folder
-    commit = folder._parts[1]._commit
-    folder._parts[1]._commit = replace(commit, ours=lambda paths: (stand_still(), commit.ours(paths))[1])
+    commit = folder._parts._claimed._commit
+    folder._parts._claimed._commit = replace(
+        commit, ours=lambda paths: (stand_still(), commit.ours(paths))[1]
+    )
     assert away.look() == []
     assert (site.drop / "processed" / "x.magnet").exists()
 
