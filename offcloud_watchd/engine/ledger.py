@@ -238,10 +238,8 @@ class Ledger:
         before = self._jobs.pop(job_id, None)
         self._all = None
         self._note_request(before, job)
-        if before is None and job is not None:
-            self._note_name(job)
-        elif before is not None and job is None:
-            self._forget_name(before)
+        if before is None or job is None or _named(before) != _named(job):
+            self._rename(before, job)
         if before is not None:
             self._counts[before.state] -= not before.remembered
         if job is not None:
@@ -262,6 +260,12 @@ class Ledger:
                 del self._by_request[old]
         if after is not None and new:
             self._by_request[new] = (*self._by_request.get(new, ()), after.id)
+
+    def _rename(self, before: Job | None, after: Job | None) -> None:
+        if before is not None:
+            self._forget_name(before)
+        if after is not None:
+            self._note_name(after)
 
     def _note_name(self, job: Job) -> None:
         if self._by_name is not None:
@@ -284,7 +288,7 @@ class Ledger:
 
 
 def _named(job: Job) -> tuple[str, str | None]:
-    """Return what never changes of a job and is no key: several may have it."""
+    """Return what an *arr tool may know a job by that is no key: several may have it."""
     return job.destination.category, job.release
 
 

@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from offcloud_watchd.core.events import Cleared, DroppedAgain, Event, Imported, Kept, Removed, Requeued
+from offcloud_watchd.core.events import (
+    Cleared,
+    DroppedAgain,
+    Event,
+    Imported,
+    Kept,
+    Recategorized,
+    Removed,
+    Requeued,
+)
 from offcloud_watchd.core.imports import lane_of
 from offcloud_watchd.core.lifecycle import OWES, Policy
 from offcloud_watchd.core.model import (
@@ -149,6 +158,7 @@ class World:
         self.excused: set[str] = set()
         self.spent: set[str] = set()
         self.blurred: set[str] = set()
+        self.moved: set[str] = set()
         self.is_damaged = False
         self._meanwhile = meanwhile
         self._inside = False
@@ -244,12 +254,15 @@ class World:
         links = tuple(
             Link(LinkKind.URL, key, f"https://example.invalid/{key}", key, _info_hash(key)) for key in keys
         )
-        way = self.ways.get(category, (Route.CLOUD, None))
-        choice = CHOOSY.get(category, Cached.ANY)
-        destination = Destination(category, f"{self.output}/{category}", *way, choice)
+        destination = self._destination(category)
         drop = Drop(drop_id, f"{drop_id}.txt", "" if by_client else f"/drop/{category}")
         self.drops[drop_id] = Intake(drop, Links(links, is_list=True), destination, drop_id)
         return drop_id
+
+    def _destination(self, category: str) -> Destination:
+        way = self.ways.get(category, (Route.CLOUD, None))
+        choice = CHOOSY.get(category, Cached.ANY)
+        return Destination(category, f"{self.output}/{category}", *way, choice)
 
     def refuse(self, category: str) -> str:
         """Put a drop into a folder in which there is nothing to be used."""
@@ -260,10 +273,11 @@ class World:
         self.forgotten.add(drop_id)  # while another drop of the same is well nothing need be known of it
         return drop_id
 
-    def command(self, verb: Verb, job_ids: Sequence[str], *, files: bool = False) -> str:
-        """Lay down an operator's command."""
+    def command(self, verb: Verb, job_ids: Sequence[str], *, files: bool = False, category: str = "") -> str:
+        """Lay down an operator's command; ``category`` is where it puts jobs."""
         command_id = f"c{next(self._numbers)}"
-        self.commands[command_id] = Command(command_id, verb, tuple(job_ids), files)
+        destination = self._destination(category) if category else None
+        self.commands[command_id] = Command(command_id, verb, tuple(job_ids), files, destination)
         return command_id
 
     def turn(self) -> float:
@@ -483,7 +497,7 @@ class World:
                 known = job.link.info_hash_v1 is not None or job.link.kind is LinkKind.FILE
                 awaited = job.destination.category in POLICY.reported and "cancelled" not in job.reason
                 told = (job.id, job.round) in self.tools.told
-                assert self.is_damaged or told == (known and awaited), (
+                assert self.is_damaged or self.moved or told == (known and awaited), (
                     f"reported: {told}, awaited: {awaited}: {job}"
                 )
 
@@ -592,6 +606,8 @@ class World:
         if isinstance(event, Imported) and job is not None and job.publication is not None:
             gone = job.publication.path not in self.shelf.there
             assert gone or (job.id, job.round) in self.tools.has, f"nobody has imported it: {job}"
+        if isinstance(event, Recategorized):
+            self.moved.add(event.job_id)
         if isinstance(event, (DroppedAgain, Requeued)) and event.drop is not None:
             intake = self.drops.get(event.drop.id)
             assert intake is not None

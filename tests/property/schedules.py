@@ -19,7 +19,7 @@ from tests.fakes.journal_on_disk import POWER_CUTS, UNRENEWABLE, DiskJournal
 from tests.fakes.world import LAG_S, MakeJournal, SurvivingJournal, in_memory
 
 ASKED = (Verb.RETRY, Verb.CANCEL, Verb.FORGET)
-"""What moves a job on; another category moves nothing and would only part the twins the laws count."""
+"""What moves a job on; another category moves nothing, and is a step of its own."""
 CATEGORIES = ("tv", "film", "now", "soon", "away", "abroad", "afar", "picky", "hasty")
 TWINS = {"tv": "film", "film": "tv", "now": "soon", "soon": "now", "picky": "tv", "hasty": "picky"}
 """The other category on the same route."""
@@ -140,6 +140,11 @@ def _command(dice: random.Random, _medium: Medium) -> Step:
     return ("command", dice.choice(ASKED), dice.randint(0, 5), dice.choice([False, True]))
 
 
+def _categorize(dice: random.Random, _medium: Medium) -> Step:
+    """Put a job into another category, whose settings say another way."""
+    return ("categorize", dice.randint(0, 5), dice.choice(CATEGORIES))
+
+
 def _go_on(dice: random.Random, _medium: Medium) -> Step:
     return ("go on", dice.randint(1, 12))
 
@@ -250,6 +255,7 @@ WEIGHTS: dict[Maker, int] = {
     _refuse: 1,
     _drop_done: 3,
     _command: 3,
+    _categorize: 1,
     _run: 2,
     _out_of_order: 4,
     _time: 3,

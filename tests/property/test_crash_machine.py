@@ -131,6 +131,9 @@ class Story:
                 world.refuse(category)
             case ("reconfigure", str(what), value):
                 world.reconfigure(what, value)
+            case ("categorize", int(index), str(category)):
+                jobs = sorted(world.engine.jobs)
+                world.command(Verb.CATEGORIZE, [jobs[index % len(jobs)]] if jobs else [], category=category)
             case ("damage", float(where), int(lines)):
                 world.damage(where, lines)
             case ("fault", str(fault), amount):

@@ -14,6 +14,7 @@ from offcloud_watchd.core.events import (
     Event,
     Failed,
     Queued,
+    Recategorized,
     Removed,
     Requeued,
     Resumed,
@@ -21,7 +22,7 @@ from offcloud_watchd.core.events import (
     Submitting,
 )
 from offcloud_watchd.core.lifecycle import IllegalTransition
-from offcloud_watchd.core.model import Job, JobState, Submission
+from offcloud_watchd.core.model import Destination, Job, JobState, Submission
 from offcloud_watchd.engine.ledger import RENEW_EVERY_S, Ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.jobs import NOW, a_drop, a_job, a_link, an_intake
@@ -295,3 +296,19 @@ def test_namesakes_follow_the_jobs() -> None:
         ledger.add(event)
     ledger.flush()
     assert ledger.namesakes(job) == []
+
+
+def test_namesakes_follow_a_job_into_another_category() -> None:
+    """A client moves it there, and it is forgotten after that."""
+    ledger = a_ledger()
+    job = a_job()
+    there = replace(job, destination=Destination("film", "/out/film"))
+    assert ledger.namesakes(job) == [job]
+    ledger.add(Recategorized("job", NOW, there.destination))
+    ledger.flush()
+    assert ledger.namesakes(job) == []
+    assert [one.id for one in ledger.namesakes(there)] == ["job"]
+    for event in (Removed("job", NOW), Discarded("job", NOW)):
+        ledger.add(event)
+    ledger.flush()
+    assert ledger.namesakes(there) == []
