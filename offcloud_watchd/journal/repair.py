@@ -230,7 +230,7 @@ class _Finding:
             return ()
         searched = [job for job in self.jobs.values() if job.state is JobState.QUEUED]
         for job in self.jobs.values():
-            if job.posted_at is None and job.destination.route.makes_items:
+            if job.posted_at is None and job.destination.route.makes_items and not job.remembered:
                 # It may have been: whoever wants the same, or this job anew, is to look for that. And what
                 # was sent to an account by it is nobody else's.
                 unsure = job.unsure or (job.submission is None and job.destination.remote is not None)

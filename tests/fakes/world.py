@@ -157,7 +157,6 @@ class World:
         self.wished: dict[str, Destination] = {}
         self.excused: set[str] = set()
         self.spent: set[str] = set()
-        self.blurred: set[str] = set()
         self.moved: set[str] = set()
         self.is_damaged = False
         self._meanwhile = meanwhile
@@ -229,8 +228,9 @@ class World:
         self.forgotten |= self.archived.keys() - known
         self.excused |= {request_id for job in before.values() for request_id in _requests_of(job)}
         self.spent |= {request_id for job in before.values() for request_id in job.spent}
-        self.blurred |= {
-            job.id
+        # That a job went another way by then may be lost with all that it did there.
+        self.forgotten_keys |= {
+            job.link.key
             for job in jobs.values()
             if (old := before.get(job.id)) and old.destination != job.destination
         }
@@ -457,7 +457,7 @@ class World:
         """Hold that no job takes for its own what was sent elsewhere."""
         for job in self.engine.jobs.values():
             item = self.cloud.items.get(job.submission.request_id) if job.submission is not None else None
-            is_blurred = job.id in self.blurred or (self.is_damaged and job.link.key in self.forgotten_keys)
+            is_blurred = self.is_damaged and job.link.key in self.forgotten_keys
             if item is not None and job.state is not JobState.REMOVED and not is_blurred:
                 assert item.target == job.destination.remote, f"took what was sent to {item.target}: {job}"
 

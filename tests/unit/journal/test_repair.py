@@ -158,6 +158,11 @@ def test_what_was_sent_by_a_lost_request_is_nobody_elses(tmp_path: Path) -> None
     events = [replace(queued("a"), destination=AWAY), Submitting("a", T0 + 1)]
     events += [Submitted("a", T0 + 2, Submission("R1")), Delivered("a", T0 + 9, Delivery("drive", "f1"))]
     _, jobs = without(tmp_path, 1, [*events, queued("b")], more=1)
+    gone: list[Event] = [Removed("a", T0 + 20), Discarded("a", T0 + 21)]
+    without(tmp_path / "gone", 1, [*events, *gone, queued("b")])
+    journal, after = open_journal(tmp_path / "gone", CLOCK, disk=quick())
+    journal.close()
+    assert (after["a"].remembered, after["a"].unsure, after["a"].sent) == (True, False, ("R1",))
     there = replace(AWAY, remote=RemoteTarget("box"))
     assert rivals_of(replace(jobs["b"], destination=there), [jobs["a"]]) == {T0}
 
