@@ -237,7 +237,8 @@ class _Finding:
                 posted_at = job.queued_at
                 self.jobs[job.id] = replace(job, posted_at=posted_at, doubted_at=at, unsure=unsure)
         for job in searched:
-            posted_at = at if job.posted_at is None else max(at, job.posted_at)
+            known = job.posted_at if job.unsure else None  # the open intent tells whose is what is found
+            posted_at = max(at, job.posted_at or at) if known is None else known
             self.jobs[job.id] = _after(self.jobs[job.id], Recalled(job.id, at, posted_at))
         return tuple(sorted(job.id for job in searched))
 

@@ -20,6 +20,7 @@ from offcloud_watchd.core.model import Job
 from offcloud_watchd.core.ports import Clock
 from offcloud_watchd.errors import JournalDamaged, JournalUnwritable
 from offcloud_watchd.journal import JOURNAL_NAME, Follower, Journal, open_journal, repair
+from offcloud_watchd.journal.reading import OLDER_NAME
 from tests.fakes.disk import PowerDisk
 from tests.fakes.fate import Fate
 
@@ -208,7 +209,10 @@ class DiskJournal:
         batches = [json.loads(line)["batch"] if line.endswith(b'"}\n') else -1 for line in whole]
         last = batches.index(batches[-1]) if batches[-1] >= 0 else 0
         start = int(where * last)
-        file.write_bytes(b"".join(whole[:start] + whole[min(start + lines, last) :]))
+        if lines < 0 and (self._directory / OLDER_NAME).exists():
+            file.unlink()
+        else:
+            file.write_bytes(b"".join(whole[:start] + whole[min(start + lines, last) :]))
         before = dict(self._acknowledged)
         try:
             repair(self._directory, self._clock)

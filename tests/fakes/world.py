@@ -171,26 +171,6 @@ class World:
         self._ports = replace(ports, tools=self.tools)
         self.live()
 
-    def reconfigure(self, what: str, value: object) -> None:
-        """Change a setting; it holds from the next life on, which begins at once."""
-        match what, value:
-            case "remove", Removal() as remove:
-                self.policy = replace(self.policy, remove=remove)
-                self._ports = replace(self._ports, policy=self.policy)
-            case "output", str(directory):
-                self.output = directory
-            case "account", None:  # never back to the former one: what is nowhere in this one is posted anew
-                self.deleted_keys |= {item.key for item in self.cloud.items.values()}
-                self.cloud.items = {}
-                self.cloud.forget_listings()
-            case str(category), None:
-                self.ways.pop(category, None)
-            case str(category), (Route(), None | RemoteTarget()) as way:
-                self.ways[category] = way
-            case _:
-                raise AssertionError(what, value)
-        self.live()
-
     # --- lives ---
 
     def live(self) -> None:
@@ -214,28 +194,6 @@ class World:
             rescan_s=RESCAN_S,
         )
         self.engine.start()
-
-    def damage(self, where: float, lines: int) -> None:
-        """Lose some lines of the journal and repair it; what they said is excused. A new life begins."""
-        if not isinstance(self.journal, DiskJournal):
-            return
-        before = self.journal.damage(where, lines)
-        self.live()
-        jobs = self.engine.jobs
-        lost = [job for job in before.values() if job.id not in jobs]
-        self.forgotten_keys |= {job.link.key for job in lost}
-        known = {drop.id for job in jobs.values() for drop in job.drops}
-        self.forgotten |= self.archived.keys() - known
-        self.excused |= {request_id for job in before.values() for request_id in _requests_of(job)}
-        self.spent |= {request_id for job in before.values() for request_id in job.spent}
-        # That a job went another way by then may be lost with all that it did there.
-        self.forgotten_keys |= {
-            job.link.key
-            for job in jobs.values()
-            if (old := before.get(job.id)) and old.destination != job.destination
-        }
-        self.is_damaged = True
-        self.wished.clear()
 
     def survive(self, act: Callable[[], object]) -> bool:
         """Do something; when it is death, begin a new life and tell so."""
@@ -279,6 +237,58 @@ class World:
         destination = self._destination(category) if category else None
         self.commands[command_id] = Command(command_id, verb, tuple(job_ids), files, destination)
         return command_id
+
+    def reconfigure(self, what: str, value: object) -> None:
+        """Change a setting; it holds from the next life on, which begins at once."""
+        match what, value:
+            case "remove", Removal() as remove:
+                self.policy = replace(self.policy, remove=remove)
+                self._ports = replace(self._ports, policy=self.policy)
+            case "output", str(directory):
+                self.output = directory
+            case "account", None:  # never back to the former one: what is nowhere in this one is posted anew
+                self.deleted_keys |= {item.key for item in self.cloud.items.values()}
+                self.cloud.items = {}
+                self.cloud.forget_listings()
+            case str(category), None:
+                self.ways.pop(category, None)
+            case str(category), (Route(), None | RemoteTarget()) as way:
+                self.ways[category] = way
+            case _:
+                raise AssertionError(what, value)
+        self.live()
+
+    def damage(self, where: float, lines: int) -> None:
+        """Lose some lines of the journal and repair it; what they said is excused. A new life begins."""
+        if not isinstance(self.journal, DiskJournal):
+            return
+        before = self.journal.damage(where, lines)
+        self.live()
+        jobs = self.engine.jobs
+        lost = [job for job in before.values() if job.id not in jobs]
+        self.forgotten_keys |= {job.link.key for job in lost}
+        known = {drop.id for job in jobs.values() for drop in job.drops}
+        self.forgotten |= self.archived.keys() - known
+        self.excused |= {request_id for job in before.values() for request_id in _requests_of(job)}
+        self.spent |= {request_id for job in before.values() for request_id in job.spent}
+        # That a job went another way by then may be lost with all that it did there; and of two transfers
+        # of one moment nobody can tell whose is which, once their answers are lost.
+        sent = Counter(
+            job.link.key
+            for job in jobs.values()
+            if job.state is JobState.QUEUED and job.destination.route is Route.REMOTE
+        )
+        self.forgotten_keys |= {
+            job.link.key
+            for job in jobs.values()
+            if ((old := before.get(job.id)) and old.destination != job.destination)
+            or sent[job.link.key] > 1
+            or job.state is JobState.REMOVED
+        }
+        removed = [job for job in jobs.values() if job.state is JobState.REMOVED]
+        self.forgotten |= {drop.id for job in removed for drop in job.drops}
+        self.is_damaged = True
+        self.wished.clear()
 
     def turn(self) -> float:
         """Let the engine take in what was answered."""
@@ -595,6 +605,7 @@ class World:
             and job.publication is not None
         ):
             goes_away = event.destination is not None and event.destination.remote is not None
+            goes_away = goes_away or self.is_damaged  # then it may have been done for either
             assert event.drop is None or goes_away, "begun anew without a look at what is there"
             is_gone = job.publication.path not in self.shelf.there
             assert is_gone or goes_away, "begun anew although it is still there"

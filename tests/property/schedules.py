@@ -244,7 +244,7 @@ def _reconfigure(dice: random.Random, _medium: Medium) -> Step:
 
 def _damage(dice: random.Random, _medium: Medium) -> Step:
     """Lose lines of the journal, and repair it."""
-    return ("damage", dice.choice([dice.random(), 0.9, 0.97]), dice.choice([1, 1, 2, 3, 8]))
+    return ("damage", dice.choice([dice.random(), 0.9, 0.97]), dice.choice([1, 1, 2, 3, 8, -1]))
 
 
 Maker = Callable[[random.Random, Medium], Step]

@@ -58,10 +58,10 @@ def unreadable(line: bytes) -> bytes:
 
 
 def without(
-    state_dir: Path, lost: int, events: Sequence[Event], *, more: int = 0
+    state_dir: Path, lost: int, events: Sequence[Event], *, more: int = 0, clock: FakeClock = CLOCK
 ) -> tuple[Repair, dict[str, Job]]:
     """Write events, make one of them (and some ``more``) unreadable, repair; return report and jobs."""
-    journal, _ = open_journal(state_dir, CLOCK, disk=quick())
+    journal, _ = open_journal(state_dir, clock, disk=quick())
     for event in events:
         journal.append([event])
     journal.close()
@@ -71,8 +71,8 @@ def without(
         lines[place] = unreadable(lines[place])
     path.write_bytes(b"".join(lines))
     with pytest.raises(JournalDamaged):
-        open_journal(state_dir, CLOCK, disk=quick())
-    report = repair(state_dir, CLOCK, disk=quick())
+        open_journal(state_dir, clock, disk=quick())
+    report = repair(state_dir, clock, disk=quick())
     return report, read_jobs(state_dir)
 
 
@@ -165,6 +165,17 @@ def test_what_was_sent_by_a_lost_request_is_nobody_elses(tmp_path: Path) -> None
     assert (after["a"].remembered, after["a"].unsure, after["a"].sent) == (True, False, ("R1",))
     there = replace(AWAY, remote=RemoteTarget("box"))
     assert rivals_of(replace(jobs["b"], destination=there), [jobs["a"]]) == {T0}
+
+
+def test_an_open_intent_keeps_its_time(tmp_path: Path) -> None:
+    """By it what is found is told from another one's; who may have posted since is known by the repair's."""
+    clock = FakeClock()
+    clock.advance(60.0)
+    events = [queued("a"), Submitting("a", T0 + 1), Resumed("a", T0 + 2), queued("b"), Resumed("a", T0 + 3)]
+    _, jobs = without(tmp_path, 2, events, clock=clock)
+    assert jobs["a"].unsure
+    assert jobs["a"].posted_at == T0 + 1
+    assert jobs["b"].posted_at == clock.now()
 
 
 def test_an_open_job_stays_where_it_is_known_to_be(tmp_path: Path) -> None:
