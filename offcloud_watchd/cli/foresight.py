@@ -9,11 +9,12 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from offcloud_watchd.core.events import Attached, DroppedAgain, Event, Queued
-from offcloud_watchd.core.intake import accept
+from offcloud_watchd.core.intake import accept, held_up_by
 from offcloud_watchd.core.links import MAX_DROP_BYTES, parse
 from offcloud_watchd.core.model import Destination, Drop, Intake, Job, Link, Links
 from offcloud_watchd.errors import BadDrop
@@ -69,9 +70,15 @@ def foresee(
     fates = []
     for link in links.found:
         alone = Intake(Drop(drop_id, name, ""), Links((link,)), destination, stem(name))
-        events = accept(alone, lambda one: by_key.get(one.key, ()), 0.0)
-        fates += [Fate(link, event.job_id, _how(event)) for event in events]
+        same_content = partial(_same_content, by_key)
+        fates += [Fate(link, event.job_id, _how(event)) for event in accept(alone, same_content, 0.0)]
+        if (later := held_up_by(alone, same_content)) is not None:
+            fates.append(Fate(link, later.id, AGAIN))
     return fates
+
+
+def _same_content(by_key: Mapping[str, list[Job]], link: Link) -> list[Job]:
+    return by_key.get(link.key, [])
 
 
 def _how(event: Event) -> str:

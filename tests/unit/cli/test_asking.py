@@ -31,7 +31,17 @@ from offcloud_watchd.core.events import (
     Submitted,
     Submitting,
 )
-from offcloud_watchd.core.model import Delivery, Destination, Drop, Link, LinkKind, Publication, Submission
+from offcloud_watchd.core.model import (
+    Delivery,
+    Destination,
+    Drop,
+    Link,
+    LinkKind,
+    Publication,
+    RemoteTarget,
+    Route,
+    Submission,
+)
 from offcloud_watchd.core.orders import add_drop_id
 from offcloud_watchd.journal import lock_state, open_journal
 from tests.fakes.clock import FakeClock
@@ -202,6 +212,13 @@ def test_what_is_known_already_is_said(place: Place) -> None:
     assert f"\nstarts again: {B} " in out
     assert f"\nis done already, fetched again only if it is gone: {C} " in out
     assert place.run("add", HASH, "--category", "films").out.startswith("added: ")
+
+
+def test_what_waits_for_a_search_is_said_to_start_again(place: Place) -> None:
+    """Its settings name another way now, and nobody knows yet what came of its last submission."""
+    away = Destination("tv", "/out/tv", Route.REMOTE, RemoteTarget("drive"))
+    place.record([replace(queued(A), destination=away), Submitting(A, NOW), Failed(A, NOW, "cancelled")])
+    assert place.run("add", HASH).out.startswith(f"starts again: {A} ")
 
 
 @pytest.mark.parametrize(
