@@ -306,7 +306,8 @@ class Engine:
             case Intake() as intake:
                 events = decisions.accept(intake, self._ledger.same_content, now)
                 recorded = [self._record(event) for event in events]  # each, whatever the others come to
-                return all(recorded) and not self._is_held_up(intake)
+                is_whole = len(events) >= len(intake.links.found)
+                return all(recorded) and (is_whole or not self._is_held_up(intake))
             case Command() as command:
                 self._commanded(command, now)
                 return True
