@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from offcloud_watchd.core.model import Job, Progress, Publication
 from offcloud_watchd.core.ports import ListFiles, OnProgress, Stop
-from offcloud_watchd.errors import Blocked, NoRoom
+from offcloud_watchd.errors import Astray, Blocked, NoRoom
 
 Round = tuple[str, int]
 """A job's id and its round."""
@@ -17,7 +17,8 @@ class FakeShelf:
 
     ``lost`` are the paths that users took away. ``links``: the file system can link. ``missing``: the output
     directory is not mounted. ``tight``: there is room, but for no release that comes now; those that
-    were ``refused`` are not asked for their size again.
+    were ``refused`` are not asked for their size again. ``astray`` is an output directory that no setting
+    names any more, and that is gone.
     """
 
     published: dict[Round, Publication] = field(default_factory=dict)
@@ -29,15 +30,18 @@ class FakeShelf:
     missing: bool = False
     tight: bool = False
     refused: set[str] = field(default_factory=set)
+    astray: str = ""
 
     @property
     def there(self) -> set[str]:
         """The releases that are in their place."""
-        return {one.path for one in self.published.values()} - self.lost
+        paths = {one.path for one in self.published.values()} - self.lost
+        return {path for path in paths if not self._is_astray(path)}
 
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
         """Bring the request home; safe to repeat."""
         self.probe()
+        self._check_place(job)
         if (job.id, job.round) not in self.published:
             if self.tight and job.id in self.refused:
                 raise NoRoom("this release does not fit")
@@ -54,6 +58,7 @@ class FakeShelf:
     def link(self, job: Job, donors: Sequence[Job], stop: Stop) -> Publication | None:
         """Publish without a transfer; safe to repeat."""
         self._check_mounted("fetch")
+        self._check_place(job)
         if (job.id, job.round) in self.published or not self.links:
             return None
         for donor in donors:
@@ -69,7 +74,8 @@ class FakeShelf:
 
     def vanished(self, publication: Publication) -> bool:
         """Tell whether somebody took the release away; while the directory is missing nobody can tell."""
-        return not self.missing and publication.path not in self.there
+        is_gone = publication.path not in self.there and not self._is_astray(publication.path)
+        return not self.missing and is_gone
 
     def tidy(self, job: Job) -> None:
         """Nothing is staged here."""
@@ -87,8 +93,15 @@ class FakeShelf:
 
     def _publish(self, job: Job, how: str) -> None:
         self.publications += 1
-        path = f"/out/{job.destination.category}/{job.release} ({self.publications})"
+        path = f"{job.destination.directory}/{job.release} ({self.publications})"
         self.published[job.id, job.round] = Publication(path, 1, 100, how)
+
+    def _check_place(self, job: Job) -> None:
+        if self._is_astray(job.destination.directory):
+            raise Astray("no setting leads there any more")
+
+    def _is_astray(self, path: str) -> bool:
+        return bool(self.astray) and path.startswith(f"{self.astray}/")
 
     def _check_mounted(self, lane: str) -> None:
         if self.missing:

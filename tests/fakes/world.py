@@ -158,6 +158,7 @@ class World:
         self.excused: set[str] = set()
         self.spent: set[str] = set()
         self.moved: set[str] = set()
+        self._was_gone: set[str] = set()
         self.is_damaged = False
         self._meanwhile = meanwhile
         self._inside = False
@@ -246,6 +247,7 @@ class World:
                 self._ports = replace(self._ports, policy=self.policy)
             case "output", str(directory):
                 self.output = directory
+                self.shelf.astray = "" if self.shelf.astray == directory else self.shelf.astray
             case "account", None:  # never back to the former one: what is nowhere in this one is posted anew
                 self.deleted_keys |= {item.key for item in self.cloud.items.values()}
                 self.cloud.items = {}
@@ -375,6 +377,9 @@ class World:
                 self._suffer_at_the_service(fault, has=not amount)
             case "disk full" | "disk missing" | "disk tight" | "no links" | "lose release", bool() | int():
                 self._suffer_on_disk(fault, amount)
+            case "place gone", str(directory):
+                self.shelf.astray = directory if directory != self.output else ""
+                self._was_gone |= {self.shelf.astray} - {""}
             case "lag", float(lag_s):
                 self.cloud.lag_s = lag_s
             case "journal torn at", None | int() as torn:
@@ -383,10 +388,8 @@ class World:
                 self.journal.break_renewals(call)
             case "compact", None:
                 self.journal.wants_compaction = True
-            case "import", int(index):
-                self._import(index)
-            case "delete in account", int(index):
-                self._delete_in_account(index)
+            case "import" | "delete in account", int(index):
+                (self._import if fault == "import" else self._delete_in_account)(index)
             case act, str(how):
                 self.fate.glitches[act] = how
 
@@ -438,6 +441,7 @@ class World:
         self.fate.glitches.clear()
         self.cloud.refuse_key = self.cloud.history_down = False
         self.shelf.full = self.shelf.missing = self.shelf.tight = False
+        self.shelf.astray = ""
         self.cloud.lag_s = 0.0
         self.journal.tears = lambda _count: None
         self.journal.break_renewals("")
@@ -607,7 +611,9 @@ class World:
             goes_away = event.destination is not None and event.destination.remote is not None
             goes_away = goes_away or self.is_damaged  # then it may have been done for either
             assert event.drop is None or goes_away, "begun anew without a look at what is there"
-            is_gone = job.publication.path not in self.shelf.there
+            path = job.publication.path
+            was_gone = any(path.startswith(f"{place}/") for place in self._was_gone)
+            is_gone = path not in self.shelf.there or was_gone
             assert is_gone or goes_away, "begun anew although it is still there"
         if isinstance(event, Kept) and event.path:
             assert event.path in self._mortal_shelf.seen, "nobody saw that it is still there"

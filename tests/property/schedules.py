@@ -224,6 +224,7 @@ def _fault(dice: random.Random, _medium: Medium) -> Step:
         (dice.choice(["find", "status", "statuses", "files", "publish", "account"]), "bug"),
         (dice.choice(["grant", "granted", "retry", "remove", "upload"]), dice.choice(["lost", "bug"])),
         ("disk tight", not good),
+        ("place gone", dice.choice(["", "/out", "/elsewhere"])),
         ("cached", dice.choice(["lost", "bug"])),
         (dice.choice(["link", "inspect", "report", "vanished", "imported"]), dice.choice(["lost", "bug"])),
     ]

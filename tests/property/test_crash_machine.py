@@ -164,7 +164,7 @@ class Story:
         if place.startswith(("remove", "vanished", "imported")):
             self.world.mend()
             self.world.drop(KEYS[:3], "tv", by_client=place.startswith("imported"))
-        if place.startswith("upload"):
+        if place.startswith(("upload", "statuses")):
             self.world.drop(KEYS, "tv")
         if place.startswith("cached"):
             self.world.drop([CACHED, *KEYS[:1]], self.dice.choice(["picky", "hasty"]))
