@@ -313,6 +313,8 @@ class DiskShelf:
             self._seen.add(place.staging_root)
             published = staged.published()
             if published is not None:
+                with on_disk(f"to publish {published.path}"):
+                    staged.settle(published)
                 return published
             note = staged.note()
             if note is None:

@@ -143,6 +143,13 @@ class Round:
             return None
         return note.publication
 
+    def settle(self, publication: Publication) -> None:
+        """Make a rename durable that is done already: who did it may have died before the sync, or failed."""
+        directory = str(Path(publication.path).parent)
+        with suppress(FileNotFoundError), disk.closed_after(disk.open_directory(directory)) as output_fd:
+            os.fsync(output_fd)
+        os.fsync(self.fd)
+
     def check_same_disk(self) -> None:
         """Raise ``OSError`` (EXDEV) when the release could not be renamed into its output directory."""
         with output_of(self._place, self._rights) as output_fd:

@@ -1,5 +1,6 @@
 """The shelf as a whole: files come home over real HTTP, and releases appear at once or not at all."""
 
+import errno
 import os
 import shutil
 import threading
@@ -604,6 +605,27 @@ def test_a_release_that_was_about_to_be_published_is(bench: Bench) -> None:
     assert bench.fetch(files).path == f"{first.path} (2)"
     assert bench.visible() == {"Some.Release.2020 (2)/a": b"1"}
     assert len(bench.host.asked) == asked
+
+
+def test_a_release_whose_rename_was_never_synced_is_not_called_published(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is called so, its staging and its cloud copy go, and a power cut could take the rename back."""
+    sync, is_ill = os.fsync, True
+
+    def fsync(fd: int) -> None:
+        if is_ill and bench.visible() and os.path.samestat(os.fstat(fd), bench.category.stat()):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    files = bench.put(("a", b"data"))
+    for _ in range(2):
+        with pytest.raises(Blocked, match="the disk reports an error"):
+            bench.fetch(files)
+    is_ill = False
+    assert bench.fetch(files).path == str(bench.category / "Some.Release.2020")
+    assert bench.visible() == {"Some.Release.2020/a": b"data"}
 
 
 def test_a_file_that_is_whole_is_not_asked_for(bench: Bench) -> None:
