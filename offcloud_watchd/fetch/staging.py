@@ -201,7 +201,7 @@ class Round:
     def prune(self, keep: Collection[tuple[str, ...]]) -> None:
         """Take out of the staged release whatever is no file of ``keep`` and no folder of one."""
         folders = {parts[:depth] for parts in keep for depth in range(len(parts))}
-        for path, folder_names, file_names, dir_fd in os.fwalk(".", topdown=False, dir_fd=self.release_fd()):
+        for path, folder_names, file_names, dir_fd in _walked(self.release_fd()):
             here = Path(path).parts
             for name in file_names:
                 if (*here, name) not in keep:
@@ -222,7 +222,7 @@ class Round:
         self._seal(self.release_fd())
 
     def _seal(self, release_fd: int) -> None:
-        for _, _, _, dir_fd in os.fwalk(".", topdown=False, dir_fd=release_fd):
+        for _, _, _, dir_fd in _walked(release_fd):
             disk.set_rights(dir_fd, self._rights.dir_mode, self._rights.group)
             os.fsync(dir_fd)
         with suppress(OSError):  # not every file system can; it only makes a later deletion surer
@@ -329,6 +329,18 @@ def opened(place: Place, rights: Rights) -> Iterator[Round]:
             os.fsync(root_fd)
     with closing(Round(place, rights, fd)) as staged:
         yield staged
+
+
+def _walked(release_fd: int) -> Iterator[tuple[str, list[str], list[str], int]]:
+    """Give every directory of a release, the inner ones first, as ``os.fwalk`` does; none is passed over.
+
+    Left to itself, that leaves out a folder it cannot open: it would be published as it is, unsynced.
+    """
+
+    def fails(error: OSError) -> None:
+        raise error
+
+    return os.fwalk(".", topdown=False, onerror=fails, dir_fd=release_fd)
 
 
 # --- Clearing away -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from offcloud_watchd.errors import Blocked
 from offcloud_watchd.fetch import staging
 from offcloud_watchd.fetch.note import Note
-from offcloud_watchd.fetch.staging import Place, Rights, opened
+from offcloud_watchd.fetch.staging import Place, Rights, Round, opened
 from tests.unit.fetch.bench import Bench, open_descriptors
 
 RIGHTS = Rights(0o644, 0o755, None)
@@ -90,6 +91,25 @@ def test_what_does_not_belong_goes(bench: Bench, place: Place) -> None:
         staged.prune(set())
         assert names(release) == set()
     assert bench.root.is_dir()
+
+
+@pytest.mark.parametrize("act", [Round.seal, lambda staged: staged.prune(set())])
+def test_a_folder_that_cannot_be_opened_is_not_passed_over(
+    place: Place, monkeypatch: pytest.MonkeyPatch, act: Callable[[Round], None]
+) -> None:
+    """While there are no descriptors left, it would be published unsynced, for nobody to read."""
+    with opened(place, RIGHTS) as staged:
+        fill(staged, "folder/a")
+        open_one = os.open
+
+        def short(path: str, flags: int, *rest: object, **named: int) -> int:
+            if path == "folder":
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return open_one(path, flags, *rest, **named)
+
+        monkeypatch.setattr(os, "open", short)
+        with pytest.raises(OSError, match="Too many open files"):
+            act(staged)
 
 
 def test_a_file_is_not_opened_through_a_link(bench: Bench, place: Place) -> None:
