@@ -91,9 +91,10 @@ def understood(asked: Asked, status: int, headers: Mapping[str, str], now: float
     _check_body(asked, headers)
     if status == 200:
         total = _confirmed(asked, _length(headers))
-        # It may be of another content, and the rest of ours would stay beside it.
+        # It may be of another content, and the rest of ours, or its size, would stay beside it.
         unwelcome = asked.offset > 0 or (asked.is_range and not asked.fresh)
-        return None if unwelcome else Answer(0, total, total, validator)
+        other = asked.total is not None and total != asked.total
+        return None if unwelcome or other else Answer(0, total, total, validator)
     found = _CONTENT_RANGE.match(headers.get("content-range", ""))
     return _joinable(asked, found, validator) if found else None
 
@@ -105,6 +106,8 @@ def _joinable(asked: Asked, found: re.Match[str], validator: str) -> Answer | No
     if changed or (asked.total is not None and total is not None and total != asked.total):
         return None
     confirmed = _confirmed(asked, total)
+    if confirmed is None:  # it was told before, and this is of the same file
+        confirmed = asked.total
     ends = [one for one in (asked.end, confirmed) if one is not None]
     fits = int(found[1]) == asked.offset < end and all(end <= one for one in ends)
     # Without a total, nobody would know that a part is not all.

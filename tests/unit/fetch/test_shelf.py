@@ -159,6 +159,36 @@ def _replace(bench: Bench, other: bytes) -> None:
     bench.host.put("f0", other, etag='"two"')
 
 
+@pytest.mark.parametrize("given", [20, 70])
+@pytest.mark.parametrize("lives", [1, 2])
+def test_a_rest_of_a_size_that_is_not_told_again_is_no_whole(
+    bench: Bench, host: FileHost, given: int, lives: int
+) -> None:
+    """The host told the size with the first answer; then it gives less, or more, and tells none."""
+    data = content(100 * KIB)
+    files = bench.put(("a", data), told=False)
+    rest = (data[50 * KIB :] + content(20 * KIB, 2))[: given * KIB]
+    span = f"bytes {50 * KIB}-{(50 + given) * KIB - 1}/*"
+    host.plan("f0", Play(cut_after=50 * KIB))
+    host.plan("f0", Play(status=206, body=rest, headers={"Content-Range": span}))
+    for _ in range(lives - 1):
+        with pytest.raises(Transient):
+            bench.fetch(files, reconnects=0)
+    publication = bench.fetch(files)
+    assert bench.visible() == {"Some.Release.2020/a": data}
+    assert (publication.size_bytes, publication.verified) == (len(data), "size")
+
+
+def test_a_file_that_grows_before_its_first_byte_is_not_cut_short(bench: Bench, host: FileHost) -> None:
+    """The first answer tells a size and breaks at once; the next one tells another one, and breaks there."""
+    old, new = content(100 * KIB), content(200 * KIB, 2)
+    files = bench.put(("a", new), told=False)
+    host.plan("f0", Play(body=old, cut_after=0, headers={"ETag": None}))
+    host.plan("f0", Play(cut_after=150 * KIB, headers={"ETag": None}), Play(cut_after=150 * KIB))
+    bench.fetch(files)
+    assert bench.visible() == {"Some.Release.2020/a": new}
+
+
 def test_416_on_a_complete_file_completes_it(bench: Bench) -> None:
     """Fault 76: all bytes are here but that was not known; the host's total confirms it."""
     bench.host.plan("f0", Play(no_length=True, ignore_range=True, stall_after=len(ONE)))
