@@ -29,7 +29,7 @@ from offcloud_watchd.fetch.haul import SMALL_BYTES, Haul
 from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.mover import Around, Gathered
 from offcloud_watchd.fetch.pace import Pace
-from offcloud_watchd.fetch.part import Mark, Marks, Part, punched
+from offcloud_watchd.fetch.part import Mark, Marks, Part, fitting, punched
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.reading import Reader
 from offcloud_watchd.fetch.spans import Span
@@ -165,7 +165,7 @@ class Gathering:
     def _opened(self, number: int) -> Haul | None:
         """Open a file to be fetched; None when it is complete."""
         item, size_bytes = self._listing.items[number], self._sizes[number]
-        mark = self._marks.get(item.path, item.source)
+        mark = fitting(self._marks.get(item.path, item.source), size_bytes)
         self._owed_bytes[number] = 0
         if mark.done and self._staged.size_of(item.parts) == mark.size_bytes:
             self._proof.sized(number, mark.size_bytes)

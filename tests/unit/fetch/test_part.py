@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from offcloud_watchd.fetch import disk
-from offcloud_watchd.fetch.part import MARKS_NAME, Mark, Marks, Part, punched
+from offcloud_watchd.fetch.part import MARKS_NAME, Mark, Marks, Part, fitting, punched
 from tests.unit.fetch.bench import open_descriptors
 
 NEW = Mark("a", "s")
@@ -300,3 +300,23 @@ def test_what_is_taken_out_of_a_mark_comes_again() -> None:
     mark = Mark("a", "s", ((0, 100),), 100, "e", checked=True, proved=True, done=True)
     again = Mark("a", "s", ((0, 10), (20, 90)), 100, "e", checked=True)
     assert punched(mark, [(10, 20), (90, 100)]) == again
+
+
+@pytest.mark.parametrize(
+    ("mark", "size_bytes", "fits"),
+    [
+        (Mark("a", "s", ((0, 5),)), None, True),
+        (Mark("a", "s", ((0, 5),)), 0, True),
+        (Mark("a", "s", ((0, 5),)), 5, True),
+        (Mark("a", "s", ((0, 5),)), 9, True),
+        (Mark("a", "s", ((0, 2), (4, 7))), 6, False),
+        (Mark("a", "s", ((0, 5),), 9), 9, True),
+        (Mark("a", "s", ((0, 5),), 9), 8, False),
+        (Mark("a", "s", ((0, 5),), done=True), 5, True),
+        (Mark("a", "s", ((0, 5),), done=True), 6, False),
+        (Mark("a", "s", done=True), 6, False),
+    ],
+)
+def test_a_mark_of_another_size_is_none(mark: Mark, size_bytes: int | None, *, fits: bool) -> None:
+    """What is here for a file that is told to be of another size is of another file."""
+    assert fitting(mark, size_bytes) == (mark if fits else NEW)

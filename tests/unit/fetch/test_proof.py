@@ -294,6 +294,22 @@ def test_a_torrent_of_one_file(bench: Bench) -> None:
     assert fetch(bench, made, bench.put(("Film.mkv", A))).verified == "pieces"
 
 
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_came_before_the_torrent_was_known_is_held_against_its_size(
+    bench: Bench, host: FileHost, *, is_done: bool
+) -> None:
+    """Too many bytes of a file whose size nobody told: it comes anew, taken for whole or not."""
+    made = torrent([Content("c", C), Content("d", b"d")])
+    files = bench.put(("Root/c", C + A), ("Root/d", b"d"), told=False)
+    host.plan("f0", Play(no_length=True, ignore_range=True, stall_after=None if is_done else len(C) + KIB))
+    host.plan("f1", Play(status=404))
+    with pytest.raises(Transient):
+        bench.fetch(files, reconnects=0)
+    host.put("f0", C)
+    assert fetch(bench, made, files).verified == "pieces"
+    assert bench.visible() == {"Some.Release.2020/c": C, "Some.Release.2020/d": b"d"}
+
+
 def test_a_v2_torrent_without_layers_proves_whole_files(bench: Bench, host: FileHost) -> None:
     """All or nothing: a file that is wrong comes again as a whole."""
     made = torrent(FILES, v1=False, v2=True, layers=False)
