@@ -63,6 +63,12 @@ class Task:
         """The bytes it has written."""
         return self.asked.offset, self.position
 
+    def take_back(self) -> None:
+        """Let nothing count of what it has written."""
+        self.position = self.asked.offset
+        if self.hashing is not None:
+            self.hashing.take_back()
+
     @property
     def wants_sync(self) -> bool:
         """Tell whether it is half as far ahead of the disk as it may be."""
@@ -211,7 +217,7 @@ class _Pump:
                     self._write(task, len(self._view))
         except (Broken, Cancelled) as error:
             if isinstance(error, Broken) and error.spoiled:
-                task.position = task.asked.offset  # none of it counts, even if nobody hears of it any more
+                task.take_back()  # none of it counts, even if nobody hears of it any more
             else:
                 self._write(task, filled)
             raise

@@ -314,6 +314,7 @@ class Hashing:
         self._piece = -1
         self._zeros: int | None = None
         self._hasher: Hasher | None = None
+        self._decided: list[int] = []
 
     def feed(self, view: memoryview) -> None:
         """Take the next bytes."""
@@ -328,6 +329,11 @@ class Hashing:
             if self._at == self._until and self._hasher is not None:
                 add_zeros(self._hasher, self._zeros or 0)
                 self._proof.decide(self._piece, self._hasher)
+                self._decided.append(self._piece)
+
+    def take_back(self) -> None:
+        """Forget what was decided: the bytes do not count, and others will come in their place."""
+        self._proof.doubt(self._decided)
 
     def _begin(self) -> None:
         self._piece, own, self._zeros, hasher = self._proof.piece_at(self._place, self._at)

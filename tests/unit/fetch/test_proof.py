@@ -16,6 +16,7 @@ from tests.fakes.file_host import FileHost, Play
 from tests.fakes.torrents import BLOCK_BYTES, Content, padded, torrent
 from tests.faults.namespace import mount, with_own_mounts
 from tests.unit.fetch.bench import KIB, Bench, content
+from tests.unit.fetch.test_ranges import RealClock
 
 A = content(100 * KIB + 7, 1)
 B = content(3 * KIB, 2)
@@ -590,6 +591,48 @@ def test_the_hash_of_a_large_file_is_made_as_it_comes(bench: Bench, host: FileHo
     assert hashlib.sha256(published).digest() == hashlib.sha256(data).digest()
     first_end = (4 * 1024 * KIB + 5) // (64 * KIB + 1) * (64 * KIB + 1) - 5
     assert f"bytes=0-{first_end - 1}" in host.ranges()
+
+
+class TooLong(FileHost):
+    """One part is too long; asked for again, it breaks within a piece; what follows there is spoilt."""
+
+    part = 0
+    plays = 0
+
+    def next_play(self, name: str) -> Play:
+        """Choose by where a request begins: at the part, or within its first piece."""
+        data = self.contents[name]
+        start, _, end = self.asked[-1].headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        offset = int(start)
+        is_second = self.part and offset == self.part and self.plays == 1
+        is_third = self.part < offset < self.part + 1024 * KIB and self.plays == 2
+        if not self.part and offset:
+            self.part, self.plays = offset, 1
+            return self._too_long(data, offset, int(end) + 1)
+        if is_second or is_third:
+            self.plays += 1
+        if is_second:
+            return Play(cut_after=100 * KIB)
+        return Play(body=spoilt(data, offset + 50 * KIB)) if is_third else Play()
+
+    def _too_long(self, data: bytes, start: int, end: int) -> Play:
+        body = data[start:end] + b"more"
+        span = f"bytes {start}-{end - 1}/{len(data)}"
+        headers = {"Content-Length": None, "Transfer-Encoding": "chunked", "Content-Range": span}
+        return Play(status=206, headers=headers, body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+
+
+def test_what_a_part_that_was_too_long_has_proved_counts_for_nothing(bench: Bench) -> None:
+    """Its pieces were right, but other bytes come in their place."""
+    data = content(7 * 1024 * KIB, 4)
+    contents = [Content("zz.mkv", data)]
+    made = torrent(contents, piece_bytes=1024 * KIB)
+    with TooLong() as host:
+        host.block_pause_s = 0.01
+        bench.host, bench.clock = host, RealClock()
+        fetch(bench, made, put(bench, *contents), connections_per_job=2, segment_bytes=1024 * KIB)
+        assert host.plays == 3
+    assert bench.visible()["Some.Release.2020/zz.mkv"] == data
 
 
 class Noticing(threading.Event):
