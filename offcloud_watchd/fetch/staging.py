@@ -357,7 +357,15 @@ def clear(staging_root: str, is_over: Callable[[str, int], bool]) -> None:
         for owner, number, name in _entries(staging_root):
             if is_over(owner, number):
                 with disk.closed_after(disk.open_directory(staging_root)) as root_fd:
-                    disk.remove_tree(name, root_fd)
+                    _remove(name, root_fd)
+
+
+def _remove(name: str, root_fd: int) -> None:
+    """Delete a round, its note first: left without its release, it would name what is somebody else's."""
+    with suppress(FileNotFoundError), disk.closed_after(disk.open_directory(name, root_fd)) as fd:
+        os.unlink(NOTE_NAME, dir_fd=fd)
+        os.fsync(fd)
+    disk.remove_tree(name, root_fd)
 
 
 def _entries(staging_root: str) -> list[tuple[str, int, str]]:

@@ -5,7 +5,10 @@ import os
 import shutil
 import threading
 import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.choice import Choice
 from offcloud_watchd.fetch.listing import Listing
 from offcloud_watchd.fetch.part import Mark, Marks
+from tests.fakes.disk import Died
 from tests.fakes.file_host import FileHost, Play
 from tests.unit.fetch.bench import KIB, Bench, content
 
@@ -816,6 +820,44 @@ def test_discard_of_a_part_that_was_never_published(bench: Bench) -> None:
     (bench.staging / "c0ffee-0").mkdir(parents=True)
     bench.shelf().discard(bench.job(state=JobState.REMOVED, remove_files=True), bench.stop)
     assert not list(bench.staging.iterdir())
+
+
+def test_a_discard_that_dies_does_not_take_a_note_for_a_release(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note names what is somebody else's, on a file system that cannot tell whose a release is."""
+    left = 0
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    def dying(act: Callable[..., None], *where: object, **named: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Died
+        act(*where, **named)
+
+    for name in ("setxattr", "getxattr"):
+        monkeypatch.setattr(os, name, unknown)
+    for name in ("unlink", "rmdir"):
+        monkeypatch.setattr(os, name, partial(dying, getattr(os, name)))
+    monkeypatch.setattr(disk, "rename_new", partial(dying, disk.rename_new))
+    files, theirs = bench.put(("a", b"data"), ("b/c", b"more")), bench.category / "Some.Release.2020"
+    for deletion in range(1, 12):
+        left = 1
+        with pytest.raises(Died):
+            bench.fetch(files, id=f"c0ffee{deletion}")
+        theirs.mkdir(exist_ok=True)
+        (theirs / "precious").touch()
+        left = deletion
+        for _ in range(2):
+            with suppress(Died):
+                job = bench.job(id=f"c0ffee{deletion}", state=JobState.REMOVED, remove_files=True)
+                bench.shelf().discard(job, bench.stop)
+        assert not list(bench.staging.iterdir())
+        assert (theirs / "precious").exists(), f"it died at deletion {deletion}"
+    assert left > 0, "all deletions were died at"
 
 
 def test_discard_deletes_nothing_else(bench: Bench) -> None:
