@@ -159,7 +159,9 @@ def _refused(status: int, headers: Mapping[str, str], now: float) -> Broken:
 
 def _check_body(asked: Asked, headers: Mapping[str, str]) -> None:
     coding = headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
+    # Of the transfer codings only the one that every client knows is undone. Source: RFC 9112, 6.1 and 7.4.
+    transfer = headers.get("transfer-encoding", "chunked").strip().lower()
+    if coding not in ("", "identity") or transfer != "chunked":
         raise Broken("the file host sends the file in a coding that was not asked for", stale_link=True)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _PAGE_TYPES or asked.name.lower().endswith(_PAGE_NAMES):

@@ -258,9 +258,13 @@ _FOREIGN_ERRORS: Final = (http.client.HTTPException, OSError, ValueError)
 
 
 def _check_lengths(response: http.client.HTTPResponse) -> None:
-    """Raise when a host tells two lengths: nobody could say where the answer ends. Source: RFC 9112, 6.3."""
-    if len(set(response.headers.get_all("content-length", []))) > 1:
-        raise http.client.HTTPException
+    """Raise when a host tells two lengths, or codings: nobody could say where the answer ends, or what it is.
+
+    Source: RFC 9112, 6.3.
+    """
+    for name in ("content-length", "transfer-encoding", "content-encoding"):
+        if len(set(response.headers.get_all(name, []))) > 1:
+            raise http.client.HTTPException
 
 
 def _acknowledge(connection: Connection) -> None:

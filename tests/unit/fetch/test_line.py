@@ -256,10 +256,20 @@ def test_a_line_that_stalls_says_so(host: FileHost, line: Line) -> None:
     assert whole(line, url) == content(50 * KIB)
 
 
-def test_two_lengths_are_no_answer(host: FileHost, line: Line) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-length": "6"},
+        {"Transfer-Encoding": "gzip", "transfer-encoding": "chunked"},
+        {"Content-Encoding": "gzip", "content-encoding": "identity"},
+    ],
+)
+def test_two_lengths_or_codings_are_no_answer(
+    host: FileHost, line: Line, headers: dict[str, str | None]
+) -> None:
     """A host that contradicts itself is not believed."""
     url = host.put("a", b"12345")
-    host.plan("a", Play(headers={"content-length": "6"}))
+    host.plan("a", Play(headers=headers))
     assert failure(line, url).startswith("127.0.0.1: ")
 
 

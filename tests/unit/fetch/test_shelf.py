@@ -256,6 +256,15 @@ def test_a_coded_body_is_refused(bench: Bench, coding: str, cut_after: int | Non
     assert bench.visible() == {}
 
 
+def test_a_coded_transfer_is_refused(bench: Bench) -> None:
+    """Nobody asked for it, and without a length nothing else would tell that it is not the file."""
+    headers = {"Transfer-Encoding": "gzip", "Content-Length": None, "Connection": "close"}
+    bench.host.always["f0"] = Play(headers=headers)
+    with pytest.raises(Transient, match="coding"):
+        bench.fetch(bench.put(("R/a", ONE), told=False))
+    assert bench.visible() == {}
+
+
 def test_a_host_that_drips_is_left(bench: Bench) -> None:
     """Fault 80: single bytes for ever are a stalled line: it is cut and the file goes on elsewhere."""
     bench.host.plan("f0", Play(stall_after=100 * KIB, drip=True))
