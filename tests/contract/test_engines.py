@@ -163,6 +163,21 @@ def test_what_is_complete_is_kept(bench: EngineBench, host: FileHost) -> None:
     assert [one.path for one in host.asked].count("f0") == asked
 
 
+def test_what_came_before_the_torrent_was_known_is_held_against_its_size(
+    bench: EngineBench, host: FileHost
+) -> None:
+    """More bytes than the torrent knows, of which all its pieces are right, are not the file."""
+    files = bench.put(("Root/a", A + B), ("Root/b", B), told=False)
+    host.always["f1"] = Play(status=404)
+    with pytest.raises(Transient):
+        bench.fetch(files, reconnects=0)
+    host.put("f0", A)
+    del host.always["f1"]
+    made = torrent([Content("a", A), Content("b", B)])
+    bench.fetch(files, link=link_of(bench, made), torrent_of=lambda _: made)
+    assert bench.visible() == {"Some.Release.2020/a": A, "Some.Release.2020/b": B}
+
+
 @pytest.mark.parametrize("told", [len(A) - 1, len(A) + 1])
 def test_another_size_than_was_told_is_not_published(bench: EngineBench, told: int) -> None:
     """A fresh link is asked for, and then it is waited."""

@@ -32,7 +32,7 @@ from offcloud_watchd.fetch.engines.workplace import WORK_NAME, Workplace
 from offcloud_watchd.fetch.haul import SMALL_BYTES
 from offcloud_watchd.fetch.listing import Item, Listing
 from offcloud_watchd.fetch.mover import Around, Gathered
-from offcloud_watchd.fetch.part import Mark, Marks
+from offcloud_watchd.fetch.part import Mark, Marks, fitting
 from offcloud_watchd.fetch.proof import Proof
 from offcloud_watchd.fetch.reading import Reader
 from offcloud_watchd.fetch.settings import ShelfSettings
@@ -96,7 +96,7 @@ class Errand:
     def _look_back(self) -> None:
         """Find out what is here already."""
         for number, item in enumerate(self._listing.items):
-            mark = self._marks.get(item.path, item.source)
+            mark = fitting(self._marks.get(item.path, item.source), self._sizes[number])
             if mark.done and self._staged.size_of(item.parts) == mark.size_bytes:
                 if mark.proved:
                     self._proof.believe(number)
