@@ -160,8 +160,9 @@ def _refused(status: int, headers: Mapping[str, str], now: float) -> Broken:
 def _check_body(asked: Asked, headers: Mapping[str, str]) -> None:
     coding = headers.get("content-encoding", "identity").strip().lower()
     # Of the transfer codings only the one that every client knows is undone. Source: RFC 9112, 6.1 and 7.4.
+    # "identity" is an older word for none: RFC 2616, 3.6.
     transfer = headers.get("transfer-encoding", "chunked").strip().lower()
-    if coding not in ("", "identity") or transfer != "chunked":
+    if coding not in ("", "identity") or transfer not in ("chunked", "identity"):
         raise Broken("the file host sends the file in a coding that was not asked for", stale_link=True)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _PAGE_TYPES or asked.name.lower().endswith(_PAGE_NAMES):

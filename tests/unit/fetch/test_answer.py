@@ -51,6 +51,7 @@ def test_a_rest_is_asked_for_under_a_strong_condition(validator: str, condition:
         (asked(), 200, {"content-length": "5", "last-modified": "d"}, Answer(0, 5, 5, "d")),
         (asked(), 200, {}, Answer(0, None, None, "")),
         (asked(), 200, {"transfer-encoding": "Chunked"}, Answer(0, None, None, "")),
+        (asked(), 200, {"transfer-encoding": "identity", "content-length": "5"}, Answer(0, 5, 5, "")),
         (asked(expected=5), 200, {}, Answer(0, 5, 5, "")),
         (asked(expected=0), 200, {"content-length": "5"}, Answer(0, 5, 5, "")),
         (asked(expected=0), 200, {"content-length": "0"}, Answer(0, 0, 0, "")),
