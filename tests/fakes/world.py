@@ -13,14 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from offcloud_watchd.core.events import (
-    Cleared,
-    DroppedAgain,
     Event,
-    Imported,
-    Kept,
-    Recategorized,
-    Removed,
-    Requeued,
 )
 from offcloud_watchd.core.imports import lane_of
 from offcloud_watchd.core.lifecycle import OWES, Policy
@@ -53,6 +46,7 @@ from tests.fakes.jobs import hash_of
 from tests.fakes.journal_memory import MemoryJournal
 from tests.fakes.journal_on_disk import DiskJournal
 from tests.fakes.lanes import SlowLanes
+from tests.fakes.laws import UNTELLABLE, Laws, requests_of
 from tests.fakes.mortal import MortalCloud, MortalShelf, MortalTools
 from tests.fakes.shelf import FakeShelf
 
@@ -70,10 +64,6 @@ ROUTES = {
 """The ways of the categories that do not go through the cloud."""
 CHOOSY = {"picky": Cached.ONLY, "hasty": Cached.FIRST}
 """The categories for which it matters what is cached."""
-UNTELLABLE = "three"
-"""Of this content nobody can tell whether it is cached."""
-DONE = (JobState.DONE, JobState.CHECKING)
-ENDED = (JobState.FAILED, JobState.REMOVED)
 
 
 class SurvivingJournal(Protocol):
@@ -146,8 +136,9 @@ class World:
             self.clock, dead_keys=dead_keys, caches=True, together_from=2, cached_keys=cached_keys
         )
         self.shelf = FakeShelf()
+        self.laws = Laws(self)
         self.journal = make_journal(self.fate, self.clock)
-        self.journal.on_record = self._recorded
+        self.journal.on_record = self.laws.recorded
         self.drops: dict[str, Intake] = {}
         self.commands: dict[str, Command] = {}
         self.archived: dict[str, Intake] = {}
@@ -158,17 +149,17 @@ class World:
         self.excused: set[str] = set()
         self.spent: set[str] = set()
         self.moved: set[str] = set()
-        self._was_gone: set[str] = set()
+        self.was_gone: set[str] = set()
         self.is_damaged = False
         self._meanwhile = meanwhile
         self._inside = False
         self._numbers = iter(range(1, 1_000_000))
-        self._mortal_shelf = MortalShelf(
-            self.shelf, self.fate, self._go_on, self._wanted, self._check_transfer
+        self.mortal_shelf = MortalShelf(
+            self.shelf, self.fate, self._go_on, self.wanted, self.laws.check_transfer
         )
-        cloud = MortalCloud(self.cloud, self.fate, self._go_on, self._check_post, self._check_removal)
-        self.tools = MortalTools(self.fate, self._check_report)
-        ports = Ports(cloud, self._mortal_shelf, self._look, self.clock, self.policy, file_of=_file_of)
+        cloud = MortalCloud(self.cloud, self.fate, self._go_on, self.laws.check_post, self.laws.check_removal)
+        self.tools = MortalTools(self.fate, self.laws.check_report)
+        ports = Ports(cloud, self.mortal_shelf, self._look, self.clock, self.policy, file_of=_file_of)
         self._ports = replace(ports, tools=self.tools)
         self.live()
 
@@ -183,7 +174,7 @@ class World:
                 continue
             break
         self._inside = False
-        self._mortal_shelf.writing.clear()
+        self.mortal_shelf.writing.clear()
         self.lanes = SlowLanes(self._ports, before_dispatch=lambda: self.fate.at("dispatch before"))
         self.engine = Engine(
             jobs=jobs,
@@ -271,7 +262,7 @@ class World:
         self.forgotten_keys |= {job.link.key for job in lost}
         known = {drop.id for job in jobs.values() for drop in job.drops}
         self.forgotten |= self.archived.keys() - known
-        self.excused |= {request_id for job in before.values() for request_id in _requests_of(job)}
+        self.excused |= {request_id for job in before.values() for request_id in requests_of(job)}
         self.spent |= {request_id for job in before.values() for request_id in job.spent}
         # That a job went another way by then may be lost with all that it did there; and of two transfers
         # of one moment nobody can tell whose is which, once their answers are lost.
@@ -341,12 +332,12 @@ class World:
                 or job.to_report
                 or job.doubtful
                 or job.leaves_at
-                or self._was_imported(job)
+                or self.was_imported(job)
                 for job in self.engine.jobs.values()
             )
         )
 
-    def _was_imported(self, job: Job) -> bool:
+    def was_imported(self, job: Job) -> bool:
         """Tell whether an import waits to be seen."""
         if not job.to_import or job.publication is None:
             return False
@@ -379,7 +370,7 @@ class World:
                 self._suffer_on_disk(fault, amount)
             case "place gone", str(directory):
                 self.shelf.astray = directory if directory != self.output else ""
-                self._was_gone |= {self.shelf.astray} - {""}
+                self.was_gone |= {self.shelf.astray} - {""}
             case "lag", float(lag_s):
                 self.cloud.lag_s = lag_s
             case "journal torn at", None | int() as torn:
@@ -446,74 +437,13 @@ class World:
         self.journal.tears = lambda _count: None
         self.journal.break_renewals("")
 
-    # --- what must be true ---
-
     def check(self) -> None:
         """Hold the laws that are true at every moment."""
-        if self.journal.certain:
-            assert self.journal.fold() == self.engine.jobs, "the journal's fold is not the state"
-        spent = self.spent | {request_id for job in self.engine.jobs.values() for request_id in job.spent}
-        live = Counter(
-            (item.key, item.target)
-            for item in self.cloud.items.values()
-            if not item.fails and item.key not in self.forgotten_keys and item.request_id not in spent
-        )
-        assert all(count <= 1 for count in live.values()), f"posted twice: {live}"
-        for job in self.engine.jobs.values():
-            assert len({drop.id for drop in job.drops}) == len(job.drops), f"a drop was taken twice: {job}"
-            assert len(set(job.commands)) == len(job.commands), f"a command was obeyed twice: {job}"
-        self._check_transfers()
-        known = {drop.id for job in self.engine.jobs.values() for drop in job.drops}
-        for drop_id in self.archived:
-            assert drop_id in known | self.forgotten, f"the jobs of drop {drop_id} are lost"
-
-    def _check_transfers(self) -> None:
-        """Hold that no job takes for its own what was sent elsewhere."""
-        for job in self.engine.jobs.values():
-            item = self.cloud.items.get(job.submission.request_id) if job.submission is not None else None
-            is_blurred = self.is_damaged and job.link.key in self.forgotten_keys
-            if item is not None and job.state is not JobState.REMOVED and not is_blurred:
-                assert item.target == job.destination.remote, f"took what was sent to {item.target}: {job}"
-
-    def _check_books(self) -> None:
-        """Hold that every request in the account is known as ours, cancelled or not, until forgotten."""
-        known = {request_id for job in self.engine.jobs.values() for request_id in _requests_of(job)}
-        known |= self.excused
-        lost = [item for item in self.cloud.items.values() if item.request_id not in known and not item.fails]
-        assert all(item.key in self.forgotten_keys for item in lost), f"lost sight of: {lost}"
+        self.laws.check()
 
     def check_end(self) -> None:
         """Hold what must be true when nothing has gone wrong for long."""
-        assert not self.drops, f"never taken away: {list(self.drops)}"
-        assert not self.commands, f"never taken away: {list(self.commands)}"
-        self._check_books()
-        for job in self.engine.jobs.values():
-            assert not job.to_report, f"never reported: {job}"
-            assert not job.to_clear, f"never taken out of the account: {job}"
-            assert not self._was_imported(job), f"nobody saw that it was imported: {job}"
-            assert job.remembered or not job.leaves_at, f"its entry never went: {job}"
-            assert job.to_import <= (self.policy.remove is Removal.IMPORTED)
-            assert not job.doubtful, f"nobody knows what came of its POST: {job}"
-            assert job.remembered or job.state in (JobState.DONE, JobState.FAILED), (
-                f"stuck: {job} {vars(self.engine)} {self.clock}"
-            )
-            wished = self.wished.get(job.id)
-            if job.state is JobState.DONE and wished is not None:
-                assert job.destination.remote == wished.remote, f"it was to go to {wished}: {job}"
-            if job.state is JobState.FAILED:
-                excused = (
-                    job.link.key in self.cloud.dead_keys | self.deleted_keys
-                    or "cancelled" in job.reason
-                    or job.link.kind is LinkKind.FILE
-                    or (self._is_refused(job) and "`cached: only`" in job.reason)
-                )
-                assert excused, f"failed without need: {job}"
-                known = job.link.info_hash_v1 is not None or job.link.kind is LinkKind.FILE
-                awaited = job.destination.category in POLICY.reported and "cancelled" not in job.reason
-                told = (job.id, job.round) in self.tools.told
-                assert self.is_damaged or self.moved or told == (known and awaited), (
-                    f"reported: {told}, awaited: {awaited}: {job}"
-                )
+        self.laws.check_end()
 
     # --- inside ---
 
@@ -524,59 +454,10 @@ class World:
         self._meanwhile()
         self._inside = False
 
-    def _wanted(self, job: Job) -> bool:
+    def wanted(self, job: Job) -> bool:
+        """Tell whether a job is still what it was when an act for it began."""
         now = self.engine.jobs.get(job.id)
         return now is not None and (now.state, now.round) == (job.state, job.round)
-
-    def _check_transfer(self, job: Job) -> None:
-        """Hold that nothing is transferred which another job has here, or is just bringing home."""
-        if job.submission is None or not self._wanted(job):
-            return
-        for other in self.engine.jobs.values():
-            same = other.submission is not None and other.submission.request_id == job.submission.request_id
-            if other.id == job.id or not same:
-                continue
-            fetching = other.id in self._mortal_shelf.writing and other.state is JobState.FETCHING
-            assert not fetching, f"two transfers of one request at once: {other.id} and {job.id}"
-            if self.shelf.links and other.publication is not None and other.state in DONE:
-                assert other.publication.path not in self.shelf.there, f"transferred: {other.id}, {job.id}"
-
-    def _check_post(self, link: Link) -> None:
-        jobs = self.journal.fold() if self.journal.certain else self.engine.jobs
-        intents = [job for job in jobs.values() if job.link.key == link.key and job.unsure]
-        assert any(job.state is JobState.QUEUED for job in intents), "a POST without a durable intent"
-        assert not all(self._is_refused(job) for job in intents), "a POST of what is not cached"
-
-    def _is_refused(self, job: Job) -> bool:
-        """Tell whether a job must not be handed in."""
-        tellable = job.link.key in self.cloud.cached_keys and job.link.key != UNTELLABLE
-        return job.destination.cached is Cached.ONLY and not tellable
-
-    def _check_removal(self, request_id: str) -> None:
-        """Hold that what is removed was published from here, and that nobody needs it any more."""
-        assert self.policy.remove is not Removal.NEVER
-        holders = [
-            job
-            for job in self.engine.jobs.values()
-            if job.submission is not None and job.submission.request_id == request_id
-        ]
-        # A removal may come late, when its job is forgotten already.
-        needing = [job for job in holders if job.state not in (*DONE, JobState.REMOVED)]
-        assert not needing, f"removed although it is needed: {needing}"
-        kept = [job for job in holders if job.state is not JobState.REMOVED]
-        published = self.is_damaged or all(job.publication is not None for job in kept)
-        assert published, "removed before it was published"
-        # Who is dropped again while the removal is on its way is to be imported once more, and is looked at.
-        waiting = [job for job in kept if job.to_import and job.state is not JobState.CHECKING]
-        assert not waiting, f"removed before it was imported: {waiting}"
-
-    def _check_report(self, job: Job) -> None:
-        """Hold that what is reported has failed, for good and on record."""
-        assert job.destination.category in POLICY.reported
-        known = self.journal.fold().get(job.id) if self.journal.certain else None
-        assert known is None or known.round > job.round or known.state in ENDED, (
-            f"reported too early: {known}"
-        )
 
     def _look(self) -> Look:
         wishes = [Wish(intake, self._archive(drop_id)) for drop_id, intake in self.drops.items()]
@@ -600,42 +481,6 @@ class World:
             self.fate.at("settle done")
 
         return settled
-
-    def _recorded(self, event: Event, job: Job | None) -> None:
-        if (
-            isinstance(event, Requeued)
-            and not event.command
-            and job is not None
-            and job.publication is not None
-        ):
-            goes_away = event.destination is not None and event.destination.remote is not None
-            goes_away = goes_away or self.is_damaged  # then it may have been done for either
-            assert event.drop is None or goes_away, "begun anew without a look at what is there"
-            path = job.publication.path
-            was_gone = any(path.startswith(f"{place}/") for place in self._was_gone)
-            is_gone = path not in self.shelf.there or was_gone
-            assert is_gone or goes_away, "begun anew although it is still there"
-        if isinstance(event, Kept) and event.path:
-            assert event.path in self._mortal_shelf.seen, "nobody saw that it is still there"
-        if isinstance(event, Cleared) and not event.reason and job is not None:
-            assert job.submission is not None
-            assert job.submission.request_id not in self.cloud.items, "it is still in the account"
-        if isinstance(event, Imported) and job is not None and job.publication is not None:
-            gone = job.publication.path not in self.shelf.there
-            assert gone or (job.id, job.round) in self.tools.has, f"nobody has imported it: {job}"
-        if isinstance(event, Recategorized):
-            self.moved.add(event.job_id)
-        if isinstance(event, (DroppedAgain, Requeued)) and event.drop is not None:
-            intake = self.drops.get(event.drop.id)
-            assert intake is not None
-            self.wished[event.job_id] = intake.destination
-        if isinstance(event, Removed) and job is not None:
-            self.forgotten |= {drop.id for drop in job.drops}
-            self.forgotten_keys.add(job.link.key)
-
-
-def _requests_of(job: Job) -> tuple[str, ...]:
-    return (*job.sent, *job.spent, *([job.submission.request_id] if job.submission else []))
 
 
 def _info_hash(key: str) -> str | None:
