@@ -164,7 +164,7 @@ class Gathering:
 
     def _opened(self, number: int) -> Haul | None:
         """Open a file to be fetched; None when it is complete."""
-        item, size_bytes = self._listing.items[number], self._sizes[number]
+        item, size_bytes = self._listing.items[number], self._proof.exact_bytes(number)
         mark = fitting(self._marks.get(item.path, item.source), size_bytes)
         self._owed_bytes[number] = 0
         if mark.done and self._staged.size_of(item.parts) == mark.size_bytes:
@@ -176,7 +176,7 @@ class Gathering:
         part = Part(self._staged.open_file(item.parts), mark, self._marks)
         haul = Haul(number, item, part, self._proof, self._settings.segment_bytes)
         self._open[number] = haul
-        if size_bytes and part.held_bytes == size_bytes:
+        if part.held_bytes == size_bytes:
             part.confirm(size_bytes, part.validator)
         if haul.is_whole:
             self._finish(haul)

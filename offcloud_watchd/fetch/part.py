@@ -302,8 +302,8 @@ def punched(mark: Mark, gone: Iterable[Span]) -> Mark:
 def fitting(mark: Mark, size_bytes: int | None) -> Mark:
     """Return the mark; an empty one where it cannot be of a file that is ``size_bytes`` large.
 
-    A torrent that comes later tells a size that nobody told before. None or nothing is no size that was told.
+    A torrent that comes later tells a size that nobody told before. None: nobody told one.
     """
     known = mark.size_bytes if mark.done else mark.total
-    fits = not size_bytes or (mark.end <= size_bytes and known in (None, size_bytes))
+    fits = size_bytes is None or (mark.end <= size_bytes and known in (None, size_bytes))
     return mark if fits else Mark(mark.path, mark.source)

@@ -102,6 +102,15 @@ class Proof:
         """Return how large a file must be: by the torrent, else by the service; None where neither says."""
         return self._sizes[number]
 
+    def exact_bytes(self, number: int) -> int | None:
+        """Return the same where it can be held against what is here: nothing only by the torrent's own word.
+
+        A service says it, too, when it does not know.
+        """
+        place = self._places[number]
+        is_empty = place is not None and not self._files[place].size_bytes
+        return self._sizes[number] or (0 if is_empty else None)
+
     def outlook(self) -> list[int | None]:
         """Return what is to come of each file; what ``size_bytes`` does not know is right in sum."""
         guessed = {} if self._placing is None else self._placing.outlook()

@@ -86,7 +86,7 @@ class Consignment:
             self._rclone.delete(f"{self._path}/{path}")
         for number, item in enumerate(self._listing.items):
             group = f"{self._group}{item.source}"
-            file = _File(number, item, self._sizes[number] or None, group, going_on.pop(group, None))
+            file = _File(number, item, self._proof.exact_bytes(number), group, going_on.pop(group, None))
             if file.task is not None:
                 self._running.append(file)
             elif file.size_bytes is not None and here.get(item.path) == file.size_bytes:

@@ -96,7 +96,7 @@ class Errand:
     def _look_back(self) -> None:
         """Find out what is here already."""
         for number, item in enumerate(self._listing.items):
-            mark = fitting(self._marks.get(item.path, item.source), self._sizes[number])
+            mark = fitting(self._marks.get(item.path, item.source), self._proof.exact_bytes(number))
             if mark.done and self._staged.size_of(item.parts) == mark.size_bytes:
                 if mark.proved:
                     self._proof.believe(number)
@@ -106,7 +106,7 @@ class Errand:
 
     def _await(self, number: int) -> None:
         gid = gid_of(self._staged.path, self._listing.items[number].source)
-        self._waiting.append(Handed(number, gid, self._sizes[number] or None))
+        self._waiting.append(Handed(number, gid, self._proof.exact_bytes(number)))
 
     def _note(self, number: int, size_bytes: int, *, confirmed: bool) -> None:
         self._done_bytes[number] = size_bytes

@@ -21,7 +21,7 @@ def gid_of(staging_path: str, source: str) -> str:
 class Handed:
     """One file that is at aria2, or waits to be given to it.
 
-    ``size_bytes`` is the size that was told, None where nobody did; a service that does not know says 0.
+    ``size_bytes`` is the size that was told, None where nobody did.
 
     ``breaks`` counts failures in a row without progress to speak of, ``due_at`` is when it may be begun again
     (by the clock that never goes back), ``edition`` which links were the newest when it was given.

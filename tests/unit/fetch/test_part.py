@@ -306,7 +306,8 @@ def test_what_is_taken_out_of_a_mark_comes_again() -> None:
     ("mark", "size_bytes", "fits"),
     [
         (Mark("a", "s", ((0, 5),)), None, True),
-        (Mark("a", "s", ((0, 5),)), 0, True),
+        (Mark("a", "s", ((0, 5),)), 0, False),
+        (Mark("a", "s", done=True), 0, True),
         (Mark("a", "s", ((0, 5),)), 5, True),
         (Mark("a", "s", ((0, 5),)), 9, True),
         (Mark("a", "s", ((0, 2), (4, 7))), 6, False),

@@ -311,6 +311,22 @@ def test_what_came_before_the_torrent_was_known_is_held_against_its_size(
     assert bench.visible() == {"Some.Release.2020/c": C, "Some.Release.2020/d": b"d"}
 
 
+@pytest.mark.parametrize("is_known_later", [True, False])
+def test_a_file_that_is_empty_by_its_torrent_stays_empty(
+    bench: Bench, host: FileHost, *, is_known_later: bool
+) -> None:
+    """No piece holds a byte of it, so nothing else would tell that what a host gives is not of it."""
+    files = bench.put(("Root/c", C), ("Root/empty", b"garbage"), told=False)
+    if is_known_later:
+        host.always["f0"] = Play(status=404)
+        with pytest.raises(Transient):
+            bench.fetch(files)
+        del host.always["f0"]
+    publication = fetch(bench, torrent([Content("c", C), Content("empty", b"")]), files)
+    assert bench.visible() == {"Some.Release.2020/c": C, "Some.Release.2020/empty": b""}
+    assert publication.size_bytes == len(C)
+
+
 def test_a_v2_torrent_without_layers_proves_whole_files(bench: Bench, host: FileHost) -> None:
     """All or nothing: a file that is wrong comes again as a whole."""
     made = torrent(FILES, v1=False, v2=True, layers=False)
