@@ -63,6 +63,18 @@ class Task:
         """The bytes it has written."""
         return self.asked.offset, self.position
 
+    @property
+    def came_bytes(self) -> int:
+        """How much it has written."""
+        return self.position - self.asked.offset
+
+    @property
+    def fell_short_by(self) -> int:
+        """How much less the host has given than it was asked for; 0 where nobody knows how much there is."""
+        total = self.answer.total if self.answer is not None else None
+        end = total if self.asked.end is None or total is None else min(self.asked.end, total)
+        return 0 if end is None else max(0, end - self.position)
+
     def take_back(self) -> None:
         """Let nothing count of what it has written."""
         self.position = self.asked.offset

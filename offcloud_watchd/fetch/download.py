@@ -219,6 +219,8 @@ class Gathering:
 
     def _conclude(self, haul: Haul, task: Task, error: Exception | None) -> None:
         match error:
+            case None if task.fell_short_by and task.came_bytes < self._settings.chunk_bytes:
+                self._mend(haul, task, Broken("the file host gives less than it is asked for"))
             case None:
                 haul.end_unsized()
             case Broken():
@@ -250,7 +252,7 @@ class Gathering:
 
     def _leave_to_others(self, haul: Haul, task: Task, broken: Broken, now: float) -> None:
         """Ask again for what one request did not bring, but never in haste: others go on meanwhile."""
-        came_bytes = task.position - task.asked.offset
+        came_bytes = task.came_bytes
         wait_s = broken.retry_after_s or 0.0
         if not came_bytes:
             self._gear.refused(now, self._running)

@@ -83,13 +83,14 @@ class Body:
 class Line:
     """What one thread fetches over, one request after another. Its flags are read and set by the watch.
 
-    ``received_bytes`` counts what came in. ``waits`` is set while the line waits for the network.
-    ``stalled``: the watch found it too slow; ``fast``: many bytes come. ``allowance`` is how many bytes a
-    second it may take, None for all there are. ``halt`` ends it.
+    ``received_bytes`` counts what came in, ``requests`` what was asked for. ``waits`` is set while the line
+    waits for the network. ``stalled``: the watch found it too slow; ``fast``: many bytes come. ``allowance``
+    is how many bytes a second it may take, None for all there are. ``halt`` ends it.
     """
 
     def __init__(self, settings: ShelfSettings, pool: Pool, clock: Clock, halt: Stop) -> None:
         self.received_bytes = 0
+        self.requests = 0
         self.waits = False
         self.stalled = False
         self.fast = False
@@ -114,6 +115,7 @@ class Line:
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str]) -> Iterator[Body]:
         """Ask for a file and give the answer; redirects are followed. Raises ``Broken``."""
+        self.requests += 1
         body = self._followed(url, headers)
         try:
             yield body

@@ -285,6 +285,16 @@ def test_a_host_that_gives_less_than_was_asked(bench: Bench, host: FileHost) -> 
     assert bench.visible() == {"Some.Release.2020/a": data}
 
 
+def test_a_host_that_gives_next_to_nothing_is_left(bench: Bench, host: FileHost) -> None:
+    """A byte an answer is no break of a line, and would take for ever all the same."""
+    data = content(300 * KIB)
+    headers = [{"Content-Range": f"bytes {at}-{at}/{len(data)}"} for at in range(100)]
+    host.plan("f0", *(Play(status=206, body=data[:1], headers=one) for one in headers))
+    with pytest.raises(Transient, match="gives less than it is asked for"):
+        bench.fetch(bench.put(("R/a", data), told=False))
+    assert len(host.asked) < 10
+
+
 def test_a_rate_limit_is_kept_by_all_lines(slow: Bench, host: FileHost) -> None:
     """It is asked again and again; lifting it lifts it at once."""
     host.block_pause_s = 0.0

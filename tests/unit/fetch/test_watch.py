@@ -11,6 +11,7 @@ class FakeLine:
     """A line that waits, and counts how often it was cut."""
 
     received_bytes = 0
+    requests = 0
     waits = True
     stalled = False
     fast = False
@@ -65,12 +66,38 @@ def test_a_fast_line_is_known() -> None:
     assert seen == [True, False, False]
 
 
+@pytest.mark.parametrize("every", [2, 10])
+def test_a_line_that_drips_is_cut_although_it_does_not_wait_all_the_time(every: int) -> None:
+    """It is seen now and then while it takes up what little has come."""
+    line, clock = FakeLine(), FakeClock()
+    watch = watch_of(line, clock)
+    for second in range(121):
+        line.waits = second % every != every - 1
+        watch.look()
+        clock.advance(1.0)
+        line.received_bytes += 4
+    assert line.cuts == 1
+
+
 def test_a_slow_disk_is_no_slow_line() -> None:
     """While the reader does not wait for the network, nothing is measured."""
     line, clock = FakeLine(), FakeClock()
     watch = watch_of(line, clock)
-    for second in range(200):
-        line.waits = second % 50 != 49
+    for second in range(600):
+        line.waits = second % 50 == 49
         watch.look()
         clock.advance(1.0)
+        line.received_bytes += 1
+    assert line.cuts == 0
+
+
+def test_many_small_answers_are_no_slow_line() -> None:
+    """Each is waited for, and comes; what is measured is one request."""
+    line, clock = FakeLine(), FakeClock()
+    watch = watch_of(line, clock)
+    for second in range(200):
+        line.requests = second // 5
+        watch.look()
+        clock.advance(1.0)
+        line.received_bytes += 1
     assert line.cuts == 0
