@@ -24,7 +24,8 @@ from offcloud_watchd.fetch import disk
 from offcloud_watchd.fetch.spans import Held, Span, gaps, joined, size_bytes, without
 
 MARKS_NAME: Final = "marks.jsonl"
-_MAX_MARKS_BYTES: Final = 64 * 1024**2
+_MAX_MARKS_BYTES: Final = 256 * 1024**2
+_SMALL_MARKS_BYTES: Final = 16 * 1024**2
 _MAX_UNSYNCED_FILES: Final = 64
 _SYNCERS: Final = 8
 
@@ -62,8 +63,9 @@ class Mark:
 class Marks:
     """The marks of one round: an append-only file of checksummed lines. One thread.
 
-    Reading compacts it, so that a torn line at its end is gone before the next one is written. Finished files
-    are synced many at once, in threads of their own, while others come in.
+    Reading compacts it, so that a torn line at its end is gone before the next one is written; and so does
+    growing, as a mark beyond what is read would be taken back for nothing. Finished files are synced many at
+    once, in threads of their own, while others come in.
     """
 
     def __init__(self, dir_fd: int, sync_every_bytes: int) -> None:
@@ -73,10 +75,8 @@ class Marks:
         self._syncing = _Batch()
         self._failed = False
         self._syncers = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="fetch-sync")
-        disk.write_durably(MARKS_NAME, b"".join(map(_line, self._marks.values())), dir_fd)
-        self._fd = os.open(
-            MARKS_NAME, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd
-        )
+        self._dir_fd = dir_fd
+        self._fd = self._compacted()
 
     def get(self, path: str, source: str) -> Mark:
         """Return what is known of a file; nothing when its mark is about other content."""
@@ -89,6 +89,18 @@ class Marks:
             disk.write_all(self._fd, [b"".join(map(_line, marks))])
             self._marks.update((mark.path, mark) for mark in marks)
             os.fdatasync(self._fd)
+            if os.fstat(self._fd).st_size > self._most_bytes:
+                outgrown_fd, self._fd = self._fd, self._compacted()
+                os.close(outgrown_fd)
+
+    def _compacted(self) -> int:
+        """Write the last mark of each file alone; return the new file, open to append to."""
+        marks = b"".join(map(_line, self._marks.values()))
+        self._most_bytes = max(_SMALL_MARKS_BYTES, 2 * len(marks))
+        disk.write_durably(MARKS_NAME, marks, self._dir_fd)
+        return os.open(
+            MARKS_NAME, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._dir_fd
+        )
 
     def take_back(self, mark: Mark) -> None:
         """See to it that no durable mark says more of a file than this one, before other bytes come there."""

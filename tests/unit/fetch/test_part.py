@@ -277,6 +277,21 @@ def test_reading_makes_the_marks_small_again(tmp_path: Path, here: int, marks: M
     assert (tmp_path / MARKS_NAME).read_bytes().count(b"\n") == 1
 
 
+def test_growing_makes_the_marks_small_again(
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a file begins anew, what is noted last is within what is read."""
+    monkeypatch.setattr("offcloud_watchd.fetch.part._SMALL_MARKS_BYTES", 1000)
+    grown = Marks(here, 1000)
+    for total in range(100):
+        grown.put([Mark("b", "s", ((0, 5),), total)])
+        assert (tmp_path / MARKS_NAME).stat().st_size <= 1000
+    grown.put([NEW])
+    grown.close()
+    assert read(here).get("b", "s") == Mark("b", "s", ((0, 5),), 99)
+    assert read(here).get("a", "s") == NEW
+
+
 @pytest.mark.parametrize(
     "fields",
     [
