@@ -236,6 +236,9 @@ class _Finding:
                 unsure = job.unsure or (job.submission is None and job.destination.remote is not None)
                 posted_at = job.queued_at
                 self.jobs[job.id] = replace(job, posted_at=posted_at, doubted_at=at, unsure=unsure)
+            elif job.vanished and job.state in _OPEN and job.submission is not None:
+                # If its request is gone again we may have taken it out ourselves: no reason to give up.
+                self.jobs[job.id] = replace(job, vanished="")
         for job in searched:
             known = job.posted_at if job.unsure else None  # the open intent tells whose is what is found
             posted_at = max(at, job.posted_at or at) if known is None else known

@@ -11,6 +11,7 @@ import pytest
 from offcloud_watchd.core.events import (
     Attached,
     CategoryMade,
+    CloudReady,
     Deferred,
     Delivered,
     Discarded,
@@ -27,6 +28,7 @@ from offcloud_watchd.core.events import (
     Stirred,
     Submitted,
     Submitting,
+    Vanished,
 )
 from offcloud_watchd.core.lifecycle import evolve, fold
 from offcloud_watchd.core.model import (
@@ -105,6 +107,15 @@ def test_a_job_whose_request_is_lost_begins_anew(tmp_path: Path) -> None:
     report, jobs = without(tmp_path, 3, events)
     assert (report.begun_anew, report.searched) == (("a",), ("a", "b"))
     assert (jobs["a"].state, jobs["a"].unsure, jobs["a"].submission) == (JobState.QUEUED, True, None)
+
+
+def test_what_has_vanished_before_a_gap_may_vanish_once_more(tmp_path: Path) -> None:
+    """Its request may have been taken out of the account by ourselves, when all was here."""
+    again = Submission("R2", "created")
+    events = [*life("a")[:5], Vanished("a", T0 + 20), Submitting("a", T0 + 21)]
+    events += [Submitted("a", T0 + 22, again), CloudReady("a", T0 + 23, again), life("a")[5], queued("b")]
+    _, jobs = without(tmp_path, 9, events)
+    assert (jobs["a"].state, jobs["a"].submission, jobs["a"].vanished) == (JobState.FETCHING, again, "")
 
 
 def test_what_was_published_by_a_lost_request_owes_nothing_to_the_account(tmp_path: Path) -> None:
