@@ -311,7 +311,7 @@ class World:
         begun, began = self.lanes.dispatched, self.clock.monotonic()
         jobs = len(self.engine.jobs)
         while True:
-            wait_s = self._until_idle()
+            wait_s = self._until_idle(end)
             left_s = end - self.clock.monotonic()
             if left_s <= 0 or (until_ended and self._owes_nothing()):
                 break
@@ -351,13 +351,15 @@ class World:
             case _:
                 return False
 
-    def _until_idle(self) -> float:
+    def _until_idle(self, end_s: float) -> float:
+        """Go on until nothing is to be done, or time is over: while a fetch takes some, others fall due."""
         for _ in range(10_000):
             wait_s = self.turn()
             while self.lanes.tasks:
                 self.work()
                 wait_s = 0.0
-            if wait_s > 0 and not self.lanes.inbox:
+            is_idle = wait_s > 0 and not self.lanes.inbox
+            if is_idle or self.clock.monotonic() > end_s:
                 return wait_s
         raise AssertionError("the engine never comes to rest")
 
