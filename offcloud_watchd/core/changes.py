@@ -3,7 +3,8 @@
 Rules of this file:
 
 * Whether an event fits is not asked here: that is ``lifecycle``'s.
-* An event that leads to another state clears the attempts, the wait and the reason of the one before.
+* An event that leads to another state clears the attempts, the wait and the reason of the one before, and
+  what was seen of the request there.
 * What a job keeps of its past is bounded, however often it is dropped again.
 """
 
@@ -50,8 +51,9 @@ if TYPE_CHECKING:  # the type checker knows their arguments
 
     _made = Job
 else:
-    replace, _made = changer(Job), maker(Job)
-    _entered = changer(Job, attempts=0, retry_at=0.0, reason="")
+    replace = changer(Job)
+    _made = maker(Job, "id", "link", "drops", "destination", "release", "state", "queued_at", "changed_at")
+    _entered = changer(Job, attempts=0, retry_at=0.0, reason="", mark="", stirred_at=0.0)
 
 MAX_DROPS: Final = 256
 MAX_COMMANDS: Final = 32
@@ -62,14 +64,14 @@ MAX_SPENT: Final = 2 * MAX_SENT
 def born(event: Queued) -> Job:
     """Return the job that an event makes."""
     return _made(
-        id=event.job_id,
-        link=event.link,
-        drops=(event.drop,),
-        destination=event.destination,
-        release=event.release,
-        state=JobState.QUEUED,
-        queued_at=event.at,
-        changed_at=event.at,
+        event.job_id,
+        event.link,
+        (event.drop,),
+        event.destination,
+        event.release,
+        JobState.QUEUED,
+        event.at,
+        event.at,
     )
 
 
@@ -172,8 +174,6 @@ def _submitted(job: Job, after: JobState, event: Submitted | Granted) -> Job:
         unsure=False,
         doubted_at=event.at,
         failed_request="",
-        mark="",
-        stirred_at=0.0,
         sent=_with_sent(job, event.submission.request_id),
     )
 

@@ -1,37 +1,161 @@
-"""Frozen objects made and changed in a fraction of the time that ``dataclasses`` takes.
+"""Frozen objects that take a fraction of the time, and less of the memory, that ``dataclasses`` gives them.
 
-``__init__`` of a frozen dataclass sets each member by a call, and ``dataclasses.replace`` looks all of them
-up first: for a job that is 2.5 and 5 µs, and a start makes hundreds of thousands of jobs. What is made here
-goes another way and comes to the same: it is filled while it belongs to a class of the same layout that is
-not frozen, and then is given its own. Who alone has an object may give it that other class once more
+Time: ``__init__`` of a frozen dataclass sets each member by a call, and ``dataclasses.replace`` looks all of
+them up first: for a job that is 2.5 and 5 µs, and a start makes hundreds of thousands of jobs. What is made
+here goes another way and comes to the same: it is filled while it belongs to a class of the same layout that
+is not frozen, and then is given its own. Who alone has an object may give it that other class once more
 (``thaw``), and it is changed itself until it has its own again.
+
+Memory: a daemon keeps every job it ever had. ``compact`` lets a class hold its members in fewer bytes than it
+shows them: those that hardly any object sets in an object apart, which all others share, and those that
+follow from others only as far as they do not (``Packed``). Whoever makes, reads, compares or replaces such an
+object sees a frozen dataclass like any other.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from operator import attrgetter
 from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
 
 _SAME: Final = object()
+_LAYOUT: Final = "__layout__"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A member that is held as something smaller, under other names (``places``).
+
+    ``pack`` is given an object all of whose plain members are set, and the value: it sets the places.
+    ``unpack`` is given the object and returns the value, exactly.
+    """
+
+    places: tuple[str, ...]
+    pack: Callable[[Any, Any], None]
+    unpack: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the members of a class are: with places of their own, packed, or in an object apart."""
+
+    own: tuple[str, ...]
+    packed: Mapping[str, Packed]
+    seldom: tuple[str, ...] = ()
+    usual: Any = None
+    apart: Callable[..., Any] | None = None
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        held = (place for one in self.packed.values() for place in one.places)
+        return (*self.own, *held, *(("_seldom",) if self.seldom else ()))
+
+
+# --- classes that hold less ---------------------------------------------------------------------------------
+
+
+def compact(*, seldom: Sequence[str] = (), **packed: Packed) -> Callable[[type[T]], type[T]]:
+    """Return what makes a frozen dataclass without ancestors hold its members in fewer bytes.
+
+    ``seldom`` names members that hardly any object sets to anything but their defaults, which may not be
+    mutable; every read of one takes a little longer. ``packed`` tells of others how they are held.
+    """
+
+    def compacted(cls: type[T]) -> type[T]:
+        names = [one.name for one in _members(cls)]
+        if unknown := {*seldom, *packed} - set(names):
+            raise TypeError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
+        own = tuple(name for name in names if name not in seldom and name not in packed)
+        layout = _Layout(own, packed, tuple(seldom), *(_apart(cls, seldom) if seldom else ()))
+        left_out = {*names, "__init__", "__dict__", "__weakref__"}
+        kept = {name: one for name, one in vars(cls).items() if name not in left_out}
+        shown = {name: property(one.unpack) for name, one in packed.items()}
+        shown |= {name: property(attrgetter(f"_seldom.{name}")) for name in seldom}
+        made = type(cls.__name__, (), {**kept, **shown, "__slots__": layout.slots, _LAYOUT: layout})
+        made.__qualname__ = cls.__qualname__
+        made.__new__ = _constructor(made)  # type: ignore[assignment,method-assign] # it makes one
+        made.__reduce__ = functools.partialmethod(_remade, names)  # type: ignore[assignment,method-assign] # as above
+        return cast("type[T]", made)
+
+    return compacted
+
+
+def _remade(one: object, names: Sequence[str]) -> tuple[type, tuple[object, ...]]:
+    """Say how a copy is made: anew, of its members."""
+    return type(one), tuple(getattr(one, name) for name in names)
+
+
+def _apart(cls: type, names: Sequence[str]) -> tuple[object, Callable[..., object]]:
+    """Return the one object with the defaults of some members, and what returns it or makes another."""
+    defaults = {one.name: one.default for one in _members(cls)}
+    holder = type(f"Seldom{cls.__name__}", (), {"__slots__": tuple(names)})
+    usual = holder()
+    for name in names:
+        setattr(usual, name, defaults[name])
+    lines = [
+        f"def apart({', '.join(names)}):",
+        f" if {' and '.join(f'{name} == _usual.{name}' for name in names)}: return _usual",
+        " _new = _holder()",
+        *(f" _new.{name} = {name}" for name in names),
+        " return _new",
+    ]
+    return usual, _function(lines, {"_usual": usual, "_holder": holder})
+
+
+# --- objects that are filled --------------------------------------------------------------------------------
 
 
 def blank(cls: type[T]) -> type[Any]:
     """Return a class whose objects may be filled, and whose ``__class__`` may then be set to ``cls``.
 
-    ``cls`` is a frozen dataclass with slots and no ancestors. Every member must be set before.
+    ``cls`` is a frozen dataclass with slots, or one that ``compact`` made, and without ancestors. ``filled``
+    tells how one is filled.
     """
     return _blank(cls)  # type: ignore[arg-type] # classes are hashable
 
 
 @functools.cache
 def _blank(cls: type) -> type[Any]:
-    names = tuple(one.name for one in _members(cls))
-    own = {name: one for name, one in vars(cls).items() if name not in names and not name.startswith("__")}
-    return type(f"Blank{cls.__name__}", (), {"__slots__": names, **own})
+    slots = _layout(cls).slots
+    own = {name: one for name, one in vars(cls).items() if name not in slots and not name.startswith("__")}
+    return type(f"Blank{cls.__name__}", (), {"__slots__": slots, **own})
+
+
+def filled(cls: type[object], values: Mapping[str, str], seldom: str = "_usual") -> list[str]:
+    """Return the lines that make an object, ``_new``, of an expression for each of its members.
+
+    ``seldom`` is the expression for what it holds apart: ``apart_of`` names some values, ``_usual`` are the
+    defaults. ``scope_of`` gives what the lines need.
+    """
+    layout = _layout(cls)
+    return [
+        "_new = _blank()",
+        *(f"_new.{name} = {values[name]}" for name in layout.own),
+        *(f"_pack_{name}(_new, {values[name]})" for name in layout.packed),
+        *([f"_new._seldom = {seldom}"] if layout.seldom else []),
+        "_new.__class__ = _cls",
+    ]
+
+
+def seldom_members(cls: type[object]) -> tuple[str, ...]:
+    """Return the names of the members that a class holds apart."""
+    return _layout(cls).seldom
+
+
+def apart_of(names: Sequence[str]) -> str:
+    """Return the expression for an object apart with such values, or the one with the defaults."""
+    return f"_apart({', '.join(names)})"
+
+
+def scope_of(cls: type[object]) -> dict[str, object]:
+    """Return what the lines of ``filled`` and ``apart_of`` need."""
+    layout = _layout(cls)
+    scope: dict[str, object] = {f"_pack_{name}": one.pack for name, one in layout.packed.items()}
+    return {**scope, "_blank": blank(cls), "_cls": cls, "_usual": layout.usual, "_apart": layout.apart}
 
 
 def thaw(one: object) -> None:
@@ -48,64 +172,90 @@ def freeze(one: object, cls: type[object]) -> None:
         one.__class__ = cls
 
 
-def maker(cls: type[T]) -> Callable[..., T]:
-    """Return what ``cls`` is when it is called, with names for all arguments; ``cls`` as for ``blank``."""
-    members = _members(cls)
-    return _compiled(
-        cls,
-        {one.name: one.name for one in members},
-        {one.name: one.default for one in members if one.default is not MISSING},
-    )
-
-
 def changer(cls: type[T], **always: object) -> Callable[..., T]:
     """Return what ``dataclasses.replace`` is, for objects of one class alone; ``cls`` as for ``blank``.
 
     One that was thawed is changed in place. ``always`` is what some members become where the caller does not
-    say otherwise. Raises ``TypeError`` for one that is no member.
+    say otherwise. Raises ``TypeError`` for one that is no member, and for a class of which one is packed.
     """
+    layout = _layout(cls)
     names = [one.name for one in _members(cls)]
     if unknown := always.keys() - set(names):
         raise TypeError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
+    if layout.packed:
+        raise TypeError(f"{cls.__name__} packs {', '.join(layout.packed)}: use dataclasses.replace")
     defaults = dict.fromkeys(names, _SAME) | always
-    values = {
-        name: name if name in always else f"_old.{name} if {name} is _same else {name}" for name in names
-    }
-    in_place = [
+    kept = {name: f"_old.{name} if {name} is _same else {name}" for name in layout.own}
+    values = {name: name if name in always else kept[name] for name in layout.own}
+    lines = [
+        f"def changed(_old, /, {_parameters(names, defaults)}):",
+        *(f" {line}" for line in _seldom_changed(layout, always)),
         " if _old.__class__ is _blank:",
-        *(f"  if {name} is not _same: _old.{name} = {name}" for name in names),
+        *(f"  if {name} is not _same: _old.{name} = {name}" for name in layout.own),
+        *(["  _old._seldom = _seldom"] if layout.seldom else []),
         "  return _old",
+        *(f" {line}" for line in filled(cls, values, "_seldom")),
+        " return _new",
     ]
-    return _compiled(cls, values, defaults, first="_old, /, ", before=in_place)
+    scope = {f"_default_{name}": default for name, default in defaults.items()}
+    scope |= {f"_usual_{name}": getattr(layout.usual, name) for name in layout.seldom}
+    return _function(lines, {**scope, **scope_of(cls), "_same": _SAME})
 
 
-def _members(cls: type[T]) -> tuple[Field[Any], ...]:
+def _seldom_changed(layout: _Layout, always: Mapping[str, object]) -> Iterator[str]:
+    """Yield the lines that find what an object holds apart after a change: mostly the usual, as before."""
+    if not layout.seldom:
+        return
+    sets, values = [], []
+    for name in layout.seldom:
+        # What always becomes the usual changes nothing where all is usual, unless another value is given.
+        unsaid = f"_default_{name}" if always.get(name, _SAME) == getattr(layout.usual, name) else "_same"
+        sets.append(f"{name} is not {unsaid} and {name} != _usual_{name}")
+        values.append(name if name in always else f"_seldom.{name} if {name} is _same else {name}")
+    yield "_seldom = _old._seldom"
+    yield f"if _seldom is not _usual or {' or '.join(sets)}: _seldom = {apart_of(values)}"
+
+
+def maker(cls: type[T], *names: str) -> Callable[..., T]:
+    """Return what makes a ``cls`` of members of these names, in this order; all others have their defaults.
+
+    Raises ``TypeError`` where one that has no default is not among them.
+    """
+    others = [one for one in _members(cls) if one.name not in names]
+    if missing := [one.name for one in others if one.default is MISSING]:
+        raise TypeError(f"{cls.__name__} is not made without {', '.join(missing)}")
+    lines = filled(cls, {name: name for name in names} | {one.name: f"_default_{one.name}" for one in others})
+    scope = {f"_default_{one.name}": one.default for one in others}
+    signature = f"def made({', '.join(names)}):"
+    return _function([signature, *(f" {line}" for line in lines), " return _new"], scope | scope_of(cls))
+
+
+def _constructor(cls: type[object]) -> Callable[..., object]:
+    """Return ``cls.__new__``: what the dataclass's ``__init__`` is to whoever calls it."""
+    names = [one.name for one in _members(cls)]
+    defaults = {one.name: one.default for one in _members(cls) if one.default is not MISSING}
+    lines = filled(cls, {name: name for name in names}, apart_of(_layout(cls).seldom))
+    scope = {f"_default_{name}": default for name, default in defaults.items()}
+    signature = f"def made(_class, {_parameters(names, defaults)}):"
+    return _function([signature, *(f" {line}" for line in lines), " return _new"], scope | scope_of(cls))
+
+
+def _parameters(names: Sequence[str], defaults: Mapping[str, object]) -> str:
+    # Not declared as keywords alone: each one that is left out would cost a look into a dictionary.
+    return ", ".join(f"{name}=_default_{name}" if name in defaults else name for name in names)
+
+
+def _layout(cls: type[object]) -> _Layout:
+    known: _Layout | None = getattr(cls, _LAYOUT, None)
+    return known or _Layout(tuple(one.name for one in _members(cls)), {})
+
+
+def _members(cls: type[object]) -> tuple[Any, ...]:
     return fields(cls)  # type: ignore[arg-type] # no bound says "a dataclass" and keeps its type
 
 
-def _compiled(
-    cls: type[T],
-    values: Mapping[str, str],
-    defaults: Mapping[str, object],
-    *,
-    first: str = "",
-    before: Sequence[str] = (),
-) -> Callable[..., T]:
-    """Compile a function that makes an object; the source is made of the names of the class's own members.
-
-    Its arguments are given by name. They are not declared to be: each one that is left out would cost a look
-    into a dictionary, and most are.
-    """
-    parameters = (f"{name}=_default_{name}" if name in defaults else name for name in values)
-    lines = [
-        f"def made({first}{', '.join(parameters)}):",
-        *before,
-        " _new = _blank()",
-        *(f" _new.{name} = {value}" for name, value in values.items()),
-        " _new.__class__ = _cls",
-        " return _new",
-    ]
-    scope: dict[str, object] = {f"_default_{name}": default for name, default in defaults.items()}
-    scope |= {"_blank": blank(cls), "_cls": cls, "_same": _SAME}
+def _function(lines: Sequence[str], scope: dict[str, object]) -> Callable[..., Any]:
+    """Compile a function; its source is made of the names of a class's own members and nothing else."""
+    name = lines[0].removeprefix("def ").partition("(")[0]
     exec("\n".join(lines), scope)  # noqa: S102 - see the docstring
-    return cast("Callable[..., T]", scope["made"])
+    return cast("Callable[..., Any]", scope[name])

@@ -33,6 +33,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from offcloud_watchd.core import held
+from offcloud_watchd.core.frozen import compact
+
 
 class LinkKind(StrEnum):
     """What a link points at; ``FILE`` is no link at all, but a drop in which there was none to be used."""
@@ -112,7 +115,8 @@ PAUSING: Final = (Lane.API, Lane.FETCH, Lane.DISK)
 """The lanes that can be paused, in the order in which they are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@compact(url=held.URL, info_hash_v1=held.INFO_HASH_V1)
+@dataclass(frozen=True)
 class Link:
     """One thing to fetch, as it will be submitted.
 
@@ -303,7 +307,8 @@ class Check:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@compact(path=held.PATH)
+@dataclass(frozen=True)
 class Publication:
     """The proof that a release is in its place: directory, number of files, bytes, how it was checked.
 
@@ -328,7 +333,30 @@ class Delivery:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@compact(
+    seldom=(
+        "attempts",
+        "retry_at",
+        "reason",
+        "commands",
+        "remove_files",
+        "round",
+        "delivery",
+        "failed_request",
+        "spent",
+        "to_clear",
+        "mark",
+        "stirred_at",
+        "vanished",
+        "to_report",
+        "to_import",
+        "leaves_at",
+        "sent",
+        "remembered",
+        "moves_to",
+    )
+)
+@dataclass(frozen=True)
 class Job:
     """One link for one category: the fold of its events and nothing else.
 

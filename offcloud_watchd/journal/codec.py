@@ -21,7 +21,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
 
-from offcloud_watchd.core.frozen import blank
+from offcloud_watchd.core.frozen import apart_of, filled, scope_of, seldom_members
+from offcloud_watchd.core.held import RECENT, RECENT_MOST
 
 T = TypeVar("T")
 
@@ -30,7 +31,6 @@ Decode = Callable[[object], object]
 
 
 _SCALARS: Final = (str, int, float, bool)
-_RECENT: Final = 1024  # how many decoded values of a kind are remembered to be shared
 _STRIDE: Final = 4  # after so many members it is looked whether others are there
 
 
@@ -64,7 +64,8 @@ class Codec:
         self._shared = shared
         self._shared_members = frozenset(shared_members)
         self._recent: dict[str, dict[object, object]] = {
-            f"_recent_{kind}": {} for kind in ("str", "int", "float", "objects")
+            "_recent_str": RECENT,
+            **{f"_recent_{kind}": {} for kind in ("int", "float", "objects")},
         }
         self._encoders: dict[type, Encode] = {}
         self._decoders: dict[type, Callable[[object], Any]] = {}
@@ -141,8 +142,7 @@ class Codec:
         """
         hints = _hints(cls)
         scope: dict[str, object] = {
-            "_cls": cls,
-            "_blank": blank(cls),
+            **scope_of(cls),
             "_wrong": _wrong(dict, whose),
             "_missing": _missing(cls),
             **self._recent,
@@ -163,14 +163,15 @@ def _hints(cls: type) -> dict[str, object]:
 
 @functools.cache
 def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.CodeType:  # noqa: FBT001 - a cache's key
+    seldom = seldom_members(cls)
     required = [one.name for one in fields(cls) if one.default is MISSING]
-    optional = [one.name for one in fields(cls) if one.default is not MISSING]
-    kinds = {_kind(_hints(cls)[name]) for name in shared_members.intersection(required + optional)}
+    optional = [one.name for one in fields(cls) if one.default is not MISSING and one.name not in seldom]
+    kinds = {_kind(hint) for name, hint in _hints(cls).items() if name in shared_members}
     taken = functools.partial(_taken, cls, shared_members)
     lines = [
         "def _decode(_value):",
         " if _value.__class__ is not dict: _wrong(_value)",
-        *(f" if len(_recent_{kind}) > {_RECENT}: _recent_{kind}.clear()" for kind in sorted(kinds)),
+        *(f" if len(_recent_{kind}) > {RECENT_MOST}: _recent_{kind}.clear()" for kind in sorted(kinds)),
         " try:",
         *(f"  {line}" for name in required for line in taken(name)),
         "  pass",
@@ -178,17 +179,23 @@ def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.
         f" _left = len(_value) - {len(required)}",
         *(f" {line}" for line in _optional_taken(optional, taken)),
     ]
+    if seldom:
+        lines += [
+            " _seldom = _usual",
+            " if _left:",
+            *(f"  {line}" for line in _optional_taken(seldom, taken)),
+            f"  _seldom = {apart_of(seldom)}",
+        ]
     if shared:
         lines += [
-            f" _key = (_cls, {', '.join(required + optional)})",
+            f" _key = (_cls, {', '.join([*required, *optional, *(['_seldom'] if seldom else [])])})",
             " if _key in _recent_objects: return _recent_objects[_key]",
-            f" if len(_recent_objects) > {_RECENT}: _recent_objects.clear()",
+            f" if len(_recent_objects) > {RECENT_MOST}: _recent_objects.clear()",
         ]
-    lines += [" _made = _blank()", *(f" _made.{name} = {name}" for name in required + optional)]
     lines += [
-        " _made.__class__ = _cls",
-        *([" _recent_objects[_key] = _made"] if shared else []),
-        " return _made",
+        *(f" {line}" for line in filled(cls, {name: name for name in required + optional}, "_seldom")),
+        *([" _recent_objects[_key] = _new"] if shared else []),
+        " return _new",
     ]
     return compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec")
 

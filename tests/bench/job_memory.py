@@ -1,14 +1,14 @@
 """What a finished job is in memory: text, headers, objects, numbers; for three kinds of drops.
 
-Each object that a fold leaves is counted once, with its size as Python tells it: what jobs share counts for
-the first one only. The sum is what ``journal_fold`` measures from outside.
+Each object that a fold leaves is counted once, with its size as Python tells it, and its members as they are
+held (``core.frozen``): what jobs share counts for the first one only. The sum is what ``journal_fold``
+measures from outside.
 """
 
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from offcloud_watchd.core.events import Event, Queued
@@ -71,8 +71,12 @@ def weigh(one: object, sizes: Counter[str], seen: set[int]) -> None:
         sizes["numbers"] += size_bytes
     else:
         sizes["objects"] += size_bytes
-        inner = [getattr(one, member.name) for member in fields(one)] if is_dataclass(one) else one
-        for member in inner:  # type: ignore[attr-defined] # a tuple, if it is no dataclass
+        inner = (
+            one
+            if isinstance(one, tuple)
+            else [getattr(one, place) for place in getattr(one, "__slots__", ())]
+        )
+        for member in inner:
             weigh(member, sizes, seen)
 
 
@@ -85,15 +89,20 @@ def weighed(jobs: dict[str, Job]) -> Counter[str]:
     return sizes
 
 
+def measure(lives: Callable[[int], Iterator[Event]], count: int) -> Counter[str]:
+    """Return the bytes of so many jobs, as a start holds them, by what they are for."""
+    with tempfile.TemporaryDirectory() as name:
+        journal, _ = open_journal(Path(name), FakeClock())
+        for start in range(0, count, 1000):
+            journal.append([event for number in range(start, start + 1000) for event in lives(number)])
+        journal.close()
+        return weighed(read_jobs(Path(name)))
+
+
 def main() -> None:
     """Print the bytes a job, each kind in a journal of its own."""
     for title, lives in KINDS.items():
-        with tempfile.TemporaryDirectory() as name:
-            journal, _ = open_journal(Path(name), FakeClock())
-            for start in range(0, COUNT, 1000):
-                journal.append([event for number in range(start, start + 1000) for event in lives(number)])
-            journal.close()
-            sizes = weighed(read_jobs(Path(name)))
+        sizes = measure(lives, COUNT)
         parts = ", ".join(f"{part} {size_bytes / COUNT:.0f}" for part, size_bytes in sizes.items())
         print(f"{title}: {sizes.total() / COUNT:.0f} bytes a job ({parts})")
 

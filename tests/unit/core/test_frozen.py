@@ -1,12 +1,15 @@
-"""Frozen objects that are made the quick way are like all others."""
+"""Frozen objects that are made the quick way, or hold their members in fewer bytes, are like all others."""
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, dataclass, replace
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, asdict, dataclass, fields, replace
+from typing import Any
 
 import pytest
 
-from offcloud_watchd.core.frozen import blank, changer, freeze, maker, thaw
+from offcloud_watchd.core.frozen import Packed, blank, changer, compact, freeze, maker, thaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,39 +26,85 @@ class Thing:
         return len(self.sizes)
 
 
+@compact(seldom=("weight", "note", "sizes"))
+@dataclass(frozen=True)
+class Slim:
+    """The same, and most have neither sizes nor a note; declared in another order than it is said above."""
+
+    id: str
+    sizes: tuple[int, ...] = ()
+    kind: str = "plain"
+    note: str | None = None
+    weight: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """Something that follows from the members."""
+        return len(self.sizes)
+
+
+def _halve(pair: Any, whole: str) -> None:
+    middle = len(whole) // 2
+    pair.left_, pair.right_ = whole[:middle], whole[middle:]
+
+
+@compact(whole=Packed(("left_", "right_"), _halve, lambda pair: pair.left_ + pair.right_))
+@dataclass(frozen=True)
+class Pair:
+    """One of whose members is held in two parts."""
+
+    whole: str
+    number: int = 0
+
+
 def test_what_is_made_is_like_any_other() -> None:
     """Equal, of the same hash and type, and frozen; what is not given has its default."""
-    made = maker(Thing)(id="a", sizes=(1,))
+    made = maker(Thing, "sizes", "id")((1,), "a")
     usual = Thing("a", (1,))
     assert (made, hash(made), type(made), repr(made)) == (usual, hash(usual), Thing, repr(usual))
     with pytest.raises(FrozenInstanceError):
         made.note = "x"  # type: ignore[misc] # that it cannot be is what is tested
+    assert maker(Slim, "id", "kind")("a", "b") == Slim("a", kind="b")
 
 
-@pytest.mark.parametrize("changes", [{}, {"note": None}, {"note": "x", "sizes": ()}, {"id": "b"}])
-def test_what_is_changed_is_what_replace_gives(changes: dict[str, object]) -> None:
+CHANGES: list[dict[str, object]] = [{}, {"note": None}, {"note": "x", "sizes": ()}, {"id": "b"}]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+@pytest.mark.parametrize("cls", [Thing, Slim])
+def test_what_is_changed_is_what_replace_gives(cls: type[Any], changes: dict[str, object]) -> None:
     """The old one stays as it was."""
-    old = Thing("a", (1,), "old")
-    assert changer(Thing)(old, **changes) == replace(old, **changes)  # type: ignore[arg-type] # any of them
-    assert old == Thing("a", (1,), "old")
+    for old in (cls("a", (1,), note="old"), cls("a")):
+        before = repr(old)
+        assert changer(cls)(old, **changes) == replace(old, **changes)
+        assert repr(old) == before
 
 
-def test_what_always_changes_need_not_be_said() -> None:
+@pytest.mark.parametrize("cls", [Thing, Slim])
+def test_what_always_changes_need_not_be_said(cls: type[Any]) -> None:
     """Unless it is to become something else."""
-    change = changer(Thing, note=None, sizes=())
-    old = Thing("a", (1,), "old")
-    assert (change(old), change(old, id="b", note="new")) == (Thing("a"), Thing("b", (), "new"))
-    assert old == Thing("a", (1,), "old")
+    change = changer(cls, note=None, sizes=(7,))
+    old = cls("a", (1,), note="old")
+    assert change(old) == cls("a", (7,))
+    assert change(cls("a")) == cls("a", (7,))
+    assert change(old, id="b", note="new", sizes=()) == cls("b", (), note="new")
+    assert old == cls("a", (1,), note="old")
 
 
 def test_what_is_no_member_is_refused() -> None:
     """As ``__init__`` and ``replace`` refuse it."""
     with pytest.raises(TypeError):
         changer(Thing)(Thing("a"), size=1)
-    with pytest.raises(TypeError):
-        maker(Thing)(sizes=())
+    with pytest.raises(TypeError, match="Thing is not made without id"):
+        maker(Thing, "sizes")
     with pytest.raises(TypeError, match="Thing has no size"):
         changer(Thing, size=1)
+    with pytest.raises(TypeError, match="Thing has no size"):
+        compact(seldom=("size",))(Thing)
+    with pytest.raises(TypeError, match="Pair packs whole"):
+        changer(Pair)
+    with pytest.raises(TypeError):
+        Slim()  # type: ignore[call-arg] # that it must be given is what is tested
 
 
 def test_what_is_filled_becomes_its_class() -> None:
@@ -66,16 +115,43 @@ def test_what_is_filled_becomes_its_class() -> None:
     assert one == Thing("a")
 
 
-def test_what_was_thawed_is_changed_itself_until_it_is_frozen() -> None:
+@pytest.mark.parametrize("cls", [Thing, Slim])
+def test_what_was_thawed_is_changed_itself_until_it_is_frozen(cls: type[Any]) -> None:
     """Before and after that a change gives another one, and nothing else sets a member."""
-    one = Thing("a", (1,), "old")
-    change = changer(Thing, note=None)
+    one = cls("a", (1,), note="old")
+    change = changer(cls, note=None)
     thaw(one)
     assert change(one, sizes=(1, 2)) is one
     assert (one.id, one.sizes, one.note, one.count) == ("a", (1, 2), None, 2)
-    freeze(one, Thing)
-    assert (one, type(one), hash(one)) == (Thing("a", (1, 2)), Thing, hash(Thing("a", (1, 2))))
-    assert change(one, id="b") == Thing("b", (1, 2))
-    assert one == Thing("a", (1, 2))
+    freeze(one, cls)
+    assert (one, type(one), hash(one)) == (cls("a", (1, 2)), cls, hash(cls("a", (1, 2))))
+    assert change(one, id="b") == cls("b", (1, 2))
+    assert one == cls("a", (1, 2))
     with pytest.raises(FrozenInstanceError):
-        one.note = "x"  # type: ignore[misc] # that it cannot be is what is tested
+        one.note = "x"
+
+
+ONES = [Slim("a"), Slim("a", (1,), "k", "n", 2.5), Pair("whole"), Pair("", 7)]
+
+
+@pytest.mark.parametrize("one", ONES, ids=repr)
+def test_who_holds_less_is_like_any_other(one: Any) -> None:
+    """Its members, its copies, its text, its hash; and nothing sets a member."""
+    members = {field.name: getattr(one, field.name) for field in fields(one)}
+    assert (asdict(one), type(one)(**members), replace(one)) == (members, one, one)
+    assert (copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))) == (one, one, one)
+    assert hash(type(one)(**members)) == hash(one)
+    told = ", ".join(f"{name}={value!r}" for name, value in members.items())
+    assert repr(one) == f"{type(one).__name__}({told})"
+    for name in members:
+        assert replace(one, **{name: "other"}) != one
+        with pytest.raises(FrozenInstanceError):
+            setattr(one, name, "other")
+
+
+def test_what_hardly_any_sets_is_there_once() -> None:
+    """All that set none of it share one object for it, also those that had something and lost it."""
+    plain, set_once = Slim("a"), Slim("b", note="n")
+    cleared = changer(Slim)(set_once, note=None)
+    apart = [getattr(one, "_seldom") for one in (plain, set_once, cleared)]  # noqa: B009 - not a member
+    assert apart[0] is apart[2] is not apart[1]

@@ -118,7 +118,7 @@ class Bench:
         self, files: Sequence[RemoteFile] | Callable[[], Sequence[RemoteFile]], **changes: object
     ) -> Publication:
         """Fetch with a new shelf; ``changes`` go to the job or, where it has no such field, the settings."""
-        of_job = {key: value for key, value in changes.items() if key in Job.__slots__}
+        of_job = {key: value for key, value in changes.items() if key in Job.__match_args__}
         of_shelf = {key: value for key, value in changes.items() if key not in of_job}
 
         def list_files(submission: Submission, stop: Stop) -> Sequence[RemoteFile]:

@@ -5,6 +5,8 @@ The lines are literal, as the program of that day wrote them. They are never to 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from offcloud_watchd.core.events import DroppedAgain
 from offcloud_watchd.core.lifecycle import evolve, fold
 from offcloud_watchd.core.model import (
@@ -103,7 +105,7 @@ def test_old_events_fold_to_what_they_meant() -> None:
     chain, translator = Chain.start(JOURNAL_ID, 1, 0), Translator()
     [job] = fold(translator.event(chain.open(line)) for line in EVENTS).values()
     assert (job.published_at, chain.seq) == (T0 + 9, len(EVENTS))
-    assert job == Job(**{**{name: getattr(JOB, name) for name in Job.__slots__}, "published_at": T0 + 9})
+    assert job == replace(JOB, published_at=T0 + 9)
 
 
 def test_an_old_generation_is_read_and_lives_on() -> None:

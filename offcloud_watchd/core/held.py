@@ -1,0 +1,110 @@
+"""How texts that follow from others are held: only as far as they do not follow. See ``frozen.compact``.
+
+Rules of this file:
+
+* What is shown is what was given, letter for letter; what does not follow is held whole.
+* Equal texts that come shortly after each other are held once: names, directories, lists of trackers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from offcloud_watchd.core.frozen import Packed
+
+_MAGNETS: Final = {"btih:": "magnet:?xt=urn:btih:", "btmh:": "magnet:?xt=urn:btmh:1220"}
+_WORD_CHARS: Final = len("btih:")
+
+RECENT: Final[dict[object, object]] = {}
+"""The texts of which there is one only, by themselves; whoever adds one keeps to ``RECENT_MOST``."""
+
+RECENT_MOST: Final = 1024
+
+_ONCE_CHARS: Final = 4096
+"""Longer texts are nobody else's, and are not kept here."""
+
+
+def once(text: str) -> str:
+    """Return an equal text that came shortly before, or this one: what is kept of both is kept once."""
+    if len(text) > _ONCE_CHARS:
+        return text
+    if len(RECENT) > RECENT_MOST:
+        RECENT.clear()
+    return RECENT.setdefault(text, text)  # type: ignore[return-value] # an equal one
+
+
+# --- the address of a link ----------------------------------------------------------------------------------
+#
+# Of a magnet is held what follows its topic and its name, mostly the trackers of many others. Where its name
+# does not stand there as it is, two parts are held: what does, and what follows it. A plus stands for the
+# address that a key tells, of a web link all; a minus stands before one that it does not tell.
+
+
+def _pack_url(link: Any, url: str) -> None:
+    key, name = link.key, link.name
+    head = _MAGNETS.get(key[:_WORD_CHARS])
+    begin = head + key[_WORD_CHARS:] if head else key.removeprefix("url:")
+    if head and name:
+        named = f"{begin}&dn={name}"
+        if url.startswith(named):
+            rest = url[len(named) :]
+            if not rest or rest[0] == "&":
+                link.rest_ = once(rest)
+                return
+    if url == begin:
+        link.rest_ = "+"
+    elif head and url.startswith(f"{begin}&"):
+        first, ampersand, others = url[len(begin) + 1 :].partition("&")
+        link.rest_ = ("&" + first, once(ampersand + others))
+    else:
+        link.rest_ = "-" + url
+
+
+def _url(link: Any) -> str:
+    rest: str | tuple[str, str] = link.rest_
+    key: str = link.key
+    head = _MAGNETS.get(key[:_WORD_CHARS])
+    begin = head + key[_WORD_CHARS:] if head else key.removeprefix("url:")
+    if isinstance(rest, tuple):
+        return begin + rest[0] + rest[1]
+    if rest.startswith("-"):
+        return rest[1:]
+    return begin if rest == "+" else f"{begin}&dn={link.name}{rest}"
+
+
+URL: Final = Packed(("rest_",), _pack_url, _url)
+
+
+# --- its info hash: mostly that of its key ------------------------------------------------------------------
+
+
+_THAT_OF_THE_KEY: Final = object()
+
+
+def _pack_info_hash(link: Any, info_hash: str | None) -> None:
+    link.hash_ = _THAT_OF_THE_KEY if info_hash and link.key == "btih:" + info_hash else info_hash
+
+
+def _info_hash(link: Any) -> str | None:
+    hash_ = link.hash_
+    return link.key[_WORD_CHARS:] if hash_ is _THAT_OF_THE_KEY else hash_  # type: ignore[no-any-return] # as packed
+
+
+INFO_HASH_V1: Final = Packed(("hash_",), _pack_info_hash, _info_hash)
+
+
+# --- the path of a release: its directory is that of many others, its name that of its link -----------------
+
+
+def _pack_path(publication: Any, path: str) -> None:
+    directory, slash, name = path.rpartition("/")
+    publication.directory_ = once(directory) if slash else None
+    publication.name_ = once(name)
+
+
+def _path(publication: Any) -> str:
+    directory: str | None = publication.directory_
+    return publication.name_ if directory is None else f"{directory}/{publication.name_}"
+
+
+PATH: Final = Packed(("directory_", "name_"), _pack_path, _path)
