@@ -52,6 +52,7 @@ OLDER_NAME: Final = "journal.jsonl.1"
 
 _BUFFER_BYTES: Final = 1 << 18
 _TOGETHER_BYTES: Final = 1 << 13  # so much is checked and parsed at once: more would be no faster
+_OF_A_CATEGORY: Final = (CategoryMade, CategoryDropped)
 
 Visit = Callable[[Record], None]
 
@@ -155,19 +156,26 @@ class Generation:
         self.flaw = None
         while lines := _next_lines(file):
             try:
-                for record, line in zip(self._opened(lines), lines, strict=True):
-                    if record.get("v") != VERSION:
-                        raise BrokenRecord(_newer(record.get("v")), sealed=True)  # noqa: TRY301 - a call a record
-                    visit(record)
-                    self.records += 1
-                    self.offset_bytes += len(line)
-                    if not self.base_bytes and record.get("kind") == END:
-                        self.base_bytes = self.offset_bytes
+                self._visit_all(lines, visit)
             except BrokenRecord as error:
                 self._stop_at(file, error)
                 return
         if not self.base_bytes:
             self._stop_at(file, BrokenRecord("the file ends before its list of jobs does"))
+
+    def _visit_all(self, lines: Sequence[bytes], visit: Visit) -> None:
+        records, offset_bytes = self.records, self.offset_bytes
+        try:
+            for record, line in zip(self._opened(lines), lines, strict=True):
+                if record.get("v") != VERSION:
+                    raise BrokenRecord(_newer(record.get("v")), sealed=True)
+                visit(record)
+                records += 1
+                offset_bytes += len(line)
+                if not self.base_bytes and record.get("kind") == END:
+                    self.base_bytes = offset_bytes
+        finally:
+            self.records, self.offset_bytes = records, offset_bytes
 
     def _stop_at(self, file: BinaryIO, error: BrokenRecord) -> None:
         self.flaw = Flaw(self.records + 1, self.offset_bytes, str(error), self._is_torn(file, error))
@@ -270,7 +278,7 @@ class Fold:
 
     def _take_event(self, event: Recorded) -> None:
         try:
-            if isinstance(event, (CategoryMade, CategoryDropped)):
+            if isinstance(event, _OF_A_CATEGORY):
                 self.categories = renamed(self.categories, event)
             else:
                 job = apply(self._jobs, event)

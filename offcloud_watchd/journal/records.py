@@ -30,7 +30,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 
 from offcloud_watchd.core.events import (
     Answered,
@@ -124,7 +124,6 @@ _SEQ: Final = re.compile(
 )
 
 Record = dict[str, object]
-T = TypeVar("T")
 
 
 class BrokenRecord(ValueError):  # noqa: N818 - the state of the thing
@@ -306,6 +305,7 @@ class Translator:
         members = {"folder", "status", "server", "verified", "name", "release"}
         members |= {"changed_at", "published_at", "size_bytes"}
         self._codec = Codec(shared={Destination}, shared_members=members)
+        self._job = self._codec.decoder(Job)
         self._events: dict[str, Callable[[object], Recorded]] = {}
 
     def event_record(self, event: Recorded, batch: int) -> Record:
@@ -338,7 +338,10 @@ class Translator:
     def event(self, record: Record) -> Recorded:
         """Return the event of a record. Raise ``BrokenRecord`` when it is none that we know."""
         kind, data = record.get("kind"), record.get("data")
-        decoder = (self._events.get(kind) if type(kind) is str else None) or self._decoder_for(kind)
+        try:
+            decoder = self._events[kind]  # type: ignore[index] # it is anything: no text finds nothing
+        except (KeyError, TypeError):
+            decoder = self._decoder_for(kind)
         if type(data) is not dict:
             raise BrokenRecord(f"{_class_name(kind)}: an object is expected as data", sealed=True)
         data["job_id"] = record.get("job")
@@ -346,7 +349,7 @@ class Translator:
         try:
             return decoder(data)
         except WrongMember as error:
-            raise BrokenRecord(f"{_class_name(kind)}: {error}", sealed=True) from None
+            raise _misfitting(EVENT_KINDS[str(kind)], error) from None
 
     def _decoder_for(self, kind: object) -> Callable[[object], Recorded]:
         cls = EVENT_KINDS.get(kind) if type(kind) is str else None
@@ -361,17 +364,21 @@ class Translator:
         data = record.get("data")
         if type(data) is dict:
             data["id"] = record.get("job")
-        return self._decoded(Job, data)
+        try:
+            return self._job(data)
+        except WrongMember as error:
+            raise _misfitting(Job, error) from None
 
     def drops(self, record: Record) -> tuple[Drop, ...]:
         """Return the drops of a ``drops`` record. Raise ``BrokenRecord`` when it is none."""
-        return self._decoded(_MoreDrops, record.get("data")).drops
-
-    def _decoded(self, cls: type[T], data: object) -> T:
         try:
-            return self._codec.decode(cls, data)
+            return self._codec.decode(_MoreDrops, record.get("data")).drops
         except WrongMember as error:
-            raise BrokenRecord(f"{cls.__name__}: {error}", sealed=True) from None
+            raise _misfitting(_MoreDrops, error) from None
+
+
+def _misfitting(cls: type, error: WrongMember) -> BrokenRecord:
+    return BrokenRecord(f"{cls.__name__}: {error}", sealed=True)
 
 
 def _class_name(kind: object) -> str:

@@ -216,6 +216,8 @@ def test_a_job_of_many_drops_takes_several_records() -> None:
     first, *more = (json.loads(json.dumps(record)) for record in records)
     read = translator.job(first).drops + sum((translator.drops(record) for record in more), ())
     assert read == drops
+    with pytest.raises(BrokenRecord, match="drops: a list is expected"):
+        translator.drops({**more[0], "data": {"drops": 7}})
 
 
 def test_later_batches_are_told_from_the_rest_of_a_torn_one() -> None:
