@@ -36,11 +36,11 @@ class Ledger:
         self._jobs = jobs
         self._agenda = Agenda(jobs.values())
         self._counts = Counter(job.state for job in jobs.values() if not job.remembered)
-        self._by_key: dict[str, set[str]] = {}
+        self._by_key: dict[str, tuple[str, ...]] = {}
         self._by_request: dict[str, tuple[str, ...]] = {}
         self._by_name: dict[tuple[str, str | None], tuple[str, ...]] | None = None
         for job in jobs.values():
-            self._by_key.setdefault(job.link.key, set()).add(job.id)
+            self._note_key(job)
             self._note_request(None, job)
         self._journal = journal
         self._clock = clock
@@ -113,7 +113,7 @@ class Ledger:
         self._changed[event.job_id] = after
         self._agenda.replace(before, after)
         if after is not None:
-            self._by_key.setdefault(after.link.key, set()).add(after.id)
+            self._note_key(after)
         return after
 
     def name(self, event: CategoryEvent) -> None:
@@ -280,11 +280,15 @@ class Ledger:
         if others:
             self._by_name[name] = others
 
-    def _forget_key(self, job: Job) -> None:
-        ids = self._by_key[job.link.key]
-        ids.discard(job.id)
-        if not ids:
-            del self._by_key[job.link.key]
+    def _note_key(self, job: Job) -> None:
+        ids = self._by_key.get(job.link.key, ())
+        if job.id not in ids:
+            self._by_key[job.link.key] = (*ids, job.id)
+
+    def _forget_key(self, gone: Job) -> None:
+        others = tuple(job_id for job_id in self._by_key.pop(gone.link.key) if job_id != gone.id)
+        if others:
+            self._by_key[gone.link.key] = others
 
 
 def _named(job: Job) -> tuple[str, str | None]:
