@@ -48,12 +48,28 @@ from offcloud_watchd.core.model import Destination, Drop, Job, JobState, Route
 if TYPE_CHECKING:  # the type checker knows their arguments
     from dataclasses import replace
     from dataclasses import replace as _entered
+    from dataclasses import replace as _posted
+    from dataclasses import replace as _published_as
+    from dataclasses import replace as _ready
+    from dataclasses import replace as _taken
 
     _made = Job
 else:
+    _LEFT = {"attempts": 0, "retry_at": 0.0, "reason": "", "mark": "", "stirred_at": 0.0}
     replace = changer(Job)
+    _entered = changer(Job, **_LEFT)
+    # A start makes jobs, and changes them, almost only in these ways.
     _made = maker(Job, "id", "link", "drops", "destination", "release", "state", "queued_at", "changed_at")
-    _entered = changer(Job, attempts=0, retry_at=0.0, reason="", mark="", stirred_at=0.0)
+    _posted = changer(Job, "posted_at", "unsure", "doubted_at")
+    _taken = changer(
+        Job,
+        *("state", "changed_at", "submission", "posted_at", "unsure", "doubted_at", "failed_request", "sent"),
+        **_LEFT,
+    )
+    _ready = changer(Job, "state", "changed_at", "submission", **_LEFT)
+    _published_as = changer(
+        Job, *("state", "changed_at", "publication", "published_at", "to_clear", "to_import"), **_LEFT
+    )
 
 MAX_DROPS: Final = 256
 MAX_COMMANDS: Final = 32
@@ -90,11 +106,11 @@ def changed(job: Job, event: Event, after: JobState) -> Job:  # noqa: C901, PLR0
         case Submitting(at=at):
             unsure = job.destination.route.makes_items
             posted_at = _later(at, job.posted_at)
-            return replace(job, posted_at=posted_at, unsure=unsure, doubted_at=at)
+            return _posted(job, posted_at=posted_at, unsure=unsure, doubted_at=at)
         case Submitted() | Granted():
             return _submitted(job, after, event)
         case CloudReady(submission=submission):
-            return _entered(job, state=after, changed_at=event.at, submission=submission)
+            return _ready(job, state=after, changed_at=event.at, submission=submission)
         case Published():
             return _published(job, after, event)
         case Imported(leaves_at=leaves_at):
@@ -165,7 +181,7 @@ def _submitted(job: Job, after: JobState, event: Submitted | Granted) -> Job:
     if posted_at is None or (told_at is not None and told_at > posted_at):
         posted_at = told_at
     # The POST had its effect by now: should the request be searched for later, its lag counts from here.
-    return _entered(
+    return _taken(
         job,
         state=after,
         changed_at=event.at,
@@ -179,7 +195,7 @@ def _submitted(job: Job, after: JobState, event: Submitted | Granted) -> Job:
 
 
 def _published(job: Job, after: JobState, event: Published) -> Job:
-    return _entered(
+    return _published_as(
         job,
         state=after,
         changed_at=event.at,

@@ -172,29 +172,39 @@ def freeze(one: object, cls: type[object]) -> None:
         one.__class__ = cls
 
 
-def changer(cls: type[T], **always: object) -> Callable[..., T]:
+def changer(cls: type[T], *only: str, **always: object) -> Callable[..., T]:
     """Return what ``dataclasses.replace`` is, for objects of one class alone; ``cls`` as for ``blank``.
 
     One that was thawed is changed in place. ``always`` is what some members become where the caller does not
-    say otherwise. Raises ``TypeError`` for one that is no member, and for a class of which one is packed.
+    say otherwise. ``only`` names those that are given each time, and then no others are: that takes a third
+    of the time. Raises ``TypeError`` for one that is no member, and for a class of which one is packed.
     """
     layout = _layout(cls)
     names = [one.name for one in _members(cls)]
-    if unknown := always.keys() - set(names):
+    if unknown := {*only, *always} - set(names):
         raise TypeError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
     if layout.packed:
         raise TypeError(f"{cls.__name__} packs {', '.join(layout.packed)}: use dataclasses.replace")
-    defaults = dict.fromkeys(names, _SAME) | always
-    kept = {name: f"_old.{name} if {name} is _same else {name}" for name in layout.own}
-    values = {name: name if name in always else kept[name] for name in layout.own}
+    others = [] if only else [name for name in names if name not in always]
+    defaults = {**dict.fromkeys(others, _SAME), **always}
+    given = (*only, *defaults)
+
+    def after(name: str, before: str) -> str:
+        if name in others:
+            return f"{before} if {name} is _same else {name}"
+        return name if name in given else before
+
+    own = {name: after(name, f"_old.{name}") for name in layout.own}
+    apart = apart_of([after(name, f"_seldom.{name}") for name in layout.seldom])
     lines = [
-        f"def changed(_old, /, {_parameters(names, defaults)}):",
-        *(f" {line}" for line in _seldom_changed(layout, always)),
+        f"def changed(_old, /, {_parameters(given, defaults)}):",
+        " _seldom = _old._seldom" if layout.seldom else "",
+        *(f" if {change}: _seldom = {apart}" for change in _changes_apart(layout, given, always)),
         " if _old.__class__ is _blank:",
-        *(f"  if {name} is not _same: _old.{name} = {name}" for name in layout.own),
-        *(["  _old._seldom = _seldom"] if layout.seldom else []),
+        *(f"  _old.{name} = {value}" for name, value in own.items() if name in given),
+        "  _old._seldom = _seldom" if layout.seldom else "",
         "  return _old",
-        *(f" {line}" for line in filled(cls, values, "_seldom")),
+        *(f" {line}" for line in filled(cls, own, "_seldom")),
         " return _new",
     ]
     scope = {f"_default_{name}": default for name, default in defaults.items()}
@@ -202,18 +212,21 @@ def changer(cls: type[T], **always: object) -> Callable[..., T]:
     return _function(lines, {**scope, **scope_of(cls), "_same": _SAME})
 
 
-def _seldom_changed(layout: _Layout, always: Mapping[str, object]) -> Iterator[str]:
-    """Yield the lines that find what an object holds apart after a change: mostly the usual, as before."""
-    if not layout.seldom:
-        return
-    sets, values = [], []
+def _changes_apart(layout: _Layout, given: Sequence[str], always: Mapping[str, object]) -> Iterator[str]:
+    """Yield the condition under which a change comes to what is held apart; none where it cannot.
+
+    Mostly all is usual before and after. So what always becomes the usual is not looked at unless another
+    value is given for it.
+    """
+    sets = []
     for name in layout.seldom:
-        # What always becomes the usual changes nothing where all is usual, unless another value is given.
-        unsaid = f"_default_{name}" if always.get(name, _SAME) == getattr(layout.usual, name) else "_same"
-        sets.append(f"{name} is not {unsaid} and {name} != _usual_{name}")
-        values.append(name if name in always else f"_seldom.{name} if {name} is _same else {name}")
-    yield "_seldom = _old._seldom"
-    yield f"if _seldom is not _usual or {' or '.join(sets)}: _seldom = {apart_of(values)}"
+        if name in given:
+            to_usual = name in always and always[name] == getattr(layout.usual, name)
+            sets.append(
+                f"{name} is not {f'_default_{name}' if to_usual else '_same'} and {name} != _usual_{name}"
+            )
+    if sets:
+        yield f"_seldom is not _usual or {' or '.join(sets)}"
 
 
 def maker(cls: type[T], *names: str) -> Callable[..., T]:

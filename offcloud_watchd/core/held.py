@@ -49,7 +49,7 @@ def _pack_url(link: Any, url: str) -> None:
         if url.startswith(named):
             rest = url[len(named) :]
             if not rest or rest[0] == "&":
-                link.rest_ = once(rest)
+                link.rest_ = once(rest) if rest else ""
                 return
     if url == begin:
         link.rest_ = "+"
@@ -98,8 +98,11 @@ INFO_HASH_V1: Final = Packed(("hash_",), _pack_info_hash, _info_hash)
 
 def _pack_path(publication: Any, path: str) -> None:
     directory, slash, name = path.rpartition("/")
-    publication.directory_ = once(directory) if slash else None
-    publication.name_ = once(name)
+    if len(RECENT) > RECENT_MOST:
+        RECENT.clear()
+    # Without a call for each: a start does this for every job. A path is never long.
+    publication.directory_ = RECENT.setdefault(directory, directory) if slash else None
+    publication.name_ = RECENT.setdefault(name, name)
 
 
 def _path(publication: Any) -> str:

@@ -268,7 +268,13 @@ def _scalar(annotation: object) -> type:
 
 def _tuple_decoder(item: Decode, whose: str) -> Decode:
     wrong = _wrong(list, whose)
-    return lambda value: tuple(map(item, value)) if type(value) is list else wrong(value)
+
+    def decode(value: object) -> object:
+        if type(value) is not list:
+            wrong(value)
+        return (item(value[0]),) if len(value) == 1 else tuple(map(item, value))  # mostly one
+
+    return decode
 
 
 def _enum_decoder(cls: type[StrEnum], whose: str) -> Decode:

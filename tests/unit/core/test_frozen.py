@@ -91,6 +91,25 @@ def test_what_always_changes_need_not_be_said(cls: type[Any]) -> None:
     assert old == cls("a", (1,), note="old")
 
 
+@pytest.mark.parametrize("cls", [Thing, Slim])
+def test_who_changes_the_same_members_each_time_says_so(cls: type[Any]) -> None:
+    """All of them are given then, and no others; what always changes is as everywhere."""
+    change = changer(cls, "id", "note", sizes=())
+    for old in (cls("a", (1,), note="old"), cls("a")):
+        thawed = replace(old)
+        thaw(thawed)
+        assert change(old, id="b", note="new") == cls("b", (), note="new")
+        assert change(old, id="b", note=None) == cls("b")
+        assert change(old, id="b", note=None, sizes=(2,)) == cls("b", (2,))
+        assert change(thawed, id="b", note="new") is thawed
+        freeze(thawed, cls)
+        assert thawed == cls("b", (), note="new")
+    with pytest.raises(TypeError):
+        change(cls("a"), id="b")
+    with pytest.raises(TypeError):
+        changer(cls, "note")(cls("a"), note=None, id="b")
+
+
 def test_what_is_no_member_is_refused() -> None:
     """As ``__init__`` and ``replace`` refuse it."""
     with pytest.raises(TypeError):
@@ -99,6 +118,8 @@ def test_what_is_no_member_is_refused() -> None:
         maker(Thing, "sizes")
     with pytest.raises(TypeError, match="Thing has no size"):
         changer(Thing, size=1)
+    with pytest.raises(TypeError, match="Thing has no size"):
+        changer(Thing, "size")
     with pytest.raises(TypeError, match="Thing has no size"):
         compact(seldom=("size",))(Thing)
     with pytest.raises(TypeError, match="Pair packs whole"):
