@@ -2,7 +2,8 @@
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -92,15 +93,28 @@ def test_a_submission_is_not_begun_when_stopped(play: Play) -> None:
     assert server.asked == []
 
 
+@contextmanager
+def stopped_when_asked(server: WireServer) -> Iterator[threading.Event]:
+    """Give a flag that is raised as soon as a question is at the server, and not before."""
+    stopping = threading.Event()
+
+    def stop_when_asked() -> None:
+        while not server.asked:
+            threading.Event().wait(0.005)
+        stopping.set()
+
+    operator = threading.Thread(target=stop_when_asked, daemon=True)
+    operator.start()
+    yield stopping
+    operator.join()
+
+
 def test_a_submission_in_flight_is_not_cut_short(play: Play) -> None:
     """Its answer is worth waiting for, also at the end of the program."""
-    client, _ = play(Turn(http({"requestId": "R1"}), drips=True))
-    stopping = threading.Event()
-    timer = threading.Timer(0.1, stopping.set)
-    timer.start()
-    assert client.submit(LINK, stopping).request_id == "R1"
-    assert stopping.is_set()
-    timer.join()
+    client, server = play(Turn(http({"requestId": "R1"}), drips=True))
+    with stopped_when_asked(server) as stopping:
+        assert client.submit(LINK, stopping).request_id == "R1"
+        assert stopping.is_set()
 
 
 # --- Repeating ---
@@ -145,18 +159,8 @@ def test_a_definite_answer_is_not_asked_for_again(play: Play, stop: threading.Ev
 def test_repeating_ends_when_stopped(play: Play) -> None:
     """A raised flag ends the pause between two tries and the tries (a trap of tenacity)."""
     client, server = play(Turn(ending="reset"), retry_wait_s=30.0)
-    stopping = threading.Event()
-
-    def stop_when_asked() -> None:
-        while not server.asked:
-            threading.Event().wait(0.02)
-        stopping.set()
-
-    operator = threading.Thread(target=stop_when_asked)
-    operator.start()
-    with pytest.raises(Cancelled):
+    with stopped_when_asked(server) as stopping, pytest.raises(Cancelled):
         client.status(ITEM, stopping)
-    operator.join()
     assert len(server.asked) == 1
 
 
