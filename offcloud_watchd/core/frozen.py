@@ -6,10 +6,10 @@ here goes another way and comes to the same: it is filled while it belongs to a 
 is not frozen, and then is given its own. Who alone has an object may give it that other class once more
 (``thaw``), and it is changed itself until it has its own again.
 
-Memory: a daemon keeps every job it ever had. ``compact`` lets a class hold its members in fewer bytes than it
-shows them: those that hardly any object sets in an object apart, which all others share, and those that
-follow from others only as far as they do not (``Packed``). Whoever makes, reads, compares or replaces such an
-object sees a frozen dataclass like any other.
+Memory: a daemon keeps every job it ever had. ``slim`` lets a class hold its members in fewer bytes than it
+shows them: those that hardly any object sets in an object apart, which all others share, and one that mostly
+follows from others (an address from its hash and name) only by what does not follow (``Packed``). Whoever
+makes, reads, compares or replaces such an object sees a frozen dataclass like any other.
 """
 
 from __future__ import annotations
@@ -58,17 +58,21 @@ class _Layout:
 # --- classes that hold less ---------------------------------------------------------------------------------
 
 
-def compact(*, seldom: Sequence[str] = (), **packed: Packed) -> Callable[[type[T]], type[T]]:
+def slim(*, seldom: Sequence[str] = (), **packed: Packed) -> Callable[[type[T]], type[T]]:
     """Return what makes a frozen dataclass without ancestors hold its members in fewer bytes.
 
-    ``seldom`` names members that hardly any object sets to anything but their defaults, which may not be
-    mutable; every read of one takes a little longer. ``packed`` tells of others how they are held.
+    ``seldom`` names members that hardly any object sets to anything but their defaults; every read of one
+    takes a little longer, and what is equal to a default is shown as the default. ``packed`` tells of others
+    how they are held. The class has no ``__post_init__``, no factory of defaults and no heirs.
     """
 
-    def compacted(cls: type[T]) -> type[T]:
+    def slimmed(cls: type[T]) -> type[T]:
         names = [one.name for one in _members(cls)]
         if unknown := {*seldom, *packed} - set(names):
             raise TypeError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
+        made_by_factory = any(one.default_factory is not MISSING for one in _members(cls))
+        if made_by_factory or hasattr(cls, "__post_init__"):
+            raise TypeError(f"{cls.__name__} is more than its members: it cannot be slim")
         own = tuple(name for name in names if name not in seldom and name not in packed)
         layout = _Layout(own, packed, tuple(seldom), *(_apart(cls, seldom) if seldom else ()))
         left_out = {*names, "__init__", "__dict__", "__weakref__"}
@@ -81,7 +85,7 @@ def compact(*, seldom: Sequence[str] = (), **packed: Packed) -> Callable[[type[T
         made.__reduce__ = functools.partialmethod(_remade, names)  # type: ignore[assignment,method-assign] # as above
         return cast("type[T]", made)
 
-    return compacted
+    return slimmed
 
 
 def _remade(one: object, names: Sequence[str]) -> tuple[type, tuple[object, ...]]:
@@ -112,7 +116,7 @@ def _apart(cls: type, names: Sequence[str]) -> tuple[object, Callable[..., objec
 def blank(cls: type[T]) -> type[Any]:
     """Return a class whose objects may be filled, and whose ``__class__`` may then be set to ``cls``.
 
-    ``cls`` is a frozen dataclass with slots, or one that ``compact`` made, and without ancestors. ``filled``
+    ``cls`` is a frozen dataclass with slots, or one that ``slim`` made, and without ancestors. ``filled``
     tells how one is filled.
     """
     return _blank(cls)  # type: ignore[arg-type] # classes are hashable
@@ -121,6 +125,7 @@ def blank(cls: type[T]) -> type[Any]:
 @functools.cache
 def _blank(cls: type) -> type[Any]:
     slots = _layout(cls).slots
+    # Names with two underscores are left out, the layout among them: nobody is to take this for a ``cls``.
     own = {name: one for name, one in vars(cls).items() if name not in slots and not name.startswith("__")}
     return type(f"Blank{cls.__name__}", (), {"__slots__": slots, **own})
 
@@ -152,7 +157,11 @@ def apart_of(names: Sequence[str]) -> str:
 
 
 def scope_of(cls: type[object]) -> dict[str, object]:
-    """Return what the lines of ``filled`` and ``apart_of`` need."""
+    """Return what the lines of ``filled`` and ``apart_of`` need.
+
+    ``_blank`` and ``_cls`` are the two classes, ``_usual`` is what is held apart where all is usual,
+    ``_apart`` makes another, ``_pack_NAME`` packs a member. The lines set ``_new``.
+    """
     layout = _layout(cls)
     scope: dict[str, object] = {f"_pack_{name}": one.pack for name, one in layout.packed.items()}
     return {**scope, "_blank": blank(cls), "_cls": cls, "_usual": layout.usual, "_apart": layout.apart}
@@ -176,8 +185,8 @@ def changer(cls: type[T], *only: str, **always: object) -> Callable[..., T]:
     """Return what ``dataclasses.replace`` is, for objects of one class alone; ``cls`` as for ``blank``.
 
     One that was thawed is changed in place. ``always`` is what some members become where the caller does not
-    say otherwise. ``only`` names those that are given each time, and then no others are: that takes a third
-    of the time. Raises ``TypeError`` for one that is no member, and for a class of which one is packed.
+    say otherwise. ``only`` names those that are given each time, and then no others are: that takes half the
+    time. Raises ``TypeError`` for one that is no member, and for a class of which one is packed.
     """
     layout = _layout(cls)
     names = [one.name for one in _members(cls)]
@@ -199,7 +208,7 @@ def changer(cls: type[T], *only: str, **always: object) -> Callable[..., T]:
     lines = [
         f"def changed(_old, /, {_parameters(given, defaults)}):",
         " _seldom = _old._seldom" if layout.seldom else "",
-        *(f" if {change}: _seldom = {apart}" for change in _changes_apart(layout, given, always)),
+        *(f" if {change}: _seldom = {apart}" for change in _changes_apart(layout, given, others)),
         " if _old.__class__ is _blank:",
         *(f"  _old.{name} = {value}" for name, value in own.items() if name in given),
         "  _old._seldom = _seldom" if layout.seldom else "",
@@ -212,19 +221,13 @@ def changer(cls: type[T], *only: str, **always: object) -> Callable[..., T]:
     return _function(lines, {**scope, **scope_of(cls), "_same": _SAME})
 
 
-def _changes_apart(layout: _Layout, given: Sequence[str], always: Mapping[str, object]) -> Iterator[str]:
-    """Yield the condition under which a change comes to what is held apart; none where it cannot.
-
-    Mostly all is usual before and after. So what always becomes the usual is not looked at unless another
-    value is given for it.
-    """
-    sets = []
-    for name in layout.seldom:
-        if name in given:
-            to_usual = name in always and always[name] == getattr(layout.usual, name)
-            sets.append(
-                f"{name} is not {f'_default_{name}' if to_usual else '_same'} and {name} != _usual_{name}"
-            )
+def _changes_apart(layout: _Layout, given: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+    """Yield the condition under which a change comes to what is held apart; none where it cannot."""
+    sets = [
+        f"{name} is not _same and {name} != _usual_{name}" if name in others else f"{name} != _usual_{name}"
+        for name in layout.seldom
+        if name in given
+    ]
     if sets:
         yield f"_seldom is not _usual or {' or '.join(sets)}"
 
@@ -250,7 +253,9 @@ def _constructor(cls: type[object]) -> Callable[..., object]:
     lines = filled(cls, {name: name for name in names}, apart_of(_layout(cls).seldom))
     scope = {f"_default_{name}": default for name, default in defaults.items()}
     signature = f"def made(_class, {_parameters(names, defaults)}):"
-    return _function([signature, *(f" {line}" for line in lines), " return _new"], scope | scope_of(cls))
+    made = _function([signature, *(f" {line}" for line in lines), " return _new"], scope | scope_of(cls))
+    made.__qualname__ = cls.__qualname__  # its errors name what was called
+    return made
 
 
 def _parameters(names: Sequence[str], defaults: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""How texts that follow from others are held: only as far as they do not follow. See ``frozen.compact``.
+"""How texts that follow from others are held: only as far as they do not follow. See ``frozen.slim``.
 
 Rules of this file:
 
@@ -16,7 +16,12 @@ _MAGNETS: Final = {"btih:": "magnet:?xt=urn:btih:", "btmh:": "magnet:?xt=urn:btm
 _WORD_CHARS: Final = len("btih:")
 
 RECENT: Final[dict[object, object]] = {}
-"""The texts of which there is one only, by themselves; whoever adds one keeps to ``RECENT_MOST``."""
+"""Texts that came shortly before, each by itself; decoders share it, so that a text is there once in all.
+
+All threads use it without a lock: each step is one call of a dictionary of plain texts, so that two of them
+can at worst hold a text twice. Whoever adds empties it first when it has more than ``RECENT_MOST``. Only
+``once`` leaves out long ones: a name in a journal may have 64 Ki characters.
+"""
 
 RECENT_MOST: Final = 1024
 
@@ -35,41 +40,49 @@ def once(text: str) -> str:
 
 # --- the address of a link ----------------------------------------------------------------------------------
 #
-# Of a magnet is held what follows its topic and its name, mostly the trackers of many others. Where its name
-# does not stand there as it is, two parts are held: what does, and what follows it. A plus stands for the
-# address that a key tells, of a web link all; a minus stands before one that it does not tell.
+# Where ``begin`` is the address as far as the key tells it, what is held is one of
+#
+#   "" or "&tr=..."        begin, &dn= and the name, and this: nearly every torrent
+#   ("&dn=...", "&tr=...")  begin and both: the name is spelled otherwise; the second part others have, too
+#   "+"                    begin alone: nearly every web link
+#   "-ADDRESS"             it does not follow from the key
+
+_AS_ITS_KEY: Final = "+"
+_WHOLE: Final = "-"
+
+
+def _begin(key: str) -> tuple[str, bool]:
+    """Return the address as far as a key tells it, and whether that is the beginning of a magnet."""
+    head = _MAGNETS.get(key[:_WORD_CHARS])
+    return (key.removeprefix("url:"), False) if head is None else (head + key[_WORD_CHARS:], True)
 
 
 def _pack_url(link: Any, url: str) -> None:
-    key, name = link.key, link.name
-    head = _MAGNETS.get(key[:_WORD_CHARS])
-    begin = head + key[_WORD_CHARS:] if head else key.removeprefix("url:")
-    if head and name:
-        named = f"{begin}&dn={name}"
+    begin, is_magnet = _begin(link.key)
+    if is_magnet and link.name:
+        named = f"{begin}&dn={link.name}"
         if url.startswith(named):
             rest = url[len(named) :]
             if not rest or rest[0] == "&":
                 link.rest_ = once(rest) if rest else ""
                 return
     if url == begin:
-        link.rest_ = "+"
-    elif head and url.startswith(f"{begin}&"):
+        link.rest_ = _AS_ITS_KEY
+    elif is_magnet and url.startswith(f"{begin}&"):
         first, ampersand, others = url[len(begin) + 1 :].partition("&")
-        link.rest_ = ("&" + first, once(ampersand + others))
+        link.rest_ = (f"&{first}", once(ampersand + others))
     else:
-        link.rest_ = "-" + url
+        link.rest_ = _WHOLE + url
 
 
 def _url(link: Any) -> str:
     rest: str | tuple[str, str] = link.rest_
-    key: str = link.key
-    head = _MAGNETS.get(key[:_WORD_CHARS])
-    begin = head + key[_WORD_CHARS:] if head else key.removeprefix("url:")
+    begin, _ = _begin(link.key)
     if isinstance(rest, tuple):
         return begin + rest[0] + rest[1]
-    if rest.startswith("-"):
+    if rest.startswith(_WHOLE):
         return rest[1:]
-    return begin if rest == "+" else f"{begin}&dn={link.name}{rest}"
+    return begin if rest == _AS_ITS_KEY else f"{begin}&dn={link.name}{rest}"
 
 
 URL: Final = Packed(("rest_",), _pack_url, _url)

@@ -31,10 +31,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, final
 
 from offcloud_watchd.core import held
-from offcloud_watchd.core.frozen import compact
+from offcloud_watchd.core.frozen import slim
 
 
 class LinkKind(StrEnum):
@@ -115,7 +115,8 @@ PAUSING: Final = (Lane.API, Lane.FETCH, Lane.DISK)
 """The lanes that can be paused, in the order in which they are shown."""
 
 
-@compact(url=held.URL, info_hash_v1=held.INFO_HASH_V1)
+@final
+@slim(url=held.URL, info_hash_v1=held.INFO_HASH_V1)
 @dataclass(frozen=True)
 class Link:
     """One thing to fetch, as it will be submitted.
@@ -307,7 +308,8 @@ class Check:
     names: tuple[str, ...] = ()
 
 
-@compact(path=held.PATH)
+@final
+@slim(path=held.PATH)
 @dataclass(frozen=True)
 class Publication:
     """The proof that a release is in its place: directory, number of files, bytes, how it was checked.
@@ -333,7 +335,8 @@ class Delivery:
     size_bytes: int | None = None
 
 
-@compact(
+@final
+@slim(
     seldom=(
         "attempts",
         "retry_at",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from offcloud_watchd.core.agenda import Agenda
@@ -36,11 +36,10 @@ class Ledger:
         self._jobs = jobs
         self._agenda = Agenda(jobs.values())
         self._counts = Counter(job.state for job in jobs.values() if not job.remembered)
-        self._by_key: dict[str, tuple[str, ...]] = {}
+        self._by_key = _ids_by_key(jobs.values())
         self._by_request: dict[str, tuple[str, ...]] = {}
         self._by_name: dict[tuple[str, str | None], tuple[str, ...]] | None = None
         for job in jobs.values():
-            self._note_key(job)
             self._note_request(None, job)
         self._journal = journal
         self._clock = clock
@@ -289,6 +288,14 @@ class Ledger:
         others = tuple(job_id for job_id in self._by_key.pop(gone.link.key) if job_id != gone.id)
         if others:
             self._by_key[gone.link.key] = others
+
+
+def _ids_by_key(jobs: Iterable[Job]) -> dict[str, tuple[str, ...]]:
+    """Return the jobs of each content: in tuples, as most have one, and a set of it takes 168 bytes more."""
+    ids: dict[str, list[str]] = {}
+    for job in jobs:
+        ids.setdefault(job.link.key, []).append(job.id)
+    return {key: tuple(same) for key, same in ids.items()}
 
 
 def _named(job: Job) -> tuple[str, str | None]:

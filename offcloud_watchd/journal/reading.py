@@ -164,6 +164,7 @@ class Generation:
             self._stop_at(file, BrokenRecord("the file ends before its list of jobs does"))
 
     def _visit_all(self, lines: Sequence[bytes], visit: Visit) -> None:
+        # Counted in locals, for speed; what was visited counts also where ``visit`` raises.
         records, offset_bytes = self.records, self.offset_bytes
         try:
             for record, line in zip(self._opened(lines), lines, strict=True):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import FrozenInstanceError, asdict, dataclass, fields, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
 from typing import Any
 
 import pytest
 
-from offcloud_watchd.core.frozen import Packed, blank, changer, compact, freeze, maker, thaw
+from offcloud_watchd.core.frozen import Packed, blank, changer, freeze, maker, slim, thaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Thing:
         return len(self.sizes)
 
 
-@compact(seldom=("weight", "note", "sizes"))
+@slim(seldom=("weight", "note", "sizes"))
 @dataclass(frozen=True)
 class Slim:
     """The same, and most have neither sizes nor a note; declared in another order than it is said above."""
@@ -48,13 +48,30 @@ def _halve(pair: Any, whole: str) -> None:
     pair.left_, pair.right_ = whole[:middle], whole[middle:]
 
 
-@compact(whole=Packed(("left_", "right_"), _halve, lambda pair: pair.left_ + pair.right_))
+@slim(whole=Packed(("left_", "right_"), _halve, lambda pair: pair.left_ + pair.right_))
 @dataclass(frozen=True)
 class Pair:
     """One of whose members is held in two parts."""
 
     whole: str
     number: int = 0
+
+
+@dataclass(frozen=True)
+class WithFactory:
+    """One whose default is made anew for each."""
+
+    sizes: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class WithMore:
+    """One that does something when it is made."""
+
+    id: str
+
+    def __post_init__(self) -> None:
+        """Do it."""
 
 
 def test_what_is_made_is_like_any_other() -> None:
@@ -121,10 +138,13 @@ def test_what_is_no_member_is_refused() -> None:
     with pytest.raises(TypeError, match="Thing has no size"):
         changer(Thing, "size")
     with pytest.raises(TypeError, match="Thing has no size"):
-        compact(seldom=("size",))(Thing)
+        slim(seldom=("size",))(Thing)
+    for cls in (WithFactory, WithMore):
+        with pytest.raises(TypeError, match="cannot be slim"):
+            slim()(cls)
     with pytest.raises(TypeError, match="Pair packs whole"):
         changer(Pair)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"Slim\(\) missing"):
         Slim()  # type: ignore[call-arg] # that it must be given is what is tested
 
 
@@ -158,7 +178,7 @@ ONES = [Slim("a"), Slim("a", (1,), "k", "n", 2.5), Pair("whole"), Pair("", 7)]
 @pytest.mark.parametrize("one", ONES, ids=repr)
 def test_who_holds_less_is_like_any_other(one: Any) -> None:
     """Its members, its copies, its text, its hash; and nothing sets a member."""
-    members = {field.name: getattr(one, field.name) for field in fields(one)}
+    members = {member.name: getattr(one, member.name) for member in fields(one)}
     assert (asdict(one), type(one)(**members), replace(one)) == (members, one, one)
     assert (copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))) == (one, one, one)
     assert hash(type(one)(**members)) == hash(one)
