@@ -240,7 +240,10 @@ def maker(cls: type[T], *names: str) -> Callable[..., T]:
     others = [one for one in _members(cls) if one.name not in names]
     if missing := [one.name for one in others if one.default is MISSING]:
         raise TypeError(f"{cls.__name__} is not made without {', '.join(missing)}")
-    lines = filled(cls, {name: name for name in names} | {one.name: f"_default_{one.name}" for one in others})
+    values = {name: name for name in names} | {one.name: f"_default_{one.name}" for one in others}
+    seldom = _layout(cls).seldom
+    apart = apart_of([values[name] for name in seldom]) if set(names) & set(seldom) else "_usual"
+    lines = filled(cls, values, apart)
     scope = {f"_default_{one.name}": one.default for one in others}
     signature = f"def made({', '.join(names)}):"
     return _function([signature, *(f" {line}" for line in lines), " return _new"], scope | scope_of(cls))

@@ -82,6 +82,7 @@ def test_what_is_made_is_like_any_other() -> None:
     with pytest.raises(FrozenInstanceError):
         made.note = "x"  # type: ignore[misc] # that it cannot be is what is tested
     assert maker(Slim, "id", "kind")("a", "b") == Slim("a", kind="b")
+    assert maker(Slim, "note", "id")("n", "a") == Slim("a", note="n")
 
 
 CHANGES: list[dict[str, object]] = [{}, {"note": None}, {"note": "x", "sizes": ()}, {"id": "b"}]
