@@ -140,9 +140,11 @@ def test_what_is_not_mounted_was_not_taken_away(remote: Remote) -> None:
     category = remote.server.data / "tv"
     away = category.rename(category.with_name("away"))
     assert not remote.shelf().vanished(publication)
+    assert blocked_lane(lambda: remote.shelf().holds(publication)) == "disk"
     shutil.rmtree(away / RELEASE)
     away.rename(category)
     assert remote.shelf().vanished(publication)
+    assert not remote.shelf().holds(publication)
 
 
 def test_a_name_that_is_taken_is_not_touched(remote: Remote) -> None:
@@ -410,7 +412,7 @@ def test_while_it_is_away_nothing_is_asked_of_the_service(own: Remote) -> None:
 def test_a_remote_that_moves_no_directories(own: Remote) -> None:
     """As a bucket: file by file, and whole in the end."""
     own.server.end()
-    own.server.moves_directories = False
+    own.server.has_directories = False
     own.server.start()
     client = own.server.client(own.clock, own.notes_dir)
     assert not client.is_one_step()
@@ -419,6 +421,18 @@ def test_a_remote_that_moves_no_directories(own: Remote) -> None:
     assert own.fetch(own.put(("Root/a", A)), id="other").path.endswith(" (2)")
     own.shelf().tidy(own.job())
     assert client.directories(".offcloud-watchd") == ["other-0"]
+
+
+def test_whoever_empties_a_bucket_takes_its_directories(own: Remote) -> None:
+    """There that says nothing about a disk: the release was taken away, and may be fetched again."""
+    own.server.end()
+    own.server.has_directories = False
+    own.server.start()
+    publication = own.fetch(own.put(("Root/a", A)))
+    assert own.shelf().holds(publication)
+    shutil.rmtree(own.server.data / "tv")
+    assert not own.shelf().holds(publication)
+    assert own.shelf().vanished(publication)
 
 
 def test_a_staging_that_was_lost_is_fetched_again(own: Remote) -> None:

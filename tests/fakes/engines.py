@@ -117,14 +117,14 @@ class RcloneServer:
     """One ``rclone rcd``; ``root`` is a directory of its own, ``remote`` the place that it is used for.
 
     ``webdav``: that place is served by a second rclone, and reached over WebDAV. Without
-    ``moves_directories`` a directory is moved file by file, as in a bucket.
+    ``has_directories`` none is moved but file by file, and none is there when it is empty, as in a bucket.
     """
 
     root: Path
     webdav: bool = False
     remote: str = ""
     password: str = SECRET
-    moves_directories: bool = True
+    has_directories: bool = True
 
     def __post_init__(self) -> None:
         """Take the ports, and the place on the disk."""
@@ -146,7 +146,7 @@ class RcloneServer:
         if self.webdav:
             address = f"--addr=127.0.0.1:{self.dav_port}"
             self._run("serve", "webdav", str(self.data), address, "--dir-cache-time=0s")
-        features = [] if self.moves_directories else ["--disable=DirMove"]
+        features = [] if self.has_directories else ["--disable=DirMove,CanHaveEmptyDirectories"]
         self._run("rcd", f"--rc-addr=127.0.0.1:{self.port}", "--rc-user=u", f"--rc-pass={SECRET}", *features)
         _wait_until_answered(self.client(SystemTicks(), self.root).free_bytes, self.log)
         return self

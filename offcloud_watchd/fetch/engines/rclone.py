@@ -88,9 +88,15 @@ class Rclone:
 
     def is_one_step(self) -> bool:
         """Tell whether a directory of the remote is moved by one step, so that nobody sees it by halves."""
-        return (
-            mapping(self._call("operations/fsinfo", fs=self._remote()).get("Features")).get("DirMove") is True
-        )
+        return self._can("DirMove")
+
+    def keeps_empty_directories(self) -> bool:
+        """Tell whether a directory is there also when nothing is in it; in a bucket it is not."""
+        return self._can("CanHaveEmptyDirectories")
+
+    def _can(self, feature: str) -> bool:
+        features = mapping(self._call("operations/fsinfo", fs=self._remote()).get("Features"))
+        return features.get(feature) is True
 
     def free_bytes(self) -> int | None:
         """Return how much room there is; None where the remote does not tell."""

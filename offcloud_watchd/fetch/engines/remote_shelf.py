@@ -80,24 +80,36 @@ class RemoteShelf:
 
     def holds(self, publication: Publication) -> bool:
         """Tell whether a release still has at least the files and the bytes that were published."""
+        path = self._path_of(publication.path)
         try:
-            here = self._rclone.files(self._path_of(publication.path))
+            here = self._rclone.files(path)
+            if not here and self._is_away(path):
+                above = str(PurePosixPath(publication.path).parent)
+                raise Blocked(
+                    "disk",
+                    f"{above} is not on {self._rclone.settings.remote} any more: mount what it lies on, "
+                    "or make that directory again if you took it away",
+                )
         except EngineDown as error:
             raise Blocked("disk", str(error)) from error
         return len(here) >= publication.files and sum(here.values()) >= publication.size_bytes
 
     def vanished(self, publication: Publication) -> bool:
-        """Tell whether a release was taken away, all of it; False as long as that cannot be told.
-
-        It cannot where the directory that it lay in is not there either: a disk of rclone's may be unmounted.
-        """
+        """Tell whether a release was taken away, all of it; False as long as that cannot be told."""
         path = self._path_of(publication.path)
-        above = path.rpartition("/")[0]
         try:
             is_gone = not self._rclone.files(path) and not self._rclone.is_there(path)
-            return is_gone and self._rclone.is_there(above)
+            return is_gone and not self._is_away(path)
         except EngineDown:
             return False
+
+    def _is_away(self, path: str) -> bool:
+        """Tell whether not even the directory is there in which a release lay: a disk may be unmounted.
+
+        A bucket has no empty directories, and no disk: who takes the last release takes the directory, too.
+        """
+        above = path.rpartition("/")[0]
+        return self._rclone.keeps_empty_directories() and not self._rclone.is_there(above)
 
     def tidy(self, job: Job) -> None:
         """Drop what staging holds of this round of a job, and of earlier ones; repeating it is harmless."""
