@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 from offcloud_watchd.core.frozen import Packed
@@ -15,27 +16,14 @@ from offcloud_watchd.core.frozen import Packed
 _MAGNETS: Final = {"btih:": "magnet:?xt=urn:btih:", "btmh:": "magnet:?xt=urn:btmh:1220"}
 _WORD_CHARS: Final = len("btih:")
 
-RECENT: Final[dict[object, object]] = {}
-"""Texts that came shortly before, each by itself; decoders share it, so that a text is there once in all.
-
-All threads use it without a lock: each step is one call of a dictionary of plain texts, so that two of them
-can at worst hold a text twice. Whoever adds empties it first when it has more than ``RECENT_MOST``. Only
-``once`` leaves out long ones: a name in a journal may have 64 Ki characters.
-"""
-
-RECENT_MOST: Final = 1024
-
-_ONCE_CHARS: Final = 4096
-"""Longer texts are nobody else's, and are not kept here."""
+_LONG_CHARS: Final = 4096
+"""What is longer nobody else has; it is not kept for being found again."""
 
 
+@functools.lru_cache(maxsize=1024)
 def once(text: str) -> str:
     """Return an equal text that came shortly before, or this one: what is kept of both is kept once."""
-    if len(text) > _ONCE_CHARS:
-        return text
-    if len(RECENT) > RECENT_MOST:
-        RECENT.clear()
-    return RECENT.setdefault(text, text)  # type: ignore[return-value] # an equal one
+    return text
 
 
 # --- the address of a link ----------------------------------------------------------------------------------
@@ -64,13 +52,14 @@ def _pack_url(link: Any, url: str) -> None:
         if url.startswith(named):
             rest = url[len(named) :]
             if not rest or rest[0] == "&":
-                link.rest_ = once(rest) if rest else ""
+                link.rest_ = once(rest) if len(rest) < _LONG_CHARS else rest
                 return
     if url == begin:
         link.rest_ = _AS_ITS_KEY
     elif is_magnet and url.startswith(f"{begin}&"):
         first, ampersand, others = url[len(begin) + 1 :].partition("&")
-        link.rest_ = (f"&{first}", once(ampersand + others))
+        others = ampersand + others
+        link.rest_ = (f"&{first}", once(others) if len(others) < _LONG_CHARS else others)
     else:
         link.rest_ = _WHOLE + url
 
@@ -111,11 +100,8 @@ INFO_HASH_V1: Final = Packed(("hash_",), _pack_info_hash, _info_hash)
 
 def _pack_path(publication: Any, path: str) -> None:
     directory, slash, name = path.rpartition("/")
-    if len(RECENT) > RECENT_MOST:
-        RECENT.clear()
-    # Without a call for each: a start does this for every job. A path is never long.
-    publication.directory_ = RECENT.setdefault(directory, directory) if slash else None
-    publication.name_ = RECENT.setdefault(name, name)
+    publication.directory_ = once(directory) if slash else None
+    publication.name_ = once(name)
 
 
 def _path(publication: Any) -> str:

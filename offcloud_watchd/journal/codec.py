@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
 
 from offcloud_watchd.core.frozen import apart_of, filled, scope_of, seldom_members
-from offcloud_watchd.core.held import RECENT, RECENT_MOST
+from offcloud_watchd.core.held import once
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ Decode = Callable[[object], object]
 
 
 _SCALARS: Final = (str, int, float, bool)
+_RECENT: Final = 1024  # how many decoded values of a kind are remembered to be shared
 _STRIDE: Final = 4  # after so many members it is looked whether others are there
 
 
@@ -64,8 +65,7 @@ class Codec:
         self._shared = shared
         self._shared_members = frozenset(shared_members)
         self._recent: dict[str, dict[object, object]] = {
-            "_recent_str": RECENT,
-            **{f"_recent_{kind}": {} for kind in ("int", "float", "objects")},
+            f"_recent_{kind}": {} for kind in ("int", "float", "objects")
         }
         self._encoders: dict[type, Encode] = {}
         self._decoders: dict[type, Callable[[object], Any]] = {}
@@ -145,6 +145,7 @@ class Codec:
             **scope_of(cls),
             "_wrong": _wrong(dict, whose),
             "_missing": _missing(cls),
+            "_once": once,
             **self._recent,
         }
         for one in fields(cls):
@@ -166,12 +167,12 @@ def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.
     seldom = seldom_members(cls)
     required = [one.name for one in fields(cls) if one.default is MISSING]
     optional = [one.name for one in fields(cls) if one.default is not MISSING and one.name not in seldom]
-    kinds = {_kind(hint) for name, hint in _hints(cls).items() if name in shared_members}
+    kinds = {_kind(hint) for name, hint in _hints(cls).items() if name in shared_members} - {"str"}
     taken = functools.partial(_taken, cls, shared_members)
     lines = [
         "def _decode(_value):",
         " if _value.__class__ is not dict: _wrong(_value)",
-        *(f" if len(_recent_{kind}) > {RECENT_MOST}: _recent_{kind}.clear()" for kind in sorted(kinds)),
+        *(f" if len(_recent_{kind}) > {_RECENT}: _recent_{kind}.clear()" for kind in sorted(kinds)),
         " try:",
         *(f"  {line}" for name in required for line in taken(name)),
         "  pass",
@@ -190,7 +191,7 @@ def _compiled(cls: type, shared: bool, shared_members: frozenset[str]) -> types.
         lines += [
             f" _key = (_cls, {', '.join([*required, *optional, *(['_seldom'] if seldom else [])])})",
             " if _key in _recent_objects: return _recent_objects[_key]",
-            f" if len(_recent_objects) > {RECENT_MOST}: _recent_objects.clear()",
+            f" if len(_recent_objects) > {_RECENT}: _recent_objects.clear()",
         ]
     lines += [
         *(f" {line}" for line in filled(cls, {name: name for name in required + optional}, "_seldom")),
@@ -205,7 +206,9 @@ def _taken(cls: type, shared_members: frozenset[str], name: str) -> list[str]:
     annotation = _hints(cls)[name]
     lines = [f"{name} = _value[{name!r}]", _conversion(name, annotation)]
     if name in shared_members:
-        lines.append(f"{name} = _recent_{_kind(annotation)}.setdefault({name}, {name})")
+        kind = _kind(annotation)
+        shared = f"_once({name})" if kind == "str" else f"_recent_{kind}.setdefault({name}, {name})"
+        lines.append(f"{name} = {shared}")
     return lines
 
 

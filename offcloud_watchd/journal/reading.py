@@ -234,7 +234,6 @@ class Fold:
         self._seen = False
         self._any_thawed = False
         self._ended = False
-        self._last_id = ""
 
     @property
     def jobs(self) -> dict[str, Job]:
@@ -254,7 +253,6 @@ class Fold:
         kind = record.get("kind")
         if kind == JOB:
             job = self._translator.job(record)
-            self._last_id = job.id
             self._jobs[job.id] = job
             if job.changed_at > self.newest_at:  # noqa: PLR1730 - a call a record
                 self.newest_at = job.changed_at
@@ -266,8 +264,8 @@ class Fold:
             raise BrokenRecord("an event stands within the list of jobs", sealed=True)
 
     def _take_drops(self, record: Record) -> None:
-        job = self._jobs.get(self._last_id)
-        if job is None or record.get("job") != self._last_id:
+        job = next(reversed(self._jobs.values()), None)
+        if job is None or record.get("job") != job.id:
             raise BrokenRecord("drops stand behind a job that is not theirs", sealed=True)
         self._jobs[job.id] = replace(job, drops=job.drops + self._translator.drops(record))
 

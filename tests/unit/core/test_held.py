@@ -47,7 +47,7 @@ def test_a_publication_shows_the_path_it_was_given(path: str) -> None:
     assert Publication(path, 1, 2, "size").path == path
 
 
-@given(st.text(max_size=held.RECENT_MOST))
+@given(TEXTS)
 def test_a_text_that_is_held_once_is_equal(text: str) -> None:
     """And the second one is the first."""
     first, second = held.once(text), held.once("".join(list(text)))
@@ -56,13 +56,16 @@ def test_a_text_that_is_held_once_is_equal(text: str) -> None:
 
 
 def test_few_texts_are_kept_to_be_found_again() -> None:
-    """However many there are, and none that is long."""
-    for number in range(3 * held.RECENT_MOST):
+    """However many there are; of long ones none."""
+    most = held.once.cache_info().maxsize
+    assert most is not None
+    for number in range(2 * most):
         held.once(f"text {number}")
-    long = "x" * 100_000
-    assert held.once(long) is long
-    assert len(held.RECENT) <= held.RECENT_MOST + 1
-    assert long not in held.RECENT
+    assert held.once.cache_info().currsize == most
+    known = held.once.cache_info()
+    Link(LinkKind.TORRENT, f"btih:{V1}", f"magnet:?xt=urn:btih:{V1}&dn=name&tr={'x' * 5000}", "name")
+    Link(LinkKind.TORRENT, f"btih:{V1}", f"magnet:?xt=urn:btih:{V1}&dn=other&tr={'x' * 5000}", "name")
+    assert held.once.cache_info() == known
 
 
 @pytest.mark.parametrize("name", ["Some.Show.S01E0", "Ein Name, und mehr & mehr "])
