@@ -9,7 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Final, Literal, Protocol
 
 from offcloud_watchd.core.frozen import Packed
 
@@ -18,6 +18,22 @@ _WORD_CHARS: Final = len("btih:")
 
 _LONG_CHARS: Final = 4096
 """What is longer nobody else has; it is not kept for being found again."""
+
+
+class _Link(Protocol):
+    """A link: the members that the others follow from, and the places of those."""
+
+    key: str
+    name: str | None
+    rest_: str | tuple[str, str]
+    hash_: str | Literal[True] | None
+
+
+class _Publication(Protocol):
+    """A publication: the places of its path."""
+
+    directory_: str | None
+    name_: str
 
 
 @functools.lru_cache(maxsize=1024)
@@ -45,7 +61,7 @@ def _begin(key: str) -> tuple[str, bool]:
     return (key.removeprefix("url:"), False) if head is None else (head + key[_WORD_CHARS:], True)
 
 
-def _pack_url(link: Any, url: str) -> None:
+def _pack_url(link: _Link, url: str) -> None:
     begin, is_magnet = _begin(link.key)
     if is_magnet and link.name:
         named = f"{begin}&dn={link.name}"
@@ -64,8 +80,8 @@ def _pack_url(link: Any, url: str) -> None:
         link.rest_ = _WHOLE + url
 
 
-def _url(link: Any) -> str:
-    rest: str | tuple[str, str] = link.rest_
+def _url(link: _Link) -> str:
+    rest = link.rest_
     begin, _ = _begin(link.key)
     if isinstance(rest, tuple):
         return begin + rest[0] + rest[1]
@@ -77,19 +93,15 @@ def _url(link: Any) -> str:
 URL: Final = Packed(("rest_",), _pack_url, _url)
 
 
-# --- its info hash: mostly that of its key ------------------------------------------------------------------
+# --- its info hash: where it is that of its key, True is held ----------------------------------------------
 
 
-_THAT_OF_THE_KEY: Final = object()
+def _pack_info_hash(link: _Link, info_hash: str | None) -> None:
+    link.hash_ = True if info_hash and link.key == f"btih:{info_hash}" else info_hash
 
 
-def _pack_info_hash(link: Any, info_hash: str | None) -> None:
-    link.hash_ = _THAT_OF_THE_KEY if info_hash and link.key == "btih:" + info_hash else info_hash
-
-
-def _info_hash(link: Any) -> str | None:
-    hash_ = link.hash_
-    return link.key[_WORD_CHARS:] if hash_ is _THAT_OF_THE_KEY else hash_  # type: ignore[no-any-return] # as packed
+def _info_hash(link: _Link) -> str | None:
+    return link.key[_WORD_CHARS:] if link.hash_ is True else link.hash_
 
 
 INFO_HASH_V1: Final = Packed(("hash_",), _pack_info_hash, _info_hash)
@@ -98,15 +110,15 @@ INFO_HASH_V1: Final = Packed(("hash_",), _pack_info_hash, _info_hash)
 # --- the path of a release: its directory is that of many others, its name that of its link -----------------
 
 
-def _pack_path(publication: Any, path: str) -> None:
+def _pack_path(publication: _Publication, path: str) -> None:
     directory, slash, name = path.rpartition("/")
     publication.directory_ = once(directory) if slash else None
     publication.name_ = once(name)
 
 
-def _path(publication: Any) -> str:
-    directory: str | None = publication.directory_
-    return publication.name_ if directory is None else f"{directory}/{publication.name_}"
+def _path(publication: _Publication) -> str:
+    directory, name = publication.directory_, publication.name_
+    return name if directory is None else f"{directory}/{name}"
 
 
 PATH: Final = Packed(("directory_", "name_"), _pack_path, _path)
