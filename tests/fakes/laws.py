@@ -124,7 +124,7 @@ class Laws:
             fetching = other.id in world.mortal_shelf.writing and other.state is JobState.FETCHING
             assert not fetching, f"two transfers of one request at once: {other.id} and {job.id}"
             if world.shelf.links and other.publication is not None and other.state in DONE:
-                assert other.publication.path not in world.shelf.there, f"transferred: {other.id}, {job.id}"
+                assert not world.shelf.has(other.publication.path), f"transferred: {other.id}, {job.id}"
 
     def check_post(self, link: Link) -> None:
         """Hold that what is posted is wanted on record, and may be."""
@@ -182,7 +182,7 @@ class Laws:
             assert event.drop is None or goes_away, "begun anew without a look at what is there"
             path = job.publication.path
             was_gone = any(path.startswith(f"{place}/") for place in world.was_gone)
-            is_gone = path not in world.shelf.there or was_gone
+            is_gone = not world.shelf.has(path) or was_gone
             assert is_gone or goes_away, "begun anew although it is still there"
         if isinstance(event, Kept) and event.path:
             assert event.path in world.mortal_shelf.seen, "nobody saw that it is still there"
@@ -190,7 +190,7 @@ class Laws:
             assert job.submission is not None
             assert job.submission.request_id not in world.cloud.items, "it is still in the account"
         if isinstance(event, Imported) and job is not None and job.publication is not None:
-            gone = job.publication.path not in world.shelf.there
+            gone = not world.shelf.has(job.publication.path)
             assert gone or (job.id, job.round) in world.tools.has, f"nobody has imported it: {job}"
         if isinstance(event, Recategorized):
             world.moved.add(event.job_id)

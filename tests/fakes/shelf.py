@@ -31,12 +31,18 @@ class FakeShelf:
     tight: bool = False
     refused: set[str] = field(default_factory=set)
     astray: str = ""
+    _paths: set[str] = field(
+        default_factory=set
+    )  # of all that are published: a soak asks for each of thousands
 
     @property
     def there(self) -> set[str]:
         """The releases that are in their place."""
-        paths = {one.path for one in self.published.values()} - self.lost
-        return {path for path in paths if not self._is_astray(path)}
+        return {path for path in self._paths if self.has(path)}
+
+    def has(self, path: str) -> bool:
+        """Tell whether a release is in its place."""
+        return path in self._paths and path not in self.lost and not self._is_astray(path)
 
     def fetch(self, job: Job, list_files: ListFiles, on_progress: OnProgress, stop: Stop) -> Publication:
         """Bring the request home; safe to repeat."""
@@ -70,11 +76,11 @@ class FakeShelf:
     def holds(self, publication: Publication) -> bool:
         """Tell whether nobody took the release away."""
         self._check_mounted("disk")
-        return publication.path in self.there
+        return self.has(publication.path)
 
     def vanished(self, publication: Publication) -> bool:
         """Tell whether somebody took the release away; while the directory is missing nobody can tell."""
-        is_gone = publication.path not in self.there and not self._is_astray(publication.path)
+        is_gone = not self.has(publication.path) and not self._is_astray(publication.path)
         return not self.missing and is_gone
 
     def tidy(self, job: Job) -> None:
@@ -83,7 +89,8 @@ class FakeShelf:
     def discard(self, job: Job, stop: Stop) -> None:
         """Delete the releases when asked; repeating it is harmless."""
         if job.remove_files:
-            self.published = {place: one for place, one in self.published.items() if place[0] != job.id}
+            its = [place for place in self.published if place[0] == job.id]
+            self._paths -= {self.published.pop(place).path for place in its}
 
     def probe(self) -> None:
         """Raise while full or missing."""
@@ -95,6 +102,7 @@ class FakeShelf:
         self.publications += 1
         path = f"{job.destination.directory}/{job.release} ({self.publications})"
         self.published[job.id, job.round] = Publication(path, 1, 100, how)
+        self._paths.add(path)
 
     def _check_place(self, job: Job) -> None:
         if self._is_astray(job.destination.directory):

@@ -345,7 +345,7 @@ class World:
             return True  # nobody waits for it any more, and the next look puts an end to that
         match lane_of(job, self.policy):
             case Lane.DISK:
-                return job.publication.path not in self.shelf.there
+                return not self.shelf.has(job.publication.path)
             case Lane.ARR:
                 return (job.id, job.round) in self.tools.has
             case _:
