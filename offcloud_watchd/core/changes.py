@@ -80,14 +80,14 @@ MAX_SPENT: Final = 2 * MAX_SENT
 def born(event: Queued) -> Job:
     """Return the job that an event makes."""
     return _made(
-        event.job_id,
-        event.link,
-        (event.drop,),
-        event.destination,
-        event.release,
-        JobState.QUEUED,
-        event.at,
-        event.at,
+        id=event.job_id,
+        link=event.link,
+        drops=(event.drop,),
+        destination=event.destination,
+        release=event.release,
+        state=JobState.QUEUED,
+        queued_at=event.at,
+        changed_at=event.at,
     )
 
 
