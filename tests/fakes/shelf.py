@@ -31,9 +31,8 @@ class FakeShelf:
     tight: bool = False
     refused: set[str] = field(default_factory=set)
     astray: str = ""
-    _paths: set[str] = field(
-        default_factory=set
-    )  # of all that are published: a soak asks for each of thousands
+    # Of all that are published: a soak asks for each of thousands, again and again.
+    _paths: set[str] = field(default_factory=set)
 
     @property
     def there(self) -> set[str]:
